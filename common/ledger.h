@@ -1,0 +1,179 @@
+/*
+ * ledger.h: the accounts: who has used how much of which zone, in whole microjoules.
+ *
+ * Fourth stage of the flow. On the host an account is a virtual machine, in a guest a service or
+ * process. The engine books into it, nobody else; every total only grows, and for each zone
+ *
+ *     energy_uj = sum over accounts of (active_uj + idle_uj + overhead_uj) + other_uj + idle_uj
+ *
+ * holds exactly between two bookings. What the accounts of machines that are gone for good held
+ * moves into one account with the nil uuid, named "(departed)", so that the sum survives them.
+ *
+ * Records are flat and of fixed size (no pointers), because ledger_map.c shows them to other
+ * processes and ledger_store.c keeps them on disk. The ledger itself is private to one thread.
+ */
+#ifndef WATTPORT_COMMON_LEDGER_H
+#define WATTPORT_COMMON_LEDGER_H
+
+#include "common/sample.h"
+#include "common/uuid.h"
+#include "common/zone.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define LEDGER_VM_MAX	      SAMPLE_VM_MAX
+#define LEDGER_SOCKET_MAX     64 /* virtual sockets of one VM that get a zone of their own */
+#define LEDGER_SOURCE_SIZE    16
+#define LEDGER_DURATION_COUNT 16
+#define LEDGER_DEPARTED_NAME  "(departed)"
+
+/* Bumped with every change of the records below: map and store of another version are not read. */
+#define LEDGER_VERSION 1
+
+enum ledger_part {
+	LEDGER_ACTIVE,	 /* by the CPU time of vCPUs (DRAM: by memory held) */
+	LEDGER_IDLE,	 /* the share of static power */
+	LEDGER_OVERHEAD, /* by the CPU time of emulator, I/O and vhost threads */
+	LEDGER_PART_COUNT,
+};
+
+enum ledger_vm_state {
+	LEDGER_VM_RUNNING = 1, /* has a process; also while paused */
+	LEDGER_VM_OFF,	       /* known, without a process */
+	LEDGER_VM_GONE,	       /* no longer known; kept for a while so that its counters go on if it
+				  returns */
+};
+
+/* One account's part of one host zone. */
+struct ledger_share {
+	uint64_t part_uj[LEDGER_PART_COUNT];
+	uint64_t guest_view_uj; /* what the guest was told: equal to the parts' sum in exact view */
+	uint64_t power_uw;	/* of the parts, over about the last second */
+};
+
+/* What the guest's tree shows of one virtual socket. */
+struct ledger_guest_socket {
+	uint64_t package_uj;
+	uint64_t dram_uj;
+};
+
+struct ledger_vm {
+	struct uuid uuid;
+	char name[SAMPLE_NAME_SIZE];
+	uint32_t state;	    /* enum ledger_vm_state */
+	uint32_t precision; /* enum sample_precision */
+	int32_t pid;
+	uint32_t generation; /* how often the machine was started under our eyes */
+	uint32_t socket_count;
+	uint32_t vcpu_count;
+	uint64_t memory_bytes;
+	uint64_t vcpu_ns; /* CPU time booked since the account was opened */
+	uint64_t overhead_ns;
+	uint64_t updated_ns;		      /* struct mono_time of the last sample it was in */
+	uint64_t seen_wall_ns;		      /* struct wall_time when it was last known */
+	struct ledger_share shares[ZONE_MAX]; /* by the index of the host zone */
+	struct ledger_guest_socket guest[LEDGER_SOCKET_MAX];
+	uint64_t guest_psys_uj;
+};
+
+/* Why a zone's reading was not booked. */
+enum ledger_zone_fault {
+	LEDGER_FAULT_UNREADABLE,
+	LEDGER_FAULT_BACKWARD,
+	LEDGER_FAULT_INVALID,
+	LEDGER_FAULT_COUNT,
+};
+
+struct ledger_zone {
+	struct zone zone;
+	uint32_t available; /* 1: the last sample had it */
+	int32_t error;	    /* else the negative errno */
+	uint64_t energy_uj; /* measured */
+	uint64_t idle_uj;   /* of it: static power that nobody has rented */
+	uint64_t other_uj;  /* of it: host processes, and what cannot be told apart */
+	uint64_t power_uw;
+	uint64_t idle_power_uw; /* the static power that attribution reckons with */
+	uint64_t faults[LEDGER_FAULT_COUNT];
+};
+
+/* Durations of a sample: count[i] of those up to ledger_duration_bounds_us[i]; the last has no
+ * bound. */
+struct ledger_durations {
+	uint64_t count[LEDGER_DURATION_COUNT];
+	uint64_t sum_ns;
+};
+extern const uint64_t ledger_duration_bounds_us[LEDGER_DURATION_COUNT - 1];
+
+struct ledger_host {
+	char source[LEDGER_SOURCE_SIZE];
+	uint32_t estimate;	   /* 1: the source computes instead of measuring */
+	uint32_t guest_view_exact; /* 1: guest-view = exact */
+	uint32_t cpu_count;
+	uint32_t zone_count;
+	uint64_t updated_ns; /* struct mono_time of the last sample */
+	uint64_t sample_count;
+	uint64_t vm_missed; /* VMs that found no room, counted once a sample */
+	struct ledger_durations durations;
+	struct ledger_zone zones[ZONE_MAX];
+};
+
+struct ledger;
+
+int ledger_create(struct ledger **ret_ledger);
+void ledger_destroy(struct ledger *ledger);
+
+/* The host's record; belongs to the ledger, lives as long. */
+struct ledger_host *ledger_host(struct ledger *ledger);
+const struct ledger_host *ledger_host_const(const struct ledger *ledger);
+
+/*
+ * Makes the zones of the source known: a zone is found again by its id, new ones are appended,
+ * those that are no longer listed stay with their totals, unavailable. ret_index[i] is the ledger's
+ * index of zones[i]. -ENOSPC past ZONE_MAX.
+ */
+int ledger_set_zones(struct ledger *ledger, const struct zone zones[], size_t count,
+		     uint32_t ret_index[]);
+
+/* One past the highest slot in use: slots below it may be free. A slot never changes its account.
+ */
+size_t ledger_slot_count(const struct ledger *ledger);
+
+/* The account in a slot, or NULL if free or out of range. */
+struct ledger_vm *ledger_vm(struct ledger *ledger, size_t slot);
+const struct ledger_vm *ledger_vm_const(const struct ledger *ledger, size_t slot);
+
+/* The slot of that account, or -ENOENT. */
+int ledger_find(const struct ledger *ledger, const struct uuid *uuid);
+
+/*
+ * The slot of that account, which is opened (all zero, LEDGER_VM_OFF, 1 socket) if it is new. When
+ * the table is full, the longest gone account departs; if none is gone: -ENOSPC.
+ */
+int ledger_admit(struct ledger *ledger, const struct uuid *uuid);
+
+/* Books `energy_uj` of the zone to a part of an account. Asserts that the total cannot overflow. */
+void ledger_book(struct ledger *ledger, size_t slot, uint32_t zone, enum ledger_part part,
+		 uint64_t energy_uj);
+
+/* Closes an account: its shares move to the departed one, its slot is free. */
+int ledger_depart(struct ledger *ledger, size_t slot);
+
+/* Measured energy of the zone minus all that was booked of it: 0, or a bug. */
+int64_t ledger_conservation_error_uj(const struct ledger *ledger, uint32_t zone);
+
+/* The same for a copy that a reader holds. */
+int64_t ledger_copy_conservation_error_uj(const struct ledger_host *host,
+					  const struct ledger_vm vms[], size_t vm_count,
+					  uint32_t zone);
+
+/* Active, idle and overhead together. */
+uint64_t ledger_share_total_uj(const struct ledger_share *share);
+
+static inline void cleanup_ledger_value(struct ledger *const *ledger)
+{
+	ledger_destroy(*ledger);
+}
+#define cleanup_ledger __attribute__((cleanup(cleanup_ledger_value)))
+
+#endif

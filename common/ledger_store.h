@@ -1,0 +1,28 @@
+/*
+ * ledger_store.h: the ledger on disk, STATE/ledger.state, so that accounts outlive a reboot.
+ *
+ * Written by wattportd alone: at every checkpoint and at its end. The file is versioned, carries a
+ * CRC-32 over everything behind its head, and is replaced atomically (file_replace_at()). A file
+ * that does not prove right is renamed to ledger.state.bad-N and told, never guessed at; the one
+ * before it (ledger.state.old) is used instead.
+ */
+#ifndef WATTPORT_COMMON_LEDGER_STORE_H
+#define WATTPORT_COMMON_LEDGER_STORE_H
+
+#include "common/diag.h"
+#include "common/ledger.h"
+
+#define LEDGER_STORE_NAME "ledger.state"
+
+int ledger_store_save(int state_fd, const struct ledger *ledger, struct diag *diag);
+
+/*
+ * Fills an empty ledger. Returns how many accounts; 0 without a file. When something was set aside,
+ * *diag says what and the function still succeeds with what could be used.
+ */
+int ledger_store_load(int state_fd, struct ledger *ledger, struct diag *diag);
+
+/* The decoder alone, for tests and the fuzzer: 0 or -EBADMSG (the ledger is then undefined). */
+int ledger_store_decode(const void *data, size_t size, struct ledger *ledger);
+
+#endif

@@ -1,0 +1,93 @@
+/*
+ * sample.h: everything that was measured at one instant, raw.
+ *
+ * The seam between measuring and dividing: samplers (of the host, of a trace, of a guest) fill a
+ * sample, engine_step() turns it into accounts. One line of a trace is one sample, so what was
+ * recorded replays to the same microjoule. All counters are cumulative since some unknown start.
+ * Plain data owned by one thread; reused from tick to tick, it grows only when VMs arrive.
+ */
+#ifndef WATTPORT_COMMON_SAMPLE_H
+#define WATTPORT_COMMON_SAMPLE_H
+
+#include "common/clock.h"
+#include "common/uuid.h"
+#include "common/zone.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SAMPLE_VM_MAX	 4096
+#define SAMPLE_VCPU_MAX	 4096 /* of one VM */
+#define SAMPLE_NAME_SIZE 1024 /* of a VM's name in UTF-8, with the NUL; longer ones are cut */
+#define SAMPLE_NO_CPU	 UINT32_MAX
+
+struct sample_zone {
+	int error; /* 0, or the negative errno that reading the zone gave: then raw_uj says nothing
+		    */
+	uint64_t raw_uj;
+};
+
+struct sample_vcpu {
+	uint64_t time_ns; /* CPU time of the vCPU's thread */
+	uint32_t cpu;	  /* where it last ran: the kernel's CPU number, or SAMPLE_NO_CPU */
+	uint32_t socket;  /* the virtual socket that it belongs to, below the VM's socket_count */
+	bool has_events;  /* the next three were measured */
+	uint64_t cycles;
+	uint64_t instructions;
+	uint64_t llc_misses;
+};
+
+/* How well a VM's CPU time is known, best first. */
+enum sample_precision {
+	SAMPLE_NANOSECONDS, /* schedstat */
+	SAMPLE_JIFFIES,	    /* libvirt's vcpu.N.time, or stat: steps of 10 ms */
+};
+
+struct sample_vm {
+	struct uuid uuid;
+	char name[SAMPLE_NAME_SIZE]; /* UTF-8, as libvirt has it */
+	bool running;		     /* false: known, but has no process; its counters rest */
+	int32_t pid;		     /* of its QEMU, or 0 */
+	enum sample_precision precision;
+	uint32_t socket_count; /* virtual sockets, at least 1 */
+	uint64_t memory_bytes; /* held on the host */
+	uint64_t overhead_ns;  /* CPU time of its emulator, I/O and vhost threads */
+	size_t vcpu_count;
+	struct sample_vcpu *vcpus;
+	size_t vcpu_capacity; /* allocated entries of vcpus[] */
+};
+
+struct sample {
+	struct mono_time time;
+	size_t zone_count; /* as the source lists them */
+	struct sample_zone zones[ZONE_MAX];
+	size_t cpu_count; /* as the topology lists them */
+	uint64_t *cpu_busy_ns;
+	uint64_t memory_total_bytes; /* of the host; 0: unknown */
+	uint64_t memory_used_bytes;  /* of the host, VMs included; 0: unknown */
+	size_t vm_count;
+	struct sample_vm *vms;
+	size_t vm_capacity; /* allocated entries of vms[] */
+};
+
+/* An empty sample for a host of that many CPUs. 0 or -ENOMEM; the undo takes a half-built one. */
+int sample_init(struct sample *sample, size_t cpu_count);
+void sample_finish(struct sample *sample);
+
+/* Forgets the VMs and the time but keeps the memory. */
+void sample_clear(struct sample *sample);
+
+/*
+ * Adds a VM with room for that many vCPUs, everything zero, sockets 1, running. -ENOSPC past
+ * SAMPLE_VM_MAX or SAMPLE_VCPU_MAX, -ENOMEM. The pointer lives until the next sample_add_vm().
+ */
+int sample_add_vm(struct sample *sample, size_t vcpu_count, struct sample_vm **ret_vm);
+
+/* Copies a name, cut at a whole UTF-8 character; invalid bytes become '?'. */
+void sample_set_name(struct sample_vm *vm, const char *name);
+
+/* The virtual socket of vCPU `index` when `vcpu_count` are dealt in order over `socket_count`. */
+uint32_t sample_socket_of(size_t index, size_t vcpu_count, uint32_t socket_count);
+
+#endif
