@@ -36,10 +36,10 @@ void ledger_map_close(struct ledger_map *map);
 
 /*
  * Copies the accounts of the former writer into an empty ledger. Returns how many, 0 when there was
- * nothing or nothing whole. Records that the former writer left half-written are skipped and
- * counted in *ret_torn.
+ * none; -ENOMEM. A writer that died in the middle of a publication left each record whole, some one
+ * sample older than others: the sums are mended so that conservation holds.
  */
-int ledger_map_recover(struct ledger_map *map, struct ledger *ledger, size_t *ret_torn);
+int ledger_map_recover(struct ledger_map *map, struct ledger *ledger);
 
 /*
  * Makes the ledger's present state visible. 0, or -ENOSPC when the file system has no room for a
@@ -61,7 +61,8 @@ int ledger_reader_follow(struct ledger_reader *reader, struct diag *diag);
 
 /*
  * The VM's record into *ret_vm. *slot is where to look first and is set to where it was found:
- * keep it between calls, start with 0. -ENOENT: no such account. -EAGAIN: a writer died in it.
+ * keep it between calls, start with 0. -ENOENT: no such account. -EAGAIN: overtaken again and
+ * again, or not a ledger.
  */
 int ledger_reader_vm(struct ledger_reader *reader, const struct uuid *uuid, size_t *slot,
 		     struct ledger_vm *ret_vm);

@@ -1,0 +1,283 @@
+#include "common/ledger.h"
+#include "common/cleanup.h"
+
+#include <assert.h>
+#include <errno.h>
+
+/* A power of two, at least twice the accounts, so that probing stays short. */
+#define LEDGER_INDEX_SIZE    8192
+#define LEDGER_SLOT_DEPARTED 0
+#define LEDGER_SLOT_FIRST    1
+
+static_assert(LEDGER_INDEX_SIZE >= 2 * LEDGER_VM_MAX, "the index must stay half empty");
+static_assert(LEDGER_VM_MAX < UINT16_MAX, "slots are kept in 16 bits");
+
+const uint64_t ledger_duration_bounds_us[LEDGER_DURATION_COUNT - 1] = {
+    10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000};
+
+struct ledger {
+	struct ledger_host host;
+	size_t slot_count;
+	struct ledger_vm *vms[LEDGER_VM_MAX];
+	uint16_t index[LEDGER_INDEX_SIZE]; /* by the uuid's hash: slot + 1, or 0; linear probing */
+};
+
+int ledger_create(struct ledger **ret_ledger)
+{
+	struct ledger *ledger = calloc(1, sizeof(*ledger));
+
+	if (ledger == NULL)
+		return -ENOMEM;
+	*ret_ledger = ledger;
+	return 0;
+}
+
+void ledger_destroy(struct ledger *ledger)
+{
+	if (ledger == NULL)
+		return;
+	for (size_t slot = 0; slot < LEDGER_VM_MAX; slot++)
+		free(ledger->vms[slot]);
+	free(ledger);
+}
+
+struct ledger_host *ledger_host(struct ledger *ledger)
+{
+	return &ledger->host;
+}
+
+const struct ledger_host *ledger_host_const(const struct ledger *ledger)
+{
+	return &ledger->host;
+}
+
+static int ledger_zone_index(struct ledger_host *host, const struct zone *zone)
+{
+	uint32_t index;
+
+	for (index = 0; index < host->zone_count; index++)
+		if (strcmp(host->zones[index].zone.id, zone->id) == 0)
+			break;
+	if (index == host->zone_count) {
+		if (host->zone_count == ZONE_MAX)
+			return -ENOSPC;
+		host->zone_count++;
+	}
+	host->zones[index].zone = *zone;
+	return (int)index;
+}
+
+int ledger_set_zones(struct ledger *ledger, const struct zone zones[], size_t count,
+		     uint32_t ret_index[])
+{
+	struct ledger_host *host = &ledger->host;
+
+	for (uint32_t i = 0; i < host->zone_count; i++) {
+		host->zones[i].available = 0;
+		host->zones[i].error = -ENODEV;
+		host->zones[i].power_uw = 0;
+	}
+	for (size_t i = 0; i < count; i++) {
+		int index = ledger_zone_index(host, &zones[i]);
+
+		if (index < 0)
+			return index;
+		ret_index[i] = (uint32_t)index;
+	}
+	return 0;
+}
+
+size_t ledger_slot_count(const struct ledger *ledger)
+{
+	return ledger->slot_count;
+}
+
+struct ledger_vm *ledger_vm(struct ledger *ledger, size_t slot)
+{
+	return slot < ledger->slot_count ? ledger->vms[slot] : NULL;
+}
+
+const struct ledger_vm *ledger_vm_const(const struct ledger *ledger, size_t slot)
+{
+	return slot < ledger->slot_count ? ledger->vms[slot] : NULL;
+}
+
+/* Version 4 uuids are random, but others are not: FNV-1a (RFC draft-eastlake-fnv) over all bytes.
+ */
+static size_t ledger_hash(const struct uuid *uuid)
+{
+	uint32_t hash = 2166136261U;
+
+	for (size_t i = 0; i < sizeof(uuid->bytes); i++)
+		hash = (hash ^ uuid->bytes[i]) * 16777619U;
+	return hash % LEDGER_INDEX_SIZE;
+}
+
+int ledger_find(const struct ledger *ledger, const struct uuid *uuid)
+{
+	for (size_t i = ledger_hash(uuid); ledger->index[i] != 0; i = (i + 1) % LEDGER_INDEX_SIZE) {
+		size_t slot = ledger->index[i] - 1U;
+
+		if (uuid_equal(&ledger->vms[slot]->uuid, uuid))
+			return (int)slot;
+	}
+	return -ENOENT;
+}
+
+static void ledger_index_add(struct ledger *ledger, size_t slot)
+{
+	size_t i = ledger_hash(&ledger->vms[slot]->uuid);
+
+	while (ledger->index[i] != 0)
+		i = (i + 1) % LEDGER_INDEX_SIZE;
+	ledger->index[i] = (uint16_t)(slot + 1);
+}
+
+/* Taking one out of a probed table would break the chains: departures are rare, so build it anew.
+ */
+static void ledger_index_rebuild(struct ledger *ledger)
+{
+	memset(ledger->index, 0, sizeof(ledger->index));
+	for (size_t slot = 0; slot < ledger->slot_count; slot++)
+		if (ledger->vms[slot] != NULL)
+			ledger_index_add(ledger, slot);
+}
+
+static int ledger_open_slot(struct ledger *ledger, size_t slot, const struct uuid *uuid)
+{
+	struct ledger_vm *vm = calloc(1, sizeof(*vm));
+
+	assert(ledger->vms[slot] == NULL);
+	if (vm == NULL)
+		return -ENOMEM;
+	vm->uuid = *uuid;
+	vm->state = LEDGER_VM_OFF;
+	vm->socket_count = 1;
+	ledger->vms[slot] = vm;
+	if (slot >= ledger->slot_count)
+		ledger->slot_count = slot + 1;
+	ledger_index_add(ledger, slot);
+	return (int)slot;
+}
+
+static int ledger_free_slot(const struct ledger *ledger)
+{
+	for (size_t slot = LEDGER_SLOT_FIRST; slot < LEDGER_VM_MAX; slot++)
+		if (ledger->vms[slot] == NULL)
+			return (int)slot;
+	return -ENOSPC;
+}
+
+static int ledger_longest_gone(const struct ledger *ledger)
+{
+	int found = -ENOSPC;
+
+	for (size_t slot = LEDGER_SLOT_FIRST; slot < ledger->slot_count; slot++) {
+		const struct ledger_vm *vm = ledger->vms[slot];
+
+		if (vm == NULL || vm->state != LEDGER_VM_GONE)
+			continue;
+		if (found < 0 || vm->seen_wall_ns < ledger->vms[found]->seen_wall_ns)
+			found = (int)slot;
+	}
+	return found;
+}
+
+int ledger_admit(struct ledger *ledger, const struct uuid *uuid)
+{
+	int slot = ledger_find(ledger, uuid);
+	int status;
+
+	if (slot >= 0)
+		return slot;
+	if (uuid_is_nil(uuid))
+		return ledger_open_slot(ledger, LEDGER_SLOT_DEPARTED, uuid);
+	slot = ledger_free_slot(ledger);
+	if (slot < 0) {
+		slot = ledger_longest_gone(ledger);
+		if (slot < 0)
+			return slot;
+		status = ledger_depart(ledger, (size_t)slot);
+		if (status < 0)
+			return status;
+	}
+	return ledger_open_slot(ledger, (size_t)slot, uuid);
+}
+
+static void ledger_add(uint64_t *total, uint64_t amount)
+{
+	bool overflow = __builtin_add_overflow(*total, amount, total);
+
+	/* 2^64 uJ are 584 years at a gigawatt: what overflows was never measured. */
+	assert(!overflow);
+	(void)overflow;
+}
+
+void ledger_book(struct ledger *ledger, size_t slot, uint32_t zone, enum ledger_part part,
+		 uint64_t energy_uj)
+{
+	assert(zone < ledger->host.zone_count);
+	assert(part < LEDGER_PART_COUNT);
+	ledger_add(&ledger->vms[slot]->shares[zone].part_uj[part], energy_uj);
+}
+
+int ledger_depart(struct ledger *ledger, size_t slot)
+{
+	static const struct uuid nil = {.bytes = {0}};
+	const struct ledger_vm *vm = ledger_vm_const(ledger, slot);
+	struct ledger_vm *departed;
+	int status;
+
+	assert(vm != NULL && slot != LEDGER_SLOT_DEPARTED);
+	status = ledger_admit(ledger, &nil);
+	if (status < 0)
+		return status;
+	departed = ledger->vms[LEDGER_SLOT_DEPARTED];
+	(void)snprintf(departed->name, sizeof(departed->name), "%s", LEDGER_DEPARTED_NAME);
+	departed->state = LEDGER_VM_GONE;
+	departed->seen_wall_ns = vm->seen_wall_ns;
+	ledger_add(&departed->vcpu_ns, vm->vcpu_ns);
+	ledger_add(&departed->overhead_ns, vm->overhead_ns);
+	for (uint32_t zone = 0; zone < ledger->host.zone_count; zone++) {
+		struct ledger_share *to = &departed->shares[zone];
+		const struct ledger_share *from = &vm->shares[zone];
+
+		for (size_t part = 0; part < LEDGER_PART_COUNT; part++)
+			ledger_add(&to->part_uj[part], from->part_uj[part]);
+		ledger_add(&to->guest_view_uj, from->guest_view_uj);
+	}
+	free(TAKE_PTR(ledger->vms[slot]));
+	ledger_index_rebuild(ledger);
+	return 0;
+}
+
+uint64_t ledger_share_total_uj(const struct ledger_share *share)
+{
+	uint64_t total = 0;
+
+	for (size_t part = 0; part < LEDGER_PART_COUNT; part++)
+		ledger_add(&total, share->part_uj[part]);
+	return total;
+}
+
+int64_t ledger_conservation_error_uj(const struct ledger *ledger, uint32_t zone)
+{
+	const struct ledger_zone *host = &ledger->host.zones[zone];
+	uint64_t booked = host->other_uj + host->idle_uj;
+
+	for (size_t slot = 0; slot < ledger->slot_count; slot++)
+		if (ledger->vms[slot] != NULL)
+			booked += ledger_share_total_uj(&ledger->vms[slot]->shares[zone]);
+	return (int64_t)(host->energy_uj - booked);
+}
+
+int64_t ledger_copy_conservation_error_uj(const struct ledger_host *host,
+					  const struct ledger_vm vms[], size_t vm_count,
+					  uint32_t zone)
+{
+	uint64_t booked = host->zones[zone].other_uj + host->zones[zone].idle_uj;
+
+	for (size_t i = 0; i < vm_count; i++)
+		booked += ledger_share_total_uj(&vms[i].shares[zone]);
+	return (int64_t)(host->zones[zone].energy_uj - booked);
+}
