@@ -39,7 +39,8 @@ struct counter {
 enum counter_event counter_advance(struct counter *counter, uint64_t raw_uj, uint64_t range_uj,
 				   uint64_t now_ns, uint64_t *ret_energy_uj);
 
-/* What one wrap adds: the range and, for ranges of 32 hardware bits, one unit (else 1 uJ). */
+/* What one wrap adds: the range and, for ranges of 32 hardware bits, one unit (else 1 uJ).
+ * Saturates. */
 uint64_t counter_modulus_uj(uint64_t range_uj);
 
 #endif

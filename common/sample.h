@@ -79,8 +79,8 @@ void sample_finish(struct sample *sample);
 void sample_clear(struct sample *sample);
 
 /*
- * Adds a VM with room for that many vCPUs, everything zero, sockets 1, running. -ENOSPC past
- * SAMPLE_VM_MAX or SAMPLE_VCPU_MAX, -ENOMEM. The pointer lives until the next sample_add_vm().
+ * Adds a VM of that many vCPUs, all of them and everything else zero, sockets 1, running. -ENOSPC
+ * past SAMPLE_VM_MAX or SAMPLE_VCPU_MAX, -ENOMEM. The pointer lives until the next sample_add_vm().
  */
 int sample_add_vm(struct sample *sample, size_t vcpu_count, struct sample_vm **ret_vm);
 

@@ -12,6 +12,7 @@
 #include "common/sysroot.h"
 #include "common/zone.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,7 +45,7 @@ int topology_add(struct topology *topology, const struct topology_cpu *cpu);
 int topology_index(const struct topology *topology, uint32_t cpu);
 
 /* Whether the zone's energy is (partly) that CPU's: its die or package, or the whole machine. */
-int topology_cpu_in_zone(const struct topology_cpu *cpu, const struct zone *zone);
+bool topology_cpu_in_zone(const struct topology_cpu *cpu, const struct zone *zone);
 
 static inline void cleanup_topology_value(struct topology *const *topology)
 {

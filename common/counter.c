@@ -1,0 +1,76 @@
+#include "common/counter.h"
+#include "common/clock.h"
+
+#include <assert.h>
+
+#define COUNTER_HARDWARE_MAX UINT64_C(0xffffffff)
+
+/*
+ * The kernel keeps the unit in whole nanojoules (intel_rapl_common.c: energy_unit with
+ * ENERGY_UNIT_SCALE 1000) and shows floor(value * unit / 1000), so the unit is found again exactly
+ * by rounding up: floor() took less than one microjoule, and 1000 nJ / (2^32 - 1) is below one nJ.
+ */
+uint64_t counter_modulus_uj(uint64_t range_uj)
+{
+	uint64_t whole_uj = range_uj / COUNTER_HARDWARE_MAX;
+	uint64_t rest_uj = range_uj % COUNTER_HARDWARE_MAX;
+	uint64_t rest_nj = (rest_uj * 1000 + COUNTER_HARDWARE_MAX - 1) / COUNTER_HARDWARE_MAX;
+
+	if (range_uj == whole_uj * COUNTER_HARDWARE_MAX + rest_nj * COUNTER_HARDWARE_MAX / 1000 &&
+	    whole_uj * 1000 + rest_nj > 0)
+		return whole_uj * (COUNTER_HARDWARE_MAX + 1) +
+		       rest_nj * (COUNTER_HARDWARE_MAX + 1) / 1000;
+	return range_uj < UINT64_MAX ? range_uj + 1 : range_uj;
+}
+
+/* What COUNTER_POWER_UW_MAX makes of that time; too much to count is the largest number. */
+static uint64_t counter_energy_uj_max(uint64_t elapsed_ns)
+{
+	uint64_t seconds = elapsed_ns / CLOCK_NS_PER_SECOND;
+	uint64_t rest_ns = elapsed_ns % CLOCK_NS_PER_SECOND;
+	uint64_t energy_uj;
+
+	static_assert(COUNTER_POWER_UW_MAX <= UINT64_MAX / CLOCK_NS_PER_SECOND,
+		      "the product below fits");
+	if (__builtin_mul_overflow(seconds, COUNTER_POWER_UW_MAX, &energy_uj) ||
+	    __builtin_add_overflow(energy_uj, rest_ns * COUNTER_POWER_UW_MAX / CLOCK_NS_PER_SECOND,
+				   &energy_uj))
+		return UINT64_MAX;
+	return energy_uj;
+}
+
+static enum counter_event counter_compare(const struct counter *counter, uint64_t raw_uj,
+					  uint64_t range_uj, uint64_t now_ns,
+					  uint64_t *ret_energy_uj)
+{
+	struct mono_time before = {.ns = counter->time_ns}, now = {.ns = now_ns};
+	uint64_t wrapped_uj;
+
+	if (raw_uj >= counter->raw_uj) {
+		*ret_energy_uj = raw_uj - counter->raw_uj;
+		return COUNTER_ADVANCED;
+	}
+	/* The range may have shrunk under the counter: then there is no way round. */
+	if (counter->raw_uj > range_uj)
+		return COUNTER_BACKWARD;
+	wrapped_uj = counter_modulus_uj(range_uj) - counter->raw_uj + raw_uj;
+	if (wrapped_uj >= range_uj / 2 ||
+	    wrapped_uj > counter_energy_uj_max(clock_elapsed_ns(before, now)))
+		return COUNTER_BACKWARD;
+	*ret_energy_uj = wrapped_uj;
+	return COUNTER_WRAPPED;
+}
+
+enum counter_event counter_advance(struct counter *counter, uint64_t raw_uj, uint64_t range_uj,
+				   uint64_t now_ns, uint64_t *ret_energy_uj)
+{
+	enum counter_event event = COUNTER_FIRST;
+
+	*ret_energy_uj = 0;
+	if (raw_uj > range_uj)
+		return COUNTER_INVALID;
+	if (counter->primed)
+		event = counter_compare(counter, raw_uj, range_uj, now_ns, ret_energy_uj);
+	*counter = (struct counter){.primed = true, .raw_uj = raw_uj, .time_ns = now_ns};
+	return event;
+}
