@@ -86,6 +86,7 @@ static void activity_vm_finish(struct activity_vm *vm)
 {
 	free(vm->active);
 	free(vm->overhead);
+	free(vm->unit_ns);
 	free(vm->socket_vcpus);
 	if (vm->previous != NULL)
 		free(vm->previous->vcpu_ns);
@@ -147,6 +148,7 @@ static int activity_vm_reshape(struct activity_vm *vm, size_t units, uint32_t so
 {
 	cleanup_free uint64_t *active = NULL;
 	cleanup_free uint64_t *overhead = NULL;
+	cleanup_free uint64_t *unit_ns = NULL;
 	cleanup_free uint64_t *vcpu_ns = NULL;
 	cleanup_free uint32_t *socket_vcpus = NULL;
 
@@ -154,9 +156,11 @@ static int activity_vm_reshape(struct activity_vm *vm, size_t units, uint32_t so
 		return 0;
 	active = calloc(units * sockets, sizeof(*active));
 	overhead = calloc(units, sizeof(*overhead));
+	unit_ns = calloc(units, sizeof(*unit_ns));
 	socket_vcpus = calloc(sockets, sizeof(*socket_vcpus));
 	vcpu_ns = calloc(sampled->vcpu_count + 1, sizeof(*vcpu_ns));
-	if (active == NULL || overhead == NULL || socket_vcpus == NULL || vcpu_ns == NULL)
+	if (active == NULL || overhead == NULL || unit_ns == NULL || socket_vcpus == NULL ||
+	    vcpu_ns == NULL)
 		return -ENOMEM;
 	/* A vCPU that is new starts from what it shows now; the others go on. */
 	for (size_t i = 0; i < sampled->vcpu_count; i++)
@@ -164,10 +168,12 @@ static int activity_vm_reshape(struct activity_vm *vm, size_t units, uint32_t so
 							  : sampled->vcpus[i].time_ns;
 	free(vm->active);
 	free(vm->overhead);
+	free(vm->unit_ns);
 	free(vm->socket_vcpus);
 	free(vm->previous->vcpu_ns);
 	vm->active = TAKE_PTR(active);
 	vm->overhead = TAKE_PTR(overhead);
+	vm->unit_ns = TAKE_PTR(unit_ns);
 	vm->socket_vcpus = TAKE_PTR(socket_vcpus);
 	vm->previous->vcpu_ns = TAKE_PTR(vcpu_ns);
 	vm->previous->vcpu_count = sampled->vcpu_count;
@@ -204,7 +210,7 @@ static void activity_place_vcpu(struct activity *activity, struct activity_vm *v
 		size_t unit = activity->cpu_unit[cpu];
 
 		vm->active[unit * vm->socket_count + socket] += time_ns;
-		vm->previous->unit_ns[unit] += time_ns;
+		vm->unit_ns[unit] += time_ns;
 		return;
 	}
 	for (size_t unit = 0; unit < activity->unit_count; unit++) {
@@ -212,7 +218,7 @@ static void activity_place_vcpu(struct activity *activity, struct activity_vm *v
 		    unit == 0 ? time_ns - part_ns * (activity->unit_count - 1) : part_ns;
 
 		vm->active[unit * vm->socket_count + socket] += here_ns;
-		vm->previous->unit_ns[unit] += here_ns;
+		vm->unit_ns[unit] += here_ns;
 	}
 }
 
@@ -235,16 +241,15 @@ static void activity_place_by_seat(struct activity *activity, const struct sampl
 static void activity_place_overhead(struct activity *activity, struct activity_vm *vm,
 				    const struct sample_vm *sampled)
 {
-	uint64_t *weights = vm->previous->unit_ns;
-	uint64_t seats[ACTIVITY_UNIT_MAX] = {0};
+	uint64_t weights[ACTIVITY_UNIT_MAX] = {0};
 	uint64_t left_ns = vm->overhead_ns;
 	uint64_t total = 0;
 	size_t last = 0;
 
-	if (vm->vcpu_ns == 0) {
-		activity_place_by_seat(activity, sampled, seats);
-		weights = seats;
-	}
+	if (vm->vcpu_ns == 0)
+		activity_place_by_seat(activity, sampled, weights);
+	else
+		memcpy(weights, vm->unit_ns, activity->unit_count * sizeof(weights[0]));
 	for (size_t unit = 0; unit < activity->unit_count; unit++) {
 		total += weights[unit];
 		if (weights[unit] > 0)
@@ -255,7 +260,7 @@ static void activity_place_overhead(struct activity *activity, struct activity_v
 		uint64_t here_ns = unit == last ? left_ns : (uint64_t)exact;
 
 		vm->overhead[unit] += here_ns;
-		activity->units[unit].vm_ns += here_ns;
+		vm->unit_ns[unit] += here_ns;
 		left_ns -= here_ns;
 	}
 }
@@ -270,7 +275,7 @@ static void activity_vm_step(struct activity *activity, struct activity_vm *vm,
 		vm->active[i] = activity_fade(vm->active[i], activity->elapsed_ns);
 	for (size_t unit = 0; unit < activity->unit_count; unit++) {
 		vm->overhead[unit] = activity_fade(vm->overhead[unit], activity->elapsed_ns);
-		previous->unit_ns[unit] = 0;
+		vm->unit_ns[unit] = 0;
 	}
 	memset(vm->socket_vcpus, 0, vm->socket_count * sizeof(vm->socket_vcpus[0]));
 	vm->vcpu_ns = 0;
@@ -284,11 +289,11 @@ static void activity_vm_step(struct activity *activity, struct activity_vm *vm,
 								 : vm->socket_count - 1]++;
 		activity_place_vcpu(activity, vm, vcpu, time_ns);
 	}
-	for (size_t unit = 0; unit < activity->unit_count; unit++)
-		activity->units[unit].vm_ns += previous->unit_ns[unit];
 	vm->overhead_ns = activity_delta(previous->overhead_ns, sampled->overhead_ns);
 	previous->overhead_ns = sampled->overhead_ns;
 	activity_place_overhead(activity, vm, sampled);
+	for (size_t unit = 0; unit < activity->unit_count; unit++)
+		activity->units[unit].vm_ns += vm->unit_ns[unit];
 }
 
 static int activity_take_vm(struct activity *activity, const struct sample *sample, size_t index)

@@ -41,6 +41,7 @@ struct activity_vm {
 	uint64_t overhead_ns;
 	uint64_t *active;	/* [unit * socket_count + socket] */
 	uint64_t *overhead;	/* [unit] */
+	uint64_t *unit_ns;	/* [unit] this interval's vCPU and overhead time, not faded */
 	uint32_t *socket_vcpus; /* [socket] */
 	struct activity_previous *previous;
 };

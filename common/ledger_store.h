@@ -22,7 +22,8 @@ int ledger_store_save(int state_fd, const struct ledger *ledger, struct diag *di
  */
 int ledger_store_load(int state_fd, struct ledger *ledger, struct diag *diag);
 
-/* The decoder alone, for tests and the fuzzer: 0 or -EBADMSG (the ledger is then undefined). */
+/* The decoder alone, for tests and the fuzzer: how many accounts, or -EBADMSG (then the ledger may
+ * be half filled), -ENOMEM. */
 int ledger_store_decode(const void *data, size_t size, struct ledger *ledger);
 
 #endif

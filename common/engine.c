@@ -1,0 +1,281 @@
+#include "common/engine.h"
+#include "common/cleanup.h"
+#include "common/engine_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#define POWER_WINDOW_NS CLOCK_NS_PER_SECOND
+
+__extension__ typedef unsigned __int128 wide;
+
+int engine_create(const struct engine_config *config, const struct topology *topology,
+		  const struct zone zones[], size_t zone_count, struct ledger *ledger,
+		  struct engine **ret_engine)
+{
+	cleanup_engine struct engine *engine = NULL;
+	uint32_t indices[ZONE_MAX];
+	int status;
+
+	assert(zone_count <= ZONE_MAX);
+	engine = calloc(1, sizeof(*engine));
+	if (engine == NULL)
+		return -ENOMEM;
+	engine->config = *config;
+	engine->topology = topology;
+	engine->ledger = ledger;
+	status = activity_create(topology, &engine->activity);
+	if (status < 0)
+		return status;
+	status = ledger_set_zones(ledger, zones, zone_count, indices);
+	if (status < 0)
+		return status;
+	engine->zone_count = zone_count;
+	for (size_t i = 0; i < zone_count; i++) {
+		engine->zones[i].zone = zones[i];
+		engine->zones[i].index = indices[i];
+		engine->zones[i].window_uj = ledger_host(ledger)->zones[indices[i]].energy_uj;
+		for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
+			engine->zones[i].units[unit] =
+			    activity_unit_in_zone(engine->activity, unit, &zones[i]);
+	}
+	ledger_host(ledger)->cpu_count = (uint32_t)topology->cpu_count;
+	ledger_host(ledger)->guest_view_exact = config->guest_view_exact ? 1 : 0;
+	*ret_engine = TAKE_PTR(engine);
+	return 0;
+}
+
+void engine_destroy(struct engine *engine)
+{
+	if (engine == NULL)
+		return;
+	for (size_t slot = 0; slot < LEDGER_VM_MAX; slot++)
+		free(engine->vms[slot]);
+	activity_destroy(engine->activity);
+	free(engine);
+}
+
+void engine_configure(struct engine *engine, const struct engine_config *config)
+{
+	engine->config = *config;
+	ledger_host(engine->ledger)->guest_view_exact = config->guest_view_exact ? 1 : 0;
+}
+
+/* The engine's side of the account in that slot; a slot that changed hands starts anew. */
+static struct engine_vm *engine_vm(struct engine *engine, size_t slot, const struct uuid *uuid)
+{
+	struct engine_vm *vm = engine->vms[slot];
+
+	if (vm == NULL) {
+		vm = calloc(1, sizeof(*vm));
+		engine->vms[slot] = vm;
+	}
+	if (vm == NULL || uuid_equal(&vm->uuid, uuid))
+		return vm;
+	*vm = (struct engine_vm){.uuid = *uuid};
+	/* What an older life of the account holds is no power of this second. */
+	for (uint32_t zone = 0; zone < ledger_host(engine->ledger)->zone_count; zone++)
+		vm->shares[zone].window_uj =
+		    ledger_share_total_uj(&ledger_vm(engine->ledger, slot)->shares[zone]);
+	return vm;
+}
+
+/* Who the machine is, and how it stands; no energy. */
+static int engine_register(struct engine *engine, const struct sample_vm *sampled, uint64_t now_ns)
+{
+	int slot = ledger_admit(engine->ledger, &sampled->uuid);
+	struct ledger_vm *account;
+	struct engine_vm *vm;
+
+	if (slot < 0)
+		return slot;
+	vm = engine_vm(engine, (size_t)slot, &sampled->uuid);
+	if (vm == NULL)
+		return -ENOMEM;
+	vm->listed = true;
+	account = ledger_vm(engine->ledger, (size_t)slot);
+	memcpy(account->name, sampled->name, sizeof(account->name));
+	if (sampled->running &&
+	    (account->state != LEDGER_VM_RUNNING || account->pid != sampled->pid))
+		account->generation++;
+	account->state = sampled->running ? LEDGER_VM_RUNNING : LEDGER_VM_OFF;
+	account->pid = sampled->running ? sampled->pid : 0;
+	account->precision = sampled->precision;
+	account->vcpu_count = (uint32_t)sampled->vcpu_count;
+	account->memory_bytes = sampled->running ? sampled->memory_bytes : 0;
+	account->updated_ns = now_ns;
+	account->socket_count = sampled->socket_count;
+	if (account->socket_count == 0)
+		account->socket_count = 1;
+	if (account->socket_count > LEDGER_SOCKET_MAX)
+		account->socket_count = LEDGER_SOCKET_MAX;
+	return 0;
+}
+
+/* Every machine of the sample gets its account; those that are no longer in it are gone. */
+static int engine_take_roster(struct engine *engine, const struct sample *sample)
+{
+	struct ledger_host *host = ledger_host(engine->ledger);
+	int result = 0;
+
+	for (size_t slot = 0; slot < LEDGER_VM_MAX; slot++)
+		if (engine->vms[slot] != NULL)
+			engine->vms[slot]->listed = false;
+	for (size_t i = 0; i < sample->vm_count; i++) {
+		int status = engine_register(engine, &sample->vms[i], sample->time.ns);
+
+		if (status < 0) {
+			host->vm_missed++;
+			result = status;
+		}
+	}
+	for (size_t slot = 0; slot < ledger_slot_count(engine->ledger); slot++) {
+		struct ledger_vm *account = ledger_vm(engine->ledger, slot);
+
+		if (account == NULL || (engine->vms[slot] != NULL && engine->vms[slot]->listed))
+			continue;
+		account->state = LEDGER_VM_GONE;
+		account->pid = 0;
+		account->memory_bytes = 0;
+	}
+	return result;
+}
+
+/* The machines that have an interval, with their slots; their CPU time is booked on the way. */
+static void engine_take_present(struct engine *engine)
+{
+	size_t count;
+	const struct activity_vm *vms = activity_vms(engine->activity, &count);
+
+	engine->present_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		int slot;
+		struct ledger_vm *account;
+
+		if (!vms[i].present)
+			continue;
+		slot = ledger_find(engine->ledger, &vms[i].uuid);
+		if (slot < 0 || engine->vms[slot] == NULL)
+			continue;
+		account = ledger_vm(engine->ledger, (size_t)slot);
+		account->vcpu_ns += vms[i].vcpu_ns;
+		account->overhead_ns += vms[i].overhead_ns;
+		engine->present[engine->present_count++] =
+		    (struct engine_present){.activity = &vms[i], .slot = (size_t)slot};
+	}
+}
+
+static uint64_t engine_idle_power(const struct engine *engine, struct engine_zone *zone,
+				  uint64_t energy_uj, uint64_t elapsed_ns)
+{
+	const struct engine_idle_power *given = NULL;
+	uint64_t estimate_uw =
+	    idle_power_add(&zone->idle_power, elapsed_ns, energy_uj,
+			   engine_zone_busy_ns(engine, zone), engine_zone_cpus(engine, zone));
+
+	switch (zone->zone.kind) {
+	case ZONE_PACKAGE:
+		given = &engine->config.package;
+		break;
+	case ZONE_DRAM:
+		given = &engine->config.dram;
+		break;
+	case ZONE_PSYS:
+		given = &engine->config.psys;
+		break;
+	case ZONE_CORE:
+	case ZONE_UNCORE:
+		break;
+	}
+	return given != NULL && given->given ? given->power_uw : estimate_uw;
+}
+
+static void engine_take_zone(struct engine *engine, struct engine_zone *zone,
+			     const struct sample_zone *reading, const struct sample *sample)
+{
+	struct ledger_zone *host = &ledger_host(engine->ledger)->zones[zone->index];
+	uint64_t energy_uj, elapsed_ns;
+
+	host->error = reading->error;
+	host->available = reading->error == 0 ? 1 : 0;
+	if (reading->error != 0) {
+		host->faults[LEDGER_FAULT_UNREADABLE]++;
+		return;
+	}
+	elapsed_ns = sample->time.ns > zone->time_ns ? sample->time.ns - zone->time_ns : 0;
+	switch (counter_advance(&zone->counter, reading->raw_uj, zone->zone.range_uj,
+				sample->time.ns, &energy_uj)) {
+	case COUNTER_ADVANCED:
+	case COUNTER_WRAPPED:
+		host->idle_power_uw = engine_idle_power(engine, zone, energy_uj, elapsed_ns);
+		engine_zone_book(engine, zone, sample, energy_uj, elapsed_ns);
+		zone->time_ns = sample->time.ns;
+		break;
+	case COUNTER_FIRST:
+		zone->time_ns = sample->time.ns;
+		break;
+	case COUNTER_BACKWARD:
+		host->faults[LEDGER_FAULT_BACKWARD]++;
+		zone->time_ns = sample->time.ns;
+		break;
+	case COUNTER_INVALID:
+		host->faults[LEDGER_FAULT_INVALID]++;
+		host->available = 0;
+		host->error = -ERANGE;
+		break;
+	}
+}
+
+static uint64_t engine_power(uint64_t total_uj, uint64_t window_uj, uint64_t elapsed_ns)
+{
+	return (uint64_t)((wide)(total_uj - window_uj) * CLOCK_NS_PER_SECOND / elapsed_ns);
+}
+
+/* Power over the last window, which closes once it is a second old. */
+static void engine_take_power(struct engine *engine, uint64_t elapsed_ns)
+{
+	struct ledger_host *host = ledger_host(engine->ledger);
+
+	engine->window_ns += elapsed_ns;
+	if (engine->window_ns < POWER_WINDOW_NS)
+		return;
+	for (size_t i = 0; i < engine->zone_count; i++) {
+		struct engine_zone *zone = &engine->zones[i];
+		struct ledger_zone *row = &host->zones[zone->index];
+
+		row->power_uw = engine_power(row->energy_uj, zone->window_uj, engine->window_ns);
+		zone->window_uj = row->energy_uj;
+	}
+	for (size_t slot = 0; slot < ledger_slot_count(engine->ledger); slot++) {
+		struct ledger_vm *account = ledger_vm(engine->ledger, slot);
+
+		if (account == NULL || engine->vms[slot] == NULL)
+			continue;
+		for (size_t i = 0; i < engine->zone_count; i++) {
+			uint32_t zone = engine->zones[i].index;
+			struct engine_share *share = &engine->vms[slot]->shares[zone];
+			uint64_t total_uj = ledger_share_total_uj(&account->shares[zone]);
+
+			account->shares[zone].power_uw =
+			    engine_power(total_uj, share->window_uj, engine->window_ns);
+			share->window_uj = total_uj;
+		}
+	}
+	engine->window_ns = 0;
+}
+
+int engine_step(struct engine *engine, const struct sample *sample)
+{
+	struct ledger_host *host = ledger_host(engine->ledger);
+	int roster_status = engine_take_roster(engine, sample);
+	int activity_status = activity_step(engine->activity, sample);
+	uint64_t elapsed_ns = activity_elapsed_ns(engine->activity);
+
+	engine_take_present(engine);
+	for (size_t i = 0; i < engine->zone_count && i < sample->zone_count; i++)
+		engine_take_zone(engine, &engine->zones[i], &sample->zones[i], sample);
+	engine_take_power(engine, elapsed_ns);
+	host->updated_ns = sample->time.ns;
+	host->sample_count++;
+	return roster_status < 0 ? roster_status : activity_status;
+}

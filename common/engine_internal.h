@@ -1,0 +1,71 @@
+/*
+ * engine_internal.h: what engine.c (the sample's round) and engine_zone.c (one zone's division)
+ * share.
+ */
+#ifndef WATTPORT_COMMON_ENGINE_INTERNAL_H
+#define WATTPORT_COMMON_ENGINE_INTERNAL_H
+
+#include "common/activity.h"
+#include "common/counter.h"
+#include "common/engine.h"
+#include "common/guest_view.h"
+#include "common/idle_power.h"
+
+/* What divisions of one zone owe one account: a carry for each of its claims. */
+struct engine_share {
+	int64_t carry[LEDGER_PART_COUNT];
+	struct guest_view_account guest_view;
+	uint64_t window_uj; /* the share's total when the power window began */
+};
+
+/* What the engine keeps of an account beside the ledger. */
+struct engine_vm {
+	struct uuid uuid;
+	int32_t pid;
+	bool listed; /* in the sample that is being booked */
+	struct engine_share shares[ZONE_MAX];
+	int64_t socket_carry[2][LEDGER_SOCKET_MAX]; /* active part, and idle with overhead */
+};
+
+struct engine_zone {
+	struct zone zone;
+	uint32_t index; /* in the ledger */
+	struct counter counter;
+	uint64_t time_ns; /* of the last accepted reading */
+	struct idle_power idle_power;
+	uint64_t static_debt;
+	struct guest_view_zone guest_view;
+	int64_t other_carry;
+	int64_t unrented_carry;
+	uint64_t window_uj;
+	bool units[ACTIVITY_UNIT_MAX]; /* whose energy it counts */
+};
+
+struct engine {
+	struct engine_config config;
+	const struct topology *topology;
+	struct ledger *ledger;
+	struct activity *activity;
+	size_t zone_count;
+	struct engine_zone zones[ZONE_MAX];
+	struct engine_vm *vms[LEDGER_VM_MAX]; /* by the ledger's slot */
+	uint64_t window_ns;		      /* age of the power window */
+	/* The round's VMs: those of the activity that have an interval and a slot. */
+	size_t present_count;
+	struct engine_present {
+		const struct activity_vm *activity;
+		size_t slot;
+	} present[SAMPLE_VM_MAX];
+	struct attribution_claim claims[ATTRIBUTION_CLAIM_MAX];
+	struct attribution_scratch scratch;
+};
+
+/* Busy time of the zone's CPUs in this interval, and how many they are. */
+uint64_t engine_zone_busy_ns(const struct engine *engine, const struct engine_zone *zone);
+size_t engine_zone_cpus(const struct engine *engine, const struct engine_zone *zone);
+
+/* Divides `energy_uj`, measured over `elapsed_ns`, and books all of it. */
+void engine_zone_book(struct engine *engine, struct engine_zone *zone, const struct sample *sample,
+		      uint64_t energy_uj, uint64_t elapsed_ns);
+
+#endif

@@ -1,0 +1,365 @@
+/*
+ * One zone, one interval: from measured microjoules to booked ones.
+ *
+ *   1. static part by idle power and time; the rest is dynamic
+ *   2. dynamic: by weight among the VMs' active and overhead time and the host's other time
+ *   3. static: by policy
+ *   4. each account's shares to the ledger, and to the sockets that its guest sees
+ */
+#include "common/engine_internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define MEBIBYTE (UINT64_C(1) << 20)
+
+/* The host's own claim stands behind those of the VMs. */
+struct division {
+	uint64_t energy_uj;
+	uint64_t elapsed_ns;
+	uint64_t static_uj;
+	uint64_t dynamic_uj;
+	uint64_t idle_uj;  /* result: not assigned */
+	uint64_t other_uj; /* result: host */
+};
+
+uint64_t engine_zone_busy_ns(const struct engine *engine, const struct engine_zone *zone)
+{
+	uint64_t busy_ns = 0;
+
+	for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
+		if (zone->units[unit])
+			busy_ns += activity_busy_ns(engine->activity, unit);
+	return busy_ns;
+}
+
+size_t engine_zone_cpus(const struct engine *engine, const struct engine_zone *zone)
+{
+	size_t cpus = 0;
+
+	for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
+		if (zone->units[unit])
+			cpus += activity_unit_cpus(engine->activity, unit);
+	return cpus;
+}
+
+static uint64_t engine_other_ns(const struct engine *engine, const struct engine_zone *zone)
+{
+	uint64_t other_ns = 0;
+
+	for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
+		if (zone->units[unit])
+			other_ns += activity_other_ns(engine->activity, unit);
+	return other_ns;
+}
+
+/* A VM's faded time on the zone's CPUs: of one socket, or of all of them. */
+static uint64_t engine_socket_ns(const struct engine *engine, const struct engine_zone *zone,
+				 const struct activity_vm *vm, uint32_t socket)
+{
+	uint64_t time_ns = 0;
+
+	for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
+		if (zone->units[unit])
+			time_ns += vm->active[unit * vm->socket_count + socket];
+	return time_ns;
+}
+
+static uint64_t engine_active_ns(const struct engine *engine, const struct engine_zone *zone,
+				 const struct activity_vm *vm)
+{
+	uint64_t time_ns = 0;
+
+	for (uint32_t socket = 0; socket < vm->socket_count; socket++)
+		time_ns += engine_socket_ns(engine, zone, vm, socket);
+	return time_ns;
+}
+
+static uint64_t engine_overhead_ns(const struct engine *engine, const struct engine_zone *zone,
+				   const struct activity_vm *vm)
+{
+	uint64_t time_ns = 0;
+
+	for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
+		if (zone->units[unit])
+			time_ns += vm->overhead[unit];
+	return time_ns;
+}
+
+/* Its own time in this interval, not faded. */
+static uint64_t engine_interval_ns(const struct engine *engine, const struct engine_zone *zone,
+				   const struct activity_vm *vm)
+{
+	uint64_t time_ns = 0;
+
+	for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
+		if (zone->units[unit])
+			time_ns += vm->unit_ns[unit];
+	return time_ns;
+}
+
+static struct engine_share *engine_share(struct engine *engine, const struct engine_zone *zone,
+					 size_t i)
+{
+	return &engine->vms[engine->present[i].slot]->shares[zone->index];
+}
+
+static void engine_book(struct engine *engine, const struct engine_zone *zone, size_t i,
+			enum ledger_part part, const struct attribution_claim *claim)
+{
+	engine_share(engine, zone, i)->carry[part] = claim->carry;
+	ledger_book(engine->ledger, engine->present[i].slot, zone->index, part, claim->share_uj);
+}
+
+/* Memory of all VMs in this round. */
+static uint64_t engine_vm_memory(const struct engine *engine)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < engine->present_count; i++)
+		bytes += engine->present[i].activity->memory_bytes / MEBIBYTE;
+	return bytes;
+}
+
+/* What the host itself holds, in mebibytes beyond the VMs'; 0 where it is not known. */
+static uint64_t engine_host_memory(const struct engine *engine, uint64_t bytes)
+{
+	uint64_t vms = engine_vm_memory(engine);
+
+	return bytes / MEBIBYTE > vms ? bytes / MEBIBYTE - vms : 0;
+}
+
+static uint64_t engine_memory(const struct engine *engine, size_t i)
+{
+	return engine->present[i].activity->memory_bytes / MEBIBYTE;
+}
+
+/*
+ * By use: CPU time, for DRAM memory held. Claims 2i and 2i+1 are the active and the overhead time
+ * of VM i. What nobody used is the host's, unless it is static energy: that stays idle.
+ */
+static uint64_t engine_divide_by_use(struct engine *engine, struct engine_zone *zone,
+				     const struct sample *sample, uint64_t energy_uj,
+				     struct division *division)
+{
+	struct attribution_claim *claims = engine->claims;
+	size_t last = 2 * engine->present_count;
+	bool memory = zone->zone.kind == ZONE_DRAM;
+	uint64_t left_uj;
+
+	for (size_t i = 0; i < engine->present_count; i++) {
+		const struct activity_vm *vm = engine->present[i].activity;
+		const struct engine_share *share = engine_share(engine, zone, i);
+
+		claims[2 * i] = (struct attribution_claim){
+		    .weight =
+			memory ? engine_memory(engine, i) : engine_active_ns(engine, zone, vm),
+		    .carry = share->carry[LEDGER_ACTIVE]};
+		claims[2 * i + 1] = (struct attribution_claim){
+		    .weight = memory ? 0 : engine_overhead_ns(engine, zone, vm),
+		    .carry = share->carry[LEDGER_OVERHEAD]};
+	}
+	claims[last] = (struct attribution_claim){
+	    .weight = memory ? engine_host_memory(engine, sample->memory_used_bytes)
+			     : engine_other_ns(engine, zone),
+	    .carry = zone->other_carry};
+	left_uj = attribution_divide(energy_uj, claims, last + 1, &engine->scratch);
+	for (size_t i = 0; i < engine->present_count; i++) {
+		engine_book(engine, zone, i, LEDGER_ACTIVE, &claims[2 * i]);
+		engine_book(engine, zone, i, LEDGER_OVERHEAD, &claims[2 * i + 1]);
+	}
+	zone->other_carry = claims[last].carry;
+	division->other_uj += claims[last].share_uj;
+	return left_uj;
+}
+
+/* ATTRIBUTION_IDLE_VCPU: by what is rented, vCPUs or memory; the rest stays with the host. */
+static uint64_t engine_divide_by_rent(struct engine *engine, struct engine_zone *zone,
+				      const struct sample *sample, uint64_t energy_uj)
+{
+	struct attribution_claim *claims = engine->claims;
+	size_t last = engine->present_count;
+	bool memory = zone->zone.kind == ZONE_DRAM;
+	uint64_t allocated = 0;
+	uint64_t left_uj;
+
+	for (size_t i = 0; i < engine->present_count; i++) {
+		uint32_t vcpus = engine->present[i].activity->vcpu_count;
+
+		claims[i] = (struct attribution_claim){
+		    .weight = memory ? engine_memory(engine, i) : vcpus,
+		    .carry = engine_share(engine, zone, i)->carry[LEDGER_IDLE]};
+		allocated += vcpus;
+	}
+	claims[last] = (struct attribution_claim){
+	    .weight = memory ? engine_host_memory(engine, sample->memory_total_bytes)
+			     : attribution_unrented_vcpus(engine->topology->cpu_count, allocated),
+	    .carry = zone->unrented_carry};
+	left_uj = attribution_divide(energy_uj, claims, last + 1, &engine->scratch);
+	for (size_t i = 0; i < engine->present_count; i++)
+		engine_book(engine, zone, i, LEDGER_IDLE, &claims[i]);
+	zone->unrented_carry = claims[last].carry;
+	return left_uj + claims[last].share_uj;
+}
+
+static void engine_divide(struct engine *engine, struct engine_zone *zone,
+			  const struct sample *sample, struct division *division)
+{
+	switch (engine->config.idle) {
+	case ATTRIBUTION_IDLE_VCPU:
+		division->idle_uj +=
+		    engine_divide_by_rent(engine, zone, sample, division->static_uj);
+		break;
+	case ATTRIBUTION_IDLE_BUSY:
+		/* One division for both parts; with nothing running the static part stays idle. */
+		division->dynamic_uj += division->static_uj;
+		break;
+	case ATTRIBUTION_IDLE_NONE:
+		division->idle_uj += division->static_uj;
+		break;
+	}
+	uint64_t left_uj =
+	    engine_divide_by_use(engine, zone, sample, division->dynamic_uj, division);
+	if (engine->config.idle == ATTRIBUTION_IDLE_BUSY) {
+		uint64_t idle_uj = left_uj < division->static_uj ? left_uj : division->static_uj;
+
+		division->idle_uj += idle_uj;
+		left_uj -= idle_uj;
+	}
+	division->other_uj += left_uj;
+}
+
+/* Adds to what the guest sees of each of its sockets, exactly `amount_uj` in all. */
+static void engine_deal(struct engine *engine, const struct engine_zone *zone,
+			const struct engine_present *present, bool by_time, uint64_t amount_uj)
+{
+	const struct activity_vm *vm = present->activity;
+	struct ledger_vm *account = ledger_vm(engine->ledger, present->slot);
+	int64_t *carry = engine->vms[present->slot]->socket_carry[by_time ? 0 : 1];
+	struct attribution_claim *claims = engine->claims;
+	uint64_t left_uj = amount_uj;
+
+	if (vm->socket_count > 1) {
+		for (uint32_t socket = 0; socket < vm->socket_count; socket++)
+			claims[socket] = (struct attribution_claim){
+			    .weight = by_time ? engine_socket_ns(engine, zone, vm, socket)
+					      : vm->socket_vcpus[socket],
+			    .carry = carry[socket]};
+		left_uj = attribution_divide(amount_uj, claims, vm->socket_count, &engine->scratch);
+	}
+	for (uint32_t socket = 0; socket < vm->socket_count; socket++) {
+		/* One socket, or none with a weight: the first takes it. */
+		uint64_t share_uj = socket == 0 ? left_uj : 0;
+
+		if (vm->socket_count > 1) {
+			share_uj += claims[socket].share_uj;
+			carry[socket] = claims[socket].carry;
+		}
+		if (zone->zone.kind == ZONE_DRAM)
+			account->guest[socket].dram_uj += share_uj;
+		else
+			account->guest[socket].package_uj += share_uj;
+	}
+}
+
+/* What the guest of VM i is shown of this interval. */
+static void engine_show(struct engine *engine, const struct engine_zone *zone, size_t i,
+			const uint64_t before[LEDGER_PART_COUNT], uint64_t elapsed_ns)
+{
+	const struct engine_present *present = &engine->present[i];
+	struct ledger_vm *account = ledger_vm(engine->ledger, present->slot);
+	struct ledger_share *share = &account->shares[zone->index];
+	struct guest_view_interval interval = {
+	    .elapsed_ns = elapsed_ns,
+	    .dynamic_uj = share->part_uj[LEDGER_ACTIVE] - before[LEDGER_ACTIVE],
+	    .static_uj = share->part_uj[LEDGER_IDLE] - before[LEDGER_IDLE] +
+			 share->part_uj[LEDGER_OVERHEAD] - before[LEDGER_OVERHEAD],
+	    .busy_ns = engine_interval_ns(engine, zone, present->activity),
+	    .rent = zone->zone.kind == ZONE_DRAM ? engine_memory(engine, i)
+						 : present->activity->vcpu_count,
+	};
+
+	if (!engine->config.guest_view_exact)
+		guest_view_apply(&zone->guest_view, &engine_share(engine, zone, i)->guest_view,
+				 &interval);
+	share->guest_view_uj += interval.dynamic_uj + interval.static_uj;
+	switch (zone->zone.kind) {
+	case ZONE_PACKAGE:
+		engine_deal(engine, zone, present, true, interval.dynamic_uj);
+		engine_deal(engine, zone, present, false, interval.static_uj);
+		break;
+	case ZONE_DRAM:
+		engine_deal(engine, zone, present, false, interval.dynamic_uj + interval.static_uj);
+		break;
+	case ZONE_PSYS:
+		account->guest_psys_uj += interval.dynamic_uj + interval.static_uj;
+		break;
+	case ZONE_CORE:
+	case ZONE_UNCORE:
+		/* Within the package, which the guest sees. */
+		break;
+	}
+}
+
+/* What one unit of the zone costs the host as a whole, for the guests' coefficients. */
+static void engine_learn(const struct engine *engine, struct engine_zone *zone,
+			 const struct sample *sample, const struct division *division)
+{
+	struct guest_view_interval interval = {
+	    .elapsed_ns = division->elapsed_ns,
+	    .dynamic_uj = division->energy_uj - division->static_uj,
+	    .static_uj = division->static_uj,
+	    .busy_ns = engine_zone_busy_ns(engine, zone),
+	};
+	uint64_t vcpus = 0;
+
+	for (size_t i = 0; i < engine->present_count; i++)
+		vcpus += engine->present[i].activity->vcpu_count;
+	interval.rent = vcpus + attribution_unrented_vcpus(engine->topology->cpu_count, vcpus);
+	if (zone->zone.kind == ZONE_DRAM) {
+		/* Memory is all rent: what is held draws, whatever runs. */
+		interval.static_uj += interval.dynamic_uj;
+		interval.dynamic_uj = 0;
+		interval.rent = engine_vm_memory(engine) +
+				engine_host_memory(engine, sample->memory_total_bytes);
+	} else if (engine->config.idle == ATTRIBUTION_IDLE_BUSY) {
+		interval.dynamic_uj += interval.static_uj;
+		interval.static_uj = 0;
+	} else if (engine->config.idle == ATTRIBUTION_IDLE_NONE) {
+		interval.static_uj = 0;
+	}
+	guest_view_learn(&zone->guest_view, &interval);
+}
+
+void engine_zone_book(struct engine *engine, struct engine_zone *zone, const struct sample *sample,
+		      uint64_t energy_uj, uint64_t elapsed_ns)
+{
+	struct ledger_zone *host = &ledger_host(engine->ledger)->zones[zone->index];
+	struct division division = {.energy_uj = energy_uj, .elapsed_ns = elapsed_ns};
+	uint64_t before[SAMPLE_VM_MAX][LEDGER_PART_COUNT];
+	uint64_t booked_uj = 0;
+
+	division.static_uj =
+	    attribution_static_uj(energy_uj, host->idle_power_uw, elapsed_ns, &zone->static_debt);
+	division.dynamic_uj = energy_uj - division.static_uj;
+	for (size_t i = 0; i < engine->present_count; i++)
+		memcpy(
+		    before[i],
+		    ledger_vm(engine->ledger, engine->present[i].slot)->shares[zone->index].part_uj,
+		    sizeof(before[i]));
+	engine_divide(engine, zone, sample, &division);
+	host->energy_uj += energy_uj;
+	host->idle_uj += division.idle_uj;
+	host->other_uj += division.other_uj;
+	engine_learn(engine, zone, sample, &division);
+	for (size_t i = 0; i < engine->present_count; i++) {
+		const struct ledger_vm *account =
+		    ledger_vm_const(engine->ledger, engine->present[i].slot);
+
+		for (size_t part = 0; part < LEDGER_PART_COUNT; part++)
+			booked_uj += account->shares[zone->index].part_uj[part] - before[i][part];
+		engine_show(engine, zone, i, before[i], elapsed_ns);
+	}
+	/* The promise itself, kept at every step. */
+	assert(booked_uj + division.idle_uj + division.other_uj == energy_uj);
+}
