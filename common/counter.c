@@ -15,12 +15,13 @@ uint64_t counter_modulus_uj(uint64_t range_uj)
 	uint64_t whole_uj = range_uj / COUNTER_HARDWARE_MAX;
 	uint64_t rest_uj = range_uj % COUNTER_HARDWARE_MAX;
 	uint64_t rest_nj = (rest_uj * 1000 + COUNTER_HARDWARE_MAX - 1) / COUNTER_HARDWARE_MAX;
+	uint64_t unit_uj = 1, modulus_uj;
 
-	if (range_uj == whole_uj * COUNTER_HARDWARE_MAX + rest_nj * COUNTER_HARDWARE_MAX / 1000 &&
-	    whole_uj * 1000 + rest_nj > 0)
-		return whole_uj * (COUNTER_HARDWARE_MAX + 1) +
-		       rest_nj * (COUNTER_HARDWARE_MAX + 1) / 1000;
-	return range_uj < UINT64_MAX ? range_uj + 1 : range_uj;
+	if (rest_nj * COUNTER_HARDWARE_MAX / 1000 == rest_uj && range_uj > 0)
+		unit_uj = whole_uj + rest_nj * (COUNTER_HARDWARE_MAX + 1) / 1000 - rest_uj;
+	if (__builtin_add_overflow(range_uj, unit_uj, &modulus_uj))
+		return UINT64_MAX;
+	return modulus_uj;
 }
 
 /* What COUNTER_POWER_UW_MAX makes of that time; too much to count is the largest number. */

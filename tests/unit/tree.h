@@ -1,0 +1,23 @@
+/*
+ * tree.h: a /sys and /proc of a test's own making, in a temporary directory.
+ */
+#ifndef WATTPORT_TESTS_TREE_H
+#define WATTPORT_TESTS_TREE_H
+
+struct tree {
+	char path[64];
+	int fd; /* of the directory */
+};
+
+/* Makes it, with empty `sys` and `proc` in it. Whatever fails here fails the test. */
+void tree_create(struct tree *tree);
+void tree_remove(struct tree *tree);
+
+/* Writes a file, in place if it is there, and makes the directories that lead to it. */
+void tree_write(const struct tree *tree, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Removes a file or a directory with all that is in it; nothing there is no failure. */
+void tree_delete(const struct tree *tree, const char *path);
+
+#endif
