@@ -1,4 +1,5 @@
 #include "common/sample.h"
+#include "common/utf8.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -94,56 +95,9 @@ int sample_add_vm(struct sample *sample, size_t vcpu_count, struct sample_vm **r
 	return 0;
 }
 
-/*
- * The length of the well-formed UTF-8 character at `text` (Unicode 15, table 3-7: no overlong
- * forms, no surrogates, nothing past U+10FFFF), or 0. A NUL is no continuation byte, so it never
- * reads behind the end.
- */
-static size_t sample_utf8_length(const unsigned char *text)
-{
-	static const struct {
-		unsigned char first_min, first_max, second_min, second_max;
-		size_t length;
-	} forms[] = {
-	    {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-	    {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-	    {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-	};
-
-	if (text[0] < 0x80)
-		return 1;
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		if (text[0] < forms[i].first_min || text[0] > forms[i].first_max)
-			continue;
-		if (text[1] < forms[i].second_min || text[1] > forms[i].second_max)
-			return 0;
-		for (size_t k = 2; k < forms[i].length; k++)
-			if ((text[k] & 0xc0) != 0x80)
-				return 0;
-		return forms[i].length;
-	}
-	return 0;
-}
-
 void sample_set_name(struct sample_vm *vm, const char *name)
 {
-	const char *cursor = name;
-	size_t used = 0;
-
-	while (*cursor != '\0') {
-		size_t length = sample_utf8_length((const unsigned char *)cursor);
-		size_t taken = length > 0 ? length : 1;
-
-		if (used + taken >= sizeof(vm->name))
-			break;
-		if (length > 0)
-			memcpy(vm->name + used, cursor, length);
-		else
-			vm->name[used] = '?';
-		used += taken;
-		cursor += taken;
-	}
-	vm->name[used] = '\0';
+	utf8_copy(vm->name, sizeof(vm->name), name);
 }
 
 uint32_t sample_socket_of(size_t index, size_t vcpu_count, uint32_t socket_count)
