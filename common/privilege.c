@@ -1,0 +1,179 @@
+#include "common/privilege.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <pwd.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* The one place that knows about sanitizers: gcc defines macros, clang 14 has __has_feature(). */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PRIVILEGE_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+    __has_feature(memory_sanitizer)
+#define PRIVILEGE_SANITIZED 1
+#endif
+#endif
+#ifndef PRIVILEGE_SANITIZED
+#define PRIVILEGE_SANITIZED 0
+#endif
+
+/* What the C library and libpthread need to run, to report an assertion and to end. */
+static const int privilege_base_syscalls[] = {
+    SCMP_SYS(read),
+    SCMP_SYS(readv),
+    SCMP_SYS(pread64),
+    SCMP_SYS(write),
+    SCMP_SYS(writev),
+    SCMP_SYS(close),
+    SCMP_SYS(lseek),
+    SCMP_SYS(fstat),
+    SCMP_SYS(fstat64),
+    SCMP_SYS(newfstatat),
+    SCMP_SYS(statx),
+    SCMP_SYS(brk),
+    SCMP_SYS(mmap),
+    SCMP_SYS(mmap2),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(mprotect),
+    SCMP_SYS(madvise),
+    SCMP_SYS(futex),
+    SCMP_SYS(futex_time64),
+    SCMP_SYS(set_robust_list),
+    SCMP_SYS(rseq),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_gettime64),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(clock_nanosleep_time64),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(getuid),
+    SCMP_SYS(geteuid),
+    SCMP_SYS(tgkill),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(sigreturn),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+};
+
+static int privilege_find_user(const struct passwd **ret_user, struct diag *diag)
+{
+	static const char *const names[] = {PRIVILEGE_USER, PRIVILEGE_USER_FALLBACK};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		/* No thread runs yet that could share the C library's buffer. */
+		const struct passwd *user = getpwnam(names[i]);
+
+		if (user != NULL && user->pw_uid != 0) {
+			*ret_user = user;
+			return 0;
+		}
+	}
+	return diag_error(diag, -ENOENT,
+			  "there is neither a user %s nor a user %s to run as; "
+			  "make one: useradd --system --shell /usr/sbin/nologin %s",
+			  PRIVILEGE_USER, PRIVILEGE_USER_FALLBACK, PRIVILEGE_USER);
+}
+
+/* Root becomes the user; the capabilities, chosen before, go at the same time. */
+static int privilege_change_user(struct diag *diag)
+{
+	const struct passwd *user = NULL;
+	int status = privilege_find_user(&user, diag);
+
+	if (status < 0)
+		return status;
+	errno = 0;
+	if (capng_change_id((int)user->pw_uid, (int)user->pw_gid,
+			    CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING | CAPNG_CLEAR_AMBIENT) != 0)
+		return diag_error(diag, -EPERM,
+				  "cannot become user %s: %s; start as root with CAP_SETUID, "
+				  "CAP_SETGID and CAP_SETPCAP, or as that user",
+				  user->pw_name, strerror(errno != 0 ? errno : EPERM));
+	/* Trust, but verify: a process that is still root must not open its door. */
+	if (getuid() == 0 || geteuid() == 0 || setuid(0) == 0)
+		return diag_error(diag, -EPERM, "still root after becoming user %s", user->pw_name);
+	/*
+	 * Changing the user makes the process undumpable, which is right in production, but keeps
+	 * the leak checker from looking into its own process.
+	 */
+	if (PRIVILEGE_SANITIZED)
+		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	return 0;
+}
+
+int privilege_drop(struct diag *diag)
+{
+	int status = 0;
+
+	capng_clear(CAPNG_SELECT_ALL);
+	if (geteuid() == 0)
+		status = privilege_change_user(diag);
+	else if (capng_apply(CAPNG_SELECT_CAPS) != 0)
+		/* The bounding set is root's to change; no_new_privs makes it moot. */
+		status = diag_error(diag, -EPERM, "cannot give up capabilities");
+	if (status < 0)
+		return status;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return diag_error(diag, -errno, "cannot set no_new_privs: %s", strerror(errno));
+	return 0;
+}
+
+int privilege_filter_works(void)
+{
+	return !PRIVILEGE_SANITIZED;
+}
+
+static int privilege_allow(scmp_filter_ctx filter, const int syscalls[], size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		int status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, syscalls[i], 0);
+
+		if (status < 0)
+			return status;
+	}
+	return 0;
+}
+
+int privilege_filter(const int syscalls[], size_t count, struct diag *diag)
+{
+	scmp_filter_ctx filter;
+	int status;
+
+	if (!privilege_filter_works())
+		return 0;
+	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	if (filter == NULL)
+		return diag_error(diag, -ENOMEM, "out of memory");
+	/* All threads at once; a kernel that cannot log the refusals still refuses. */
+	status = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
+	if (status == 0)
+		status = privilege_allow(filter, privilege_base_syscalls,
+					 sizeof(privilege_base_syscalls) /
+					     sizeof(privilege_base_syscalls[0]));
+	if (status == 0)
+		status = privilege_allow(filter, syscalls, count);
+	if (status == 0)
+		status = seccomp_load(filter);
+	seccomp_release(filter);
+	if (status < 0)
+		return diag_error(diag, status,
+				  "cannot filter system calls: %s; the kernel needs "
+				  "CONFIG_SECCOMP_FILTER (Linux 3.17 or later)",
+				  strerror(-status));
+	return 0;
+}

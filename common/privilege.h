@@ -1,0 +1,42 @@
+/*
+ * privilege.h: giving up what a process no longer needs; there is no way back.
+ *
+ * A foundation of the processes that face the outside (the exporters, the FUSE worker). Each opens
+ * what only root may open, then calls privilege_drop(), then privilege_filter() with the system
+ * calls that are left to it. Both change the calling process for good. privilege_drop() is to be
+ * called before the first thread is made (libcap-ng changes the calling thread alone);
+ * privilege_filter() holds for all threads.
+ */
+#ifndef WATTPORT_COMMON_PRIVILEGE_H
+#define WATTPORT_COMMON_PRIVILEGE_H
+
+#include "common/diag.h"
+
+#include <stddef.h>
+
+/* Who a process becomes that was started as root: the first of the two that exists. */
+#define PRIVILEGE_USER		"wattport"
+#define PRIVILEGE_USER_FALLBACK "nobody"
+
+/*
+ * Started as root: becomes the unprivileged user, with its group alone. In any case: no
+ * capabilities, an empty bounding set where that may be set, and no_new_privs, so that not even
+ * a set-user-ID program brings anything back. Descriptors that are open stay open. 0, or a
+ * negative errno with *diag: then the process must not go on.
+ */
+int privilege_drop(struct diag *diag);
+
+/*
+ * From here on the process may make the system calls of `syscalls` (values of SCMP_SYS() from
+ * <seccomp.h>) and those that the C library needs to run at all: memory, locks, clocks, signals,
+ * reading and writing open descriptors, ending. Every other call fails with EPERM and is written
+ * to the kernel's audit log: a call that was forgotten costs one function and leaves a trace,
+ * instead of the process. -ENOSYS: the kernel has no seccomp filters. Does nothing in builds with
+ * a sanitizer, whose runtime makes calls of its own.
+ */
+int privilege_filter(const int syscalls[], size_t count, struct diag *diag);
+
+/* Whether privilege_filter() does anything in this build, 1 or 0. */
+int privilege_filter_works(void);
+
+#endif

@@ -1,0 +1,130 @@
+/* privilege.h: each case in a child of its own, because there is no way back. */
+#include "common/privilege.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Runs it in a child and returns its exit status; a signal fails the test. */
+static int run_in_child(int (*body)(void))
+{
+	int status;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(body());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int body_drop(void)
+{
+	struct diag diag = DIAG_INIT;
+
+	if (privilege_drop(&diag) != 0)
+		return 1;
+	if (getuid() == 0 || getgid() == 0 || getgroups(0, NULL) > 1)
+		return 2;
+	if (setuid(0) == 0 || setgid(0) == 0)
+		return 3;
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		return 4;
+	/* CAP_CHOWN is the lowest: dropped from the bounding set. */
+	return prctl(PR_CAPBSET_READ, 0, 0, 0, 0) == 0 ? 0 : 5;
+}
+
+static void test_drop_as_root(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(run_in_child(body_drop), 0);
+}
+
+static int body_drop_twice(void)
+{
+	if (privilege_drop(NULL) != 0)
+		return 1;
+	if (privilege_drop(NULL) != 0)
+		return 2;
+	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : 3;
+}
+
+/* The second time it runs without root, as in a service that systemd started unprivileged. */
+static void test_drop_unprivileged(void **state)
+{
+	(void)state;
+	assert_int_equal(run_in_child(body_drop_twice), 0);
+}
+
+static int body_filter(void)
+{
+	static const int allowed[] = {SCMP_SYS(getppid)};
+	char *memory;
+
+	if (privilege_filter(allowed, 1, NULL) != 0)
+		return 1;
+	if (getppid() <= 0)
+		return 2;
+	/* Big enough to be a mapping of its own. */
+	memory = calloc(1, (size_t)8 << 20);
+	if (memory == NULL)
+		return 3;
+	free(memory);
+	if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || errno != EPERM)
+		return 4;
+	if (execl("/bin/true", "true", (char *)NULL) == 0 || errno != EPERM)
+		return 5;
+	return fork() < 0 && errno == EPERM ? 0 : 6;
+}
+
+static void test_filter(void **state)
+{
+	(void)state;
+	if (!privilege_filter_works())
+		skip();
+	assert_int_equal(run_in_child(body_filter), 0);
+}
+
+static int body_filter_bad(void)
+{
+	static const int unknown[] = {__NR_SCMP_ERROR};
+	struct diag diag = DIAG_INIT;
+
+	if (privilege_filter(unknown, 1, &diag) >= 0)
+		return 1;
+	return strstr(diag.text, "system calls") != NULL ? 0 : 2;
+}
+
+static void test_filter_refuses_unknown_call(void **state)
+{
+	(void)state;
+	if (!privilege_filter_works())
+		skip();
+	assert_int_equal(run_in_child(body_filter_bad), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_drop_as_root),
+	    cmocka_unit_test(test_drop_unprivileged),
+	    cmocka_unit_test(test_filter),
+	    cmocka_unit_test(test_filter_refuses_unknown_call),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
