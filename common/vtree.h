@@ -1,0 +1,118 @@
+/*
+ * vtree.h: the powercap tree that a guest sees: the one description of it.
+ *
+ * Last stage of the flow. Names, types, modes, links and the text of every file are described here
+ * and nowhere else; a front end (FUSE, or plain files) serves what these functions say. Pure: no
+ * state, no I/O, safe in any thread.
+ *
+ * A node is a number that means something by itself (what, zone, socket, attribute), so a process
+ * that was just started understands the nodes that another one handed out.
+ *
+ * The layout is the kernel's (drivers/powercap/powercap_sys.c, intel_rapl_common.c):
+ *     class/powercap/intel-rapl              link to the control type
+ *     class/powercap/intel-rapl:N[:0]        flat links to every zone
+ *     devices/virtual/powercap/intel-rapl/   the control type, zones nested below
+ *     wattport/                              what powercap has no place for
+ * Zone N is package-N, the guest's physical_package_id; N is hexadecimal. DRAM is its child 0.
+ * psys, where asked for, is a zone of its own behind the packages. Where we differ from sysfs:
+ *   - `uevent` is empty there; here it is one newline, because no value of ours is ever empty.
+ *     Readers of KEY=VALUE lines find none in either.
+ *   - a symbolic link's size is its length (0 there), as in every other file system.
+ *   - `power/` and `device` are left out: nothing of a guest's zone can be suspended.
+ *   - nobody limits a guest's power here: constraint_0 says so with 0 uW, as a host does whose
+ *     firmware sets none.
+ *
+ * `wattport/snapshot` is all counters in one consistent read:
+ *     t_ns N                the host's CLOCK_BOOTTIME of the sample; 0: none yet
+ *     package-0 ENERGY_UJ   one line a zone: packages, then dram-N, then psys
+ */
+#ifndef WATTPORT_COMMON_VTREE_H
+#define WATTPORT_COMMON_VTREE_H
+
+#include "common/uuid.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define VTREE_SOCKET_MAX      64
+#define VTREE_CONTENT_SIZE    4096 /* no file holds more: a page, as in sysfs */
+#define VTREE_NAME_SIZE	      32   /* of one entry, with the NUL */
+#define VTREE_LINK_SIZE	      128  /* of a link's target, with the NUL */
+#define VTREE_NODE_BITS	      17   /* of a node's id that may be set */
+#define VTREE_ENERGY_RANGE_UJ UINT64_C(9007199254740991) /* 2^53 - 1: whole in a double */
+
+/* What a tree consists of. */
+struct vtree_shape {
+	uint32_t socket_count; /* 1 to VTREE_SOCKET_MAX */
+	bool dram;
+	bool psys;
+	bool exact; /* counters are for their owner alone: mode 0400 */
+};
+
+/* What its files say. */
+struct vtree_values {
+	struct vtree_shape shape;
+	struct uuid uuid;
+	uint32_t generation;
+	uint64_t age_ms;
+	uint64_t time_ns;   /* of the sample */
+	const char *source; /* never NULL */
+	uint64_t package_uj[VTREE_SOCKET_MAX];
+	uint64_t dram_uj[VTREE_SOCKET_MAX];
+	uint64_t psys_uj;
+};
+
+struct vtree_node {
+	uint64_t id; /* never 0; below 2^VTREE_NODE_BITS */
+};
+
+struct vtree_entry {
+	char name[VTREE_NAME_SIZE];
+	struct vtree_node node;
+};
+
+struct vtree_attributes {
+	mode_t mode; /* with the type */
+	uint32_t link_count;
+	uint64_t size; /* 4096 for files, as in sysfs, whatever they hold */
+};
+
+/* The counters, for those who must treat them apart. */
+enum vtree_counter_kind {
+	VTREE_COUNTER_NONE,
+	VTREE_COUNTER_ONE,
+	VTREE_COUNTER_ALL, /* the snapshot */
+};
+
+/* The directory that all others lie in. */
+struct vtree_node vtree_root(void);
+
+/* The entry of that name. -ENOENT; -ENOTDIR; -ESTALE when `directory` is not of this shape. */
+int vtree_lookup(const struct vtree_shape *shape, struct vtree_node directory, const char *name,
+		 struct vtree_node *ret_node);
+
+/* The entry at that place, from 0. -ENOENT behind the last; else as above. */
+int vtree_list(const struct vtree_shape *shape, struct vtree_node directory, size_t index,
+	       struct vtree_entry *ret_entry);
+
+/* -ESTALE when there is no such node in this shape: made up, or of a zone that is no more. */
+int vtree_attributes(const struct vtree_shape *shape, struct vtree_node node,
+		     struct vtree_attributes *ret_attributes);
+
+/* The target of a symbolic link. -EINVAL for what is none; -ESTALE as above. */
+int vtree_link(const struct vtree_shape *shape, struct vtree_node node,
+	       char ret_target[static VTREE_LINK_SIZE]);
+
+/* What a read of the node depends on: counters or nothing that moves fast. */
+enum vtree_counter_kind vtree_counter(struct vtree_node node);
+
+/*
+ * The text of a file: lines that end in a newline, at least one. Returns its length; -EISDIR for a
+ * directory, -EINVAL for a link, -ESTALE as above.
+ */
+int vtree_content(const struct vtree_values *values, struct vtree_node node,
+		  char ret_text[static VTREE_CONTENT_SIZE]);
+
+#endif

@@ -1,0 +1,128 @@
+/* The text of the tree's files. */
+#include "common/vtree_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+static int vtree_number(char *text, uint64_t number)
+{
+	return snprintf(text, VTREE_CONTENT_SIZE, "%" PRIu64 "\n", number);
+}
+
+static int vtree_zone_energy(const struct vtree_values *values, struct vtree_parts parts,
+			     char *text)
+{
+	if (parts.zone == ZONE_OF_PACKAGE)
+		return vtree_number(text, values->package_uj[parts.socket]);
+	if (parts.zone == ZONE_OF_DRAM)
+		return vtree_number(text, values->dram_uj[parts.socket]);
+	return vtree_number(text, values->psys_uj);
+}
+
+static int vtree_zone_title(struct vtree_parts parts, char *text)
+{
+	if (parts.zone == ZONE_OF_PACKAGE)
+		return snprintf(text, VTREE_CONTENT_SIZE, "package-%" PRIu32 "\n", parts.socket);
+	return snprintf(text, VTREE_CONTENT_SIZE, "%s\n",
+			parts.zone == ZONE_OF_DRAM ? "dram" : "psys");
+}
+
+/* One line more at the end of a text; both together never reach VTREE_CONTENT_SIZE. */
+static int vtree_append(char *text, int used, const char *name, uint64_t value)
+{
+	int length = snprintf(text + used, (size_t)(VTREE_CONTENT_SIZE - used), "%s %" PRIu64 "\n",
+			      name, value);
+
+	assert(length > 0 && used + length < VTREE_CONTENT_SIZE);
+	return used + length;
+}
+
+/* The longest lines: "package-63 " and "dram-63 " with 20 digits and a newline, psys and t_ns. */
+static_assert(VTREE_SOCKET_MAX * (11 + 21 + 8 + 21) + 2 * (5 + 21) < VTREE_CONTENT_SIZE,
+	      "a snapshot of the largest tree fits");
+
+static int vtree_snapshot(const struct vtree_values *values, char *text)
+{
+	int used = vtree_append(text, 0, "t_ns", values->time_ns);
+	char name[VTREE_NAME_SIZE];
+
+	for (uint32_t i = 0; i < values->shape.socket_count; i++) {
+		(void)snprintf(name, sizeof(name), "package-%" PRIu32, i);
+		used = vtree_append(text, used, name, values->package_uj[i]);
+	}
+	for (uint32_t i = 0; values->shape.dram && i < values->shape.socket_count; i++) {
+		(void)snprintf(name, sizeof(name), "dram-%" PRIu32, i);
+		used = vtree_append(text, used, name, values->dram_uj[i]);
+	}
+	if (values->shape.psys)
+		used = vtree_append(text, used, "psys", values->psys_uj);
+	return used;
+}
+
+static int vtree_uuid(const struct vtree_values *values, char *text)
+{
+	char uuid[UUID_TEXT_SIZE];
+
+	uuid_format(&values->uuid, uuid);
+	return snprintf(text, VTREE_CONTENT_SIZE, "%s\n", uuid);
+}
+
+static int vtree_file(const struct vtree_values *values, struct vtree_parts parts, char *text)
+{
+	switch (parts.attribute) {
+	case ATTRIBUTE_ENABLED:
+		return vtree_number(text, 1);
+	case ATTRIBUTE_UEVENT:
+		return snprintf(text, VTREE_CONTENT_SIZE, "\n");
+	case ATTRIBUTE_NAME:
+		return vtree_zone_title(parts, text);
+	case ATTRIBUTE_ENERGY:
+		return vtree_zone_energy(values, parts, text);
+	case ATTRIBUTE_ENERGY_RANGE:
+		return vtree_number(text, VTREE_ENERGY_RANGE_UJ);
+	case ATTRIBUTE_CONSTRAINT_NAME:
+		return snprintf(text, VTREE_CONTENT_SIZE, "long_term\n");
+	case ATTRIBUTE_CONSTRAINT_LIMIT:
+	case ATTRIBUTE_CONSTRAINT_MAX:
+		return vtree_number(text, 0);
+	case ATTRIBUTE_CONSTRAINT_WINDOW:
+		/* One hardware time unit (SDM vol. 4, MSR_RAPL_POWER_UNIT): what hosts without a
+		 * limit show. */
+		return vtree_number(text, 976);
+	case ATTRIBUTE_VERSION:
+		return snprintf(text, VTREE_CONTENT_SIZE, "%s\n", WATTPORT_VERSION);
+	case ATTRIBUTE_UUID:
+		return vtree_uuid(values, text);
+	case ATTRIBUTE_GENERATION:
+		return vtree_number(text, values->generation);
+	case ATTRIBUTE_AGE:
+		return vtree_number(text, values->age_ms);
+	case ATTRIBUTE_MODE:
+		return snprintf(text, VTREE_CONTENT_SIZE, "%s\n",
+				values->shape.exact ? "exact" : "isolated");
+	case ATTRIBUTE_SOURCE:
+		return snprintf(text, VTREE_CONTENT_SIZE, "%s\n", values->source);
+	case ATTRIBUTE_SNAPSHOT:
+		return vtree_snapshot(values, text);
+	case ATTRIBUTE_NONE:
+	case ATTRIBUTE_END:
+		break;
+	}
+	return -ESTALE;
+}
+
+int vtree_content(const struct vtree_values *values, struct vtree_node node,
+		  char ret_text[static VTREE_CONTENT_SIZE])
+{
+	struct vtree_parts parts = vtree_unpack(node);
+
+	if (!vtree_exists(&values->shape, node))
+		return -ESTALE;
+	if (parts.what == WHAT_CLASS_LINK || parts.what == WHAT_SUBSYSTEM)
+		return -EINVAL;
+	if (parts.what != WHAT_FILE)
+		return -EISDIR;
+	return vtree_file(values, parts, ret_text);
+}

@@ -1,0 +1,346 @@
+/* vtree.h: the whole tree against golden listings, and what must hold for any shape and any node.
+ */
+#include "common/vtree.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define LISTING_SIZE_MAX (1 << 20)
+#define PATH_SIZE	 256
+
+static const struct vtree_shape shapes[] = {
+    {.socket_count = 1},
+    {.socket_count = 2, .dram = true},
+    {.socket_count = 12, .psys = true},
+    {.socket_count = 2, .dram = true, .exact = true},
+    {.socket_count = 1, .dram = true, .psys = true},
+    {.socket_count = VTREE_SOCKET_MAX, .dram = true, .psys = true, .exact = true},
+};
+#define SHAPE_COUNT (sizeof(shapes) / sizeof(shapes[0]))
+
+static struct vtree_values values_of(struct vtree_shape shape)
+{
+	struct vtree_values values = {.shape = shape,
+				      .generation = 3,
+				      .age_ms = 42,
+				      .time_ns = 123456789,
+				      .source = "replay"};
+
+	for (uint8_t i = 0; i < sizeof(values.uuid.bytes); i++)
+		values.uuid.bytes[i] = i;
+	for (uint32_t i = 0; i < VTREE_SOCKET_MAX; i++) {
+		values.package_uj[i] = 1000 + i;
+		values.dram_uj[i] = 2000 + i;
+	}
+	values.psys_uj = 3000;
+	return values;
+}
+
+/* What a walk carries along. */
+struct listing {
+	const struct vtree_values *values;
+	size_t used;
+	size_t links;
+	char text[LISTING_SIZE_MAX];
+};
+
+__attribute__((format(printf, 2, 3))) static void listing_add(struct listing *listing,
+							      const char *format, ...)
+{
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(listing->text + listing->used, LISTING_SIZE_MAX - listing->used, format,
+			   arguments);
+	va_end(arguments);
+	assert_true(length >= 0 && (size_t)length < LISTING_SIZE_MAX - listing->used);
+	listing->used += (size_t)length;
+}
+
+/* The content on one line: newlines inside as a bar, the last one as it must be. */
+static void listing_add_content(struct listing *listing, struct vtree_node node)
+{
+	char text[VTREE_CONTENT_SIZE];
+	int length = vtree_content(listing->values, node, text);
+
+	assert_true(length > 0 && length < VTREE_CONTENT_SIZE);
+	assert_int_equal(text[length - 1], '\n');
+	for (int i = 0; i < length - 1; i++)
+		if (text[i] == '\n')
+			text[i] = '|';
+	/* The version is the build's, not the tree's. */
+	if (strncmp(text, WATTPORT_VERSION "\n", strlen(WATTPORT_VERSION) + 1) == 0)
+		listing_add(listing, " VERSION\n");
+	else
+		listing_add(listing, " %.*s", length, text);
+}
+
+static void walk(struct listing *listing, const char *path, struct vtree_node node)
+{
+	const struct vtree_shape *shape = &listing->values->shape;
+	struct vtree_attributes attributes;
+	struct vtree_entry entry;
+	char target[VTREE_LINK_SIZE];
+	char child[PATH_SIZE];
+
+	assert_int_equal(vtree_attributes(shape, node, &attributes), 0);
+	assert_true(node.id != 0 && node.id >> VTREE_NODE_BITS == 0);
+	listing_add(listing, "%s %o %u %" PRIu64, path, (unsigned)attributes.mode,
+		    attributes.link_count, attributes.size);
+	if (S_ISREG(attributes.mode)) {
+		listing_add_content(listing, node);
+		return;
+	}
+	if (S_ISLNK(attributes.mode)) {
+		int length = vtree_link(shape, node, target);
+
+		assert_int_equal(length, strlen(target));
+		listing_add(listing, " -> %s\n", target);
+		return;
+	}
+	listing_add(listing, "\n");
+	for (size_t i = 0; vtree_list(shape, node, i, &entry) == 0; i++) {
+		(void)snprintf(child, sizeof(child), "%s/%s", path, entry.name);
+		walk(listing, child, entry.node);
+	}
+}
+
+static struct listing *listing_of(const struct vtree_values *values)
+{
+	struct listing *listing = calloc(1, sizeof(*listing));
+
+	assert_non_null(listing);
+	listing->values = values;
+	walk(listing, ".", vtree_root());
+	return listing;
+}
+
+static void check_golden(const char *name, struct vtree_shape shape)
+{
+	struct vtree_values values = values_of(shape);
+	struct listing *listing = listing_of(&values);
+	static char expected[LISTING_SIZE_MAX];
+	char path[PATH_SIZE];
+	FILE *file;
+	size_t size;
+
+	(void)snprintf(path, sizeof(path), "%s/vtree-%s.ok", TEST_GOLDEN, name);
+	if (getenv("WATTPORT_UPDATE_GOLDEN") != NULL) {
+		file = fopen(path, "w");
+		assert_non_null(file);
+		assert_int_equal(fwrite(listing->text, 1, listing->used, file), listing->used);
+		assert_int_equal(fclose(file), 0);
+	}
+	file = fopen(path, "r");
+	if (file == NULL)
+		fail_msg("%s: %s", path, strerror(errno));
+	size = fread(expected, 1, sizeof(expected) - 1, file);
+	expected[size] = '\0';
+	assert_int_equal(fclose(file), 0);
+	assert_string_equal(listing->text, expected);
+	free(listing);
+}
+
+static void test_golden(void **state)
+{
+	(void)state;
+	check_golden("1", shapes[0]);
+	check_golden("2-dram", shapes[1]);
+	check_golden("12-psys", shapes[2]);
+	check_golden("2-dram-exact", shapes[3]);
+}
+
+/* From the directory that a path names, follows a relative link and finds a directory there. */
+static struct vtree_node follow(const struct vtree_shape *shape, const char *directory,
+				const char *target)
+{
+	struct vtree_node nodes[16] = {vtree_root()};
+	size_t depth = 0;
+	char path[2 * PATH_SIZE];
+	char *part, *rest = path;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", directory, target);
+	while ((part = strtok_r(rest, "/", &rest)) != NULL) {
+		if (strcmp(part, ".") == 0)
+			continue;
+		if (strcmp(part, "..") == 0) {
+			assert_true(depth > 0);
+			depth--;
+			continue;
+		}
+		assert_true(depth < 15);
+		if (vtree_lookup(shape, nodes[depth], part, &nodes[depth + 1]) != 0)
+			fail_msg("%s leads nowhere from %s", target, directory);
+		depth++;
+	}
+	return nodes[depth];
+}
+
+static size_t check_links(const struct vtree_shape *shape, const char *path,
+			  struct vtree_node directory)
+{
+	struct vtree_attributes attributes;
+	struct vtree_entry entry;
+	char target[VTREE_LINK_SIZE];
+	char child[PATH_SIZE];
+	size_t count = 0;
+
+	for (size_t i = 0; vtree_list(shape, directory, i, &entry) == 0; i++) {
+		assert_int_equal(vtree_attributes(shape, entry.node, &attributes), 0);
+		(void)snprintf(child, sizeof(child), "%s/%s", path, entry.name);
+		if (S_ISDIR(attributes.mode))
+			count += check_links(shape, child, entry.node);
+		if (!S_ISLNK(attributes.mode))
+			continue;
+		assert_true(vtree_link(shape, entry.node, target) > 0);
+		assert_int_equal(vtree_attributes(shape, follow(shape, path, target), &attributes),
+				 0);
+		assert_true(S_ISDIR(attributes.mode));
+		count++;
+	}
+	return count;
+}
+
+static void test_links_lead_to_directories(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < SHAPE_COUNT; i++) {
+		const struct vtree_shape *shape = &shapes[i];
+		size_t zones =
+		    shape->socket_count * (shape->dram ? 2U : 1U) + (shape->psys ? 1U : 0U);
+
+		/* A class link and a subsystem link for each zone and the control type. */
+		assert_int_equal(check_links(shape, ".", vtree_root()), 2 * (zones + 1));
+	}
+}
+
+/* Every number that could be a node is either one that is listed, or refused by all functions. */
+static void test_any_node(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < SHAPE_COUNT; i++) {
+		struct vtree_values values = values_of(shapes[i]);
+		struct listing *listing = listing_of(&values);
+		size_t lines = 0, nodes = 0;
+
+		for (size_t at = 0; at < listing->used; at++)
+			lines += listing->text[at] == '\n';
+		for (uint64_t id = 0; id >> VTREE_NODE_BITS == 0; id++) {
+			struct vtree_node node = {.id = id};
+			struct vtree_attributes attributes;
+			struct vtree_entry entry;
+			char target[VTREE_LINK_SIZE];
+			char text[VTREE_CONTENT_SIZE];
+
+			if (vtree_attributes(&shapes[i], node, &attributes) == 0) {
+				nodes++;
+				continue;
+			}
+			assert_int_equal(vtree_attributes(&shapes[i], node, &attributes), -ESTALE);
+			assert_int_equal(vtree_list(&shapes[i], node, 0, &entry), -ESTALE);
+			assert_int_equal(vtree_link(&shapes[i], node, target), -ESTALE);
+			assert_int_equal(vtree_content(&values, node, text), -ESTALE);
+		}
+		assert_int_equal(nodes, lines);
+		free(listing);
+	}
+}
+
+static void test_beyond_the_bits(void **state)
+{
+	struct vtree_node node = {.id = vtree_root().id | UINT64_C(1) << VTREE_NODE_BITS};
+	struct vtree_attributes attributes;
+
+	(void)state;
+	assert_int_equal(vtree_attributes(&shapes[0], node, &attributes), -ESTALE);
+}
+
+static struct vtree_node find(const struct vtree_shape *shape, const char *path)
+{
+	return follow(shape, ".", path);
+}
+
+static void test_wrong_kind(void **state)
+{
+	struct vtree_values values = values_of(shapes[0]);
+	struct vtree_node file = find(&shapes[0], "wattport/uuid");
+	struct vtree_node link = find(&shapes[0], "class/powercap/intel-rapl");
+	char target[VTREE_LINK_SIZE];
+	char text[VTREE_CONTENT_SIZE];
+	struct vtree_entry entry;
+	struct vtree_node node;
+
+	(void)state;
+	assert_int_equal(vtree_content(&values, vtree_root(), text), -EISDIR);
+	assert_int_equal(vtree_content(&values, link, text), -EINVAL);
+	assert_int_equal(vtree_link(&shapes[0], file, target), -EINVAL);
+	assert_int_equal(vtree_list(&shapes[0], file, 0, &entry), -ENOTDIR);
+	assert_int_equal(vtree_lookup(&shapes[0], link, "name", &node), -ENOTDIR);
+	assert_int_equal(vtree_lookup(&shapes[0], vtree_root(), "class/powercap", &node), -ENOENT);
+	assert_int_equal(vtree_lookup(&shapes[0], vtree_root(), "", &node), -ENOENT);
+}
+
+/* A larger shape keeps the meaning of the nodes of a smaller one: a package never becomes psys. */
+static void test_nodes_survive_growth(void **state)
+{
+	static const struct vtree_shape grown = {.socket_count = 3, .dram = true, .psys = true};
+	struct vtree_values values = values_of(grown);
+	struct vtree_node psys =
+	    find(&shapes[4], "devices/virtual/powercap/intel-rapl/intel-rapl:1/name");
+	char text[VTREE_CONTENT_SIZE];
+
+	(void)state;
+	assert_int_equal(vtree_content(&values, psys, text), strlen("psys\n"));
+	assert_memory_equal(text, "psys\n", strlen("psys\n"));
+	assert_int_equal(find(&grown, "devices/virtual/powercap/intel-rapl/intel-rapl:3/name").id,
+			 psys.id);
+}
+
+/* The largest tree with the largest numbers still fits in one page. */
+static void test_largest_snapshot(void **state)
+{
+	struct vtree_values values = values_of(shapes[5]);
+	struct vtree_node snapshot = find(&shapes[5], "wattport/snapshot");
+	char text[VTREE_CONTENT_SIZE];
+	int length;
+
+	(void)state;
+	values.time_ns = UINT64_MAX;
+	values.psys_uj = UINT64_MAX;
+	for (uint32_t i = 0; i < VTREE_SOCKET_MAX; i++) {
+		values.package_uj[i] = UINT64_MAX;
+		values.dram_uj[i] = UINT64_MAX;
+	}
+	length = vtree_content(&values, snapshot, text);
+	assert_true(length > 0 && length < VTREE_CONTENT_SIZE);
+	assert_non_null(
+	    strstr(text, "\ndram-63 18446744073709551615\npsys 18446744073709551615\n"));
+	assert_int_equal(vtree_counter(snapshot), VTREE_COUNTER_ALL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_golden),
+	    cmocka_unit_test(test_links_lead_to_directories),
+	    cmocka_unit_test(test_any_node),
+	    cmocka_unit_test(test_beyond_the_bits),
+	    cmocka_unit_test(test_wrong_kind),
+	    cmocka_unit_test(test_nodes_survive_growth),
+	    cmocka_unit_test(test_largest_snapshot),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
