@@ -42,7 +42,7 @@ int file_read_at(int dir_fd, const char *path, char *buffer, size_t size, size_t
 
 int file_read_line_at(int dir_fd, const char *path, char *buffer, size_t size)
 {
-	size_t length;
+	size_t length = 0;
 	int status = file_read_at(dir_fd, path, buffer, size, &length);
 
 	if (status < 0)

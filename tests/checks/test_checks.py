@@ -1,0 +1,154 @@
+#!/usr/bin/python3
+"""Each check can fail: it is held against a small tree with the mistake that it is there for, and one without."""
+
+import json
+import os
+import shutil
+import tempfile
+import unittest
+
+import architecture
+import cppcheck
+import format as format_check
+import layers
+import manpages
+import scripts
+import seams
+import tidy
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class CheckTest(unittest.TestCase):
+    """A tree per test, which vanishes after it."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="wattport-checks-")
+        self.addCleanup(directory.cleanup)
+        self.root = directory.name
+
+    def write(self, path, text, mode=0o644):
+        """Puts a file into the tree."""
+        absolute = os.path.join(self.root, path)
+        os.makedirs(os.path.dirname(absolute), exist_ok=True)
+        with open(absolute, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(absolute, mode)
+
+    def expect(self, findings, *wanted):
+        """The findings are these, each known by a part of its text, in this order."""
+        findings = list(findings)
+        self.assertEqual(len(findings), len(wanted), findings)
+        for finding, part in zip(findings, wanted):
+            self.assertIn(part, finding)
+
+    def need(self, program):
+        """Skips the test where a program is not installed."""
+        if shutil.which(program) is None:
+            self.skipTest(f"{program} is not installed")
+
+    def test_layers(self):
+        self.write("host/a.h", "")
+        self.write("common/b.h", "")
+        self.write("common/b_internal.h", "")
+        self.write("host/good.c", '#include "common/b.h"\n#include "host/a.h"\n/* #include "guest/x.h" */\n')
+        self.expect(layers.check(self.root))
+        self.write("common/bad.c", '#include "common/b.h"\n#include "host/a.h"\n')
+        self.write("guest/bad.c", '#include "b.h"\n#include "common/b_internal.h"\n#include "common/gone.h"\n')
+        self.expect(layers.check(self.root), "common/bad.c:2", "guest/bad.c:1", "guest/bad.c:2", "guest/bad.c:3")
+
+    def test_seams(self):
+        self.write("common/sysroot.c", 'open("/proc");\n')
+        self.write("common/good.c", '/* "/sys" strtol( */ say("call sscanf() on /proc");\nmy_time(x);\n')
+        self.expect(seams.check(self.root))
+        self.write("common/bad.c", 'open("/sys/class");\nstrtoull(x);\nclock_gettime(a, b);\nsprintf(x);\n')
+        self.write("guest/long.c", "\n" * (seams.LINES_MAX + 1))
+        self.write("tests/unit/test_bad.c", "usleep(1);\n")
+        self.expect(seams.check(self.root), "common/bad.c:1", "common/bad.c:2", "common/bad.c:3", "common/bad.c:4",
+                    "guest/long.c:501", "test_bad.c:1: usleep(")
+
+    def test_format(self):
+        self.need("clang-format")
+        shutil.copy(os.path.join(ROOT, ".clang-format"), self.root)
+        self.write("host/good.c", "int good(void)\n{\n\treturn 0;\n}\n")
+        self.expect(format_check.check(self.root))
+        self.write("host/bad.c", "int bad(void) { return 0;   }\n")
+        self.expect(format_check.check(self.root), "host/bad.c:1: run clang-format")
+
+    def test_tidy(self):
+        self.need("clang-tidy")
+        shutil.copy(os.path.join(ROOT, ".clang-tidy"), self.root)
+        path = os.path.join(self.root, "host/file.c")
+        commands = [{"file": path, "directory": self.root, "command": f"gcc -I{self.root} -c {path}"}]
+        self.write("compile_commands.json", json.dumps(commands))
+        self.write("host/file.h", "int good(void);\n")
+        self.write("host/file.c", '#include "host/file.h"\nint good(void)\n{\n\treturn 0;\n}\n')
+        self.expect(tidy.check(self.root, self.root))
+        self.write("host/file.h", "int good(void);\n#define BAD ((1)\n")
+        self.write("host/file.c", '#include "host/file.h"\nint Good(int x)\n{\n\tif (x = 1);\n\treturn 0;\n}\n')
+        self.assertTrue(any("'Good'" in finding for finding in tidy.check(self.root, self.root)))
+
+    def test_tidy_looks_again_when_a_header_changes(self):
+        self.need("clang-tidy")
+        shutil.copy(os.path.join(ROOT, ".clang-tidy"), self.root)
+        path = os.path.join(self.root, "host/file.c")
+        commands = [{"file": path, "directory": self.root, "command": f"gcc -I{self.root} -c {path}"}]
+        self.write("compile_commands.json", json.dumps(commands))
+        self.write("host/file.h", "#define VALUE 0\n")
+        self.write("host/file.c", '#include "host/file.h"\nint good(void)\n{\n\treturn VALUE;\n}\n')
+        self.expect(tidy.check(self.root, self.root))
+        self.write("host/file.h", "#define VALUE absent\n")
+        self.expect(tidy.check(self.root, self.root), "absent")
+
+    def test_cppcheck(self):
+        self.need("cppcheck")
+        self.write("host/good.c", "int good(void)\n{\n\treturn 0;\n}\n")
+        self.expect(cppcheck.check(self.root))
+        self.write("host/bad.c", "int bad(void)\n{\n\tconst int a[2] = {0, 0};\n\n\treturn a[2];\n}\n")
+        self.expect(cppcheck.check(self.root), "arrayIndexOutOfBounds")
+
+    def test_cppcheck_suppression_needs_a_reason(self):
+        self.need("cppcheck")
+        self.write("suppressions", "# Because.\nmemleak\nresourceLeak\n\nunusedFunction\n")
+        self.expect(cppcheck.check(self.root, None, os.path.join(self.root, "suppressions")), "5: unusedFunction")
+
+    def test_architecture(self):
+        self.write("common/diag.c", "")
+        self.write("common/diag.h", "")
+        self.write("common/diag_internal.h", "")
+        self.write("docs/architecture.md", "## common/\n* `diag.c`: why.\n")
+        self.expect(architecture.check(self.root))
+        self.write("host/new.c", "")
+        self.write("docs/architecture.md", "## common/\n* `diag.c`\n## `host/`: h\n* `gone.c`\n## Tests\n`host/old.c`\n")
+        self.expect(architecture.check(self.root), "4: host/gone.c", "6: host/old.c", "host/new.c has no line")
+
+    def test_manpages(self):
+        self.need("groff")
+        self.write("host/CMakeLists.txt", "add_executable(prog main.c)\n")
+        self.expect(manpages.check(self.root), "prog has no page")
+        page = '.TH PROG 1 2024-01-01 Wattport\n.SH NAME\nprog \\- do\n.TP\n.B \\-\\-fast\nFast.\n'
+        self.write("docs/man/prog.1", page)
+        self.write("out/host/prog", "#!/bin/sh\necho 'prog [--fast]'\n", 0o755)
+        build = os.path.join(self.root, "out")
+        self.expect(manpages.check(self.root, build))
+        self.write("docs/man/prog.1", page + ".NOSUCH macro\n")
+        self.write("out/host/prog", "#!/bin/sh\necho 'prog [--fast] [--slow]'\n", 0o755)
+        self.expect(manpages.check(self.root, build), "NOSUCH", "--slow")
+        self.write("out/host/prog", "#!/bin/sh\nexit 2\n", 0o755)
+        self.expect(manpages.check(self.root, build), "NOSUCH", "exit status 2")
+
+    def test_scripts(self):
+        self.write("good", "#!/bin/bash\ntrue\n", 0o755)
+        self.write("good.py", "#!/usr/bin/python3\npass\n", 0o755)
+        self.expect(scripts.check(self.root))
+        self.write("bad.py", "def\n")
+        self.write("lame", "#!/bin/bash\nexit 0\n")
+        self.expect(scripts.check(self.root), "bad.py:1", "lame:1: chmod")
+        os.remove(os.path.join(self.root, "bad.py"))
+        os.remove(os.path.join(self.root, "lame"))
+        self.write("bad", "#!/bin/bash\nif true; then\n", 0o755)
+        self.assertTrue(list(scripts.check(self.root)))
+
+
+if __name__ == "__main__":
+    unittest.main()
