@@ -1,0 +1,404 @@
+#include "guest/mount_plan.h"
+#include "common/cleanup.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const mount_plan_sides[MOUNT_PLAN_SIDES] = {"class", "devices/virtual"};
+
+/* A path built in place: too long ones end in -ENAMETOOLONG before anything is done. */
+struct mount_path {
+	char text[PATH_MAX];
+};
+
+__attribute__((format(printf, 2, 3))) static int mount_path_format(struct mount_path *path,
+								   const char *format, ...)
+{
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(path->text, sizeof(path->text), format, arguments);
+	va_end(arguments);
+	return length < 0 || (size_t)length >= sizeof(path->text) ? -ENAMETOOLONG : 0;
+}
+
+static int mount_plan_grow(struct mount_plan *plan)
+{
+	size_t capacity = plan->capacity == 0 ? 32 : plan->capacity * 2;
+	struct mount_step *steps;
+
+	if (plan->count < plan->capacity)
+		return 0;
+	if (plan->count >= MOUNT_PLAN_STEP_MAX)
+		return -E2BIG;
+	steps = reallocarray(plan->steps, capacity, sizeof(*steps));
+	if (steps == NULL)
+		return -ENOMEM;
+	plan->steps = steps;
+	plan->capacity = capacity;
+	return 0;
+}
+
+static int mount_plan_add(struct mount_plan *plan, enum mount_step_kind kind, const char *source,
+			  const char *target)
+{
+	cleanup_free char *source_copy = NULL;
+	cleanup_free char *target_copy = strdup(target);
+	int status = mount_plan_grow(plan);
+
+	if (status < 0)
+		return status;
+	if (target_copy == NULL)
+		return -ENOMEM;
+	if (source != NULL) {
+		source_copy = strdup(source);
+		if (source_copy == NULL)
+			return -ENOMEM;
+	}
+	plan->steps[plan->count++] = (struct mount_step){
+	    .kind = kind,
+	    .source = TAKE_PTR(source_copy),
+	    .target = TAKE_PTR(target_copy),
+	};
+	return 0;
+}
+
+/* Whether this mount is the tree's powercap directory of that side. */
+static bool mount_plan_is_bind(const struct mountinfo *mountinfo, const struct mount_paths *paths,
+			       const struct mountinfo_entry *entry, const char *side)
+{
+	const struct mountinfo_entry *tree = mountinfo_on(mountinfo, paths->at);
+	struct mount_path root;
+
+	if (entry == NULL)
+		return false;
+	/* The share may have been unmounted by hand: then its kind must do. */
+	if (tree == NULL)
+		tree = entry;
+	if (entry->major != tree->major || entry->minor != tree->minor)
+		return false;
+	if (tree == entry && strcmp(entry->type, "9p") != 0 && strcmp(entry->type, "virtiofs") != 0)
+		return false;
+	if (mount_path_format(&root, "%s/%s/powercap",
+			      tree == entry || strcmp(tree->root, "/") == 0 ? "" : tree->root,
+			      side) < 0)
+		return false;
+	return strcmp(entry->root, root.text) == 0;
+}
+
+static bool mount_plan_is_overlay(const struct mountinfo_entry *entry)
+{
+	return entry != NULL && strcmp(entry->type, "overlay") == 0 &&
+	       strcmp(entry->source, MOUNT_PLAN_SOURCE) == 0;
+}
+
+int mount_plan_observe(const struct mountinfo *mountinfo, const struct mount_paths *paths,
+		       struct mount_state *state)
+{
+	struct mount_path path;
+
+	state->shared = mountinfo_on(mountinfo, paths->at) != NULL;
+	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++) {
+		struct mount_side *side = &state->sides[i];
+		const char *name = mount_plan_sides[i];
+
+		if (mount_path_format(&path, "%s/%s", paths->sys, name) < 0)
+			return -ENAMETOOLONG;
+		side->overlaid = mount_plan_is_overlay(mountinfo_on(mountinfo, path.text));
+		for (size_t j = 0; j < side->child_count; j++) {
+			if (mount_path_format(&path, "%s/%s/%s", paths->sys, name,
+					      side->children[j].name) < 0)
+				return -ENAMETOOLONG;
+			side->children[j].kept = mountinfo_on(mountinfo, path.text) != NULL;
+		}
+		if (mount_path_format(&path, "%s/%s/powercap", paths->sys, name) < 0)
+			return -ENAMETOOLONG;
+		side->bound =
+		    mount_plan_is_bind(mountinfo, paths, mountinfo_on(mountinfo, path.text), name);
+	}
+	return 0;
+}
+
+static bool mount_side_needs_overlay(const struct mount_side *side)
+{
+	return !side->bound && !side->has_powercap && !side->overlaid;
+}
+
+/* Whether some directory of the kernel has to be bound back. */
+static bool mount_side_needs_view(const struct mount_side *side)
+{
+	if (!side->overlaid && !mount_side_needs_overlay(side))
+		return false;
+	for (size_t i = 0; i < side->child_count; i++)
+		if (!side->children[i].kept)
+			return true;
+	return false;
+}
+
+static bool mount_state_needs_view(const struct mount_state *state)
+{
+	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++)
+		if (mount_side_needs_view(&state->sides[i]))
+			return true;
+	return false;
+}
+
+static int mount_plan_lay_overlay(const struct mount_side *side, const char *name,
+				  const struct mount_paths *paths, struct mount_plan *plan)
+{
+	struct mount_path source, target;
+	int status;
+
+	if (!mount_side_needs_overlay(side))
+		return 0;
+	if (mount_path_format(&source, "%s/%s", paths->frame, name) < 0 ||
+	    mount_path_format(&target, "%s/%s/powercap", paths->frame, name) < 0)
+		return -ENAMETOOLONG;
+	status = mount_plan_add(plan, MOUNT_STEP_DIRECTORY, NULL, target.text);
+	if (status < 0)
+		return status;
+	if (mount_path_format(&target, "%s/%s", paths->sys, name) < 0)
+		return -ENAMETOOLONG;
+	return mount_plan_add(plan, MOUNT_STEP_OVERLAY, source.text, target.text);
+}
+
+static int mount_plan_lay_children(const struct mount_side *side, const char *name,
+				   const struct mount_paths *paths, struct mount_plan *plan)
+{
+	if (!mount_side_needs_view(side))
+		return 0;
+	for (size_t i = 0; i < side->child_count; i++) {
+		const struct mount_child *child = &side->children[i];
+		struct mount_path source, target;
+		int status;
+
+		if (child->kept)
+			continue;
+		if (mount_path_format(&source, "%s/sys/%s/%s", paths->frame, name, child->name) <
+			0 ||
+		    mount_path_format(&target, "%s/%s/%s", paths->sys, name, child->name) < 0)
+			return -ENAMETOOLONG;
+		status = mount_plan_add(plan, MOUNT_STEP_BIND, source.text, target.text);
+		if (status < 0)
+			return status;
+	}
+	return 0;
+}
+
+/* The second view of /sys comes before the overlays, or a shared /sys would show them there too. */
+static int mount_plan_lay_frame(const struct mount_state *state, const struct mount_paths *paths,
+				struct mount_plan *plan)
+{
+	bool view = mount_state_needs_view(state);
+	struct mount_path view_path;
+	int status = 0;
+
+	if (mount_path_format(&view_path, "%s/sys", paths->frame) < 0)
+		return -ENAMETOOLONG;
+	if (view)
+		status = mount_plan_add(plan, MOUNT_STEP_DIRECTORY, NULL, view_path.text);
+	if (view && status == 0)
+		status = mount_plan_add(plan, MOUNT_STEP_VIEW, paths->sys, view_path.text);
+	for (size_t i = 0; i < MOUNT_PLAN_SIDES && status == 0; i++)
+		status = mount_plan_lay_overlay(&state->sides[i], mount_plan_sides[i], paths, plan);
+	for (size_t i = 0; i < MOUNT_PLAN_SIDES && status == 0; i++)
+		status =
+		    mount_plan_lay_children(&state->sides[i], mount_plan_sides[i], paths, plan);
+	if (view && status == 0)
+		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, view_path.text);
+	if (view && status == 0)
+		status = mount_plan_add(plan, MOUNT_STEP_REMOVE, NULL, view_path.text);
+	return status;
+}
+
+static int mount_plan_lay_share(const struct mount_state *state, const struct mount_paths *paths,
+				struct mount_plan *plan)
+{
+	int status;
+
+	if (state->shared)
+		return 0;
+	status = mount_plan_add(plan, MOUNT_STEP_DIRECTORY, NULL, paths->at);
+	if (status < 0)
+		return status;
+	return mount_plan_add(plan, MOUNT_STEP_SHARE, NULL, paths->at);
+}
+
+static int mount_plan_lay_binds(const struct mount_state *state, const struct mount_paths *paths,
+				struct mount_plan *plan)
+{
+	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++) {
+		struct mount_path source, target;
+		int status;
+
+		if (state->sides[i].bound)
+			continue;
+		if (mount_path_format(&source, "%s/%s/powercap", paths->at, mount_plan_sides[i]) <
+			0 ||
+		    mount_path_format(&target, "%s/%s/powercap", paths->sys, mount_plan_sides[i]) <
+			0)
+			return -ENAMETOOLONG;
+		status = mount_plan_add(plan, MOUNT_STEP_BIND, source.text, target.text);
+		if (status < 0)
+			return status;
+	}
+	return 0;
+}
+
+int mount_plan_lay(const struct mount_state *state, const struct mount_paths *paths, bool force,
+		   struct mount_plan *plan, struct diag *diag)
+{
+	int status;
+
+	assert(plan->count == 0);
+	if (state->rapl[0] != '\0' && !state->sides[0].bound && !force)
+		return diag_error(diag, -EEXIST,
+				  "this machine has a RAPL of its own (%s): clients read that one "
+				  "already; cover it with --force",
+				  state->rapl);
+	status = mount_plan_lay_share(state, paths, plan);
+	if (status == 0)
+		status = mount_plan_lay_frame(state, paths, plan);
+	if (status == 0)
+		status = mount_plan_lay_binds(state, paths, plan);
+	if (status < 0)
+		return diag_error(diag, status, "cannot plan the mounts: %s", strerror(-status));
+	return 0;
+}
+
+/* Our overlay of one side: first what hangs on it, then itself. */
+static int mount_plan_undo_overlay(const struct mountinfo *mountinfo,
+				   const struct mount_paths *paths, const char *name,
+				   struct mount_plan *plan)
+{
+	const struct mountinfo_entry *sys = mountinfo_at(mountinfo, paths->sys);
+	const struct mountinfo_entry *overlay;
+	struct mount_path path;
+
+	if (mount_path_format(&path, "%s/%s", paths->sys, name) < 0)
+		return -ENAMETOOLONG;
+	overlay = mountinfo_on(mountinfo, path.text);
+	if (!mount_plan_is_overlay(overlay))
+		return 0;
+	for (size_t i = 0; i < mountinfo->count; i++) {
+		const struct mountinfo_entry *entry = &mountinfo->entries[i];
+		int status;
+
+		if (entry->parent != overlay->id || sys == NULL || entry->major != sys->major ||
+		    entry->minor != sys->minor)
+			continue;
+		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, entry->point);
+		if (status < 0)
+			return status;
+	}
+	return mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, path.text);
+}
+
+static int mount_plan_undo_binds(const struct mountinfo *mountinfo, const struct mount_paths *paths,
+				 struct mount_plan *plan)
+{
+	for (size_t i = MOUNT_PLAN_SIDES; i-- > 0;) {
+		struct mount_path path;
+		int status;
+
+		if (mount_path_format(&path, "%s/%s/powercap", paths->sys, mount_plan_sides[i]) < 0)
+			return -ENAMETOOLONG;
+		if (!mount_plan_is_bind(mountinfo, paths, mountinfo_on(mountinfo, path.text),
+					mount_plan_sides[i]))
+			continue;
+		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, path.text);
+		if (status < 0)
+			return status;
+	}
+	return 0;
+}
+
+/* The directories, innermost first; those that were never made, or are not empty, stay away. */
+static int mount_plan_undo_directories(const struct mount_paths *paths, struct mount_plan *plan)
+{
+	static const char *const below[] = {"/devices/virtual/powercap",
+					    "/devices/virtual",
+					    "/devices",
+					    "/class/powercap",
+					    "/class",
+					    "/sys",
+					    ""};
+
+	for (size_t i = 0; i < sizeof(below) / sizeof(below[0]); i++) {
+		struct mount_path path;
+		int status;
+
+		if (mount_path_format(&path, "%s%s", paths->frame, below[i]) < 0)
+			return -ENAMETOOLONG;
+		status = mount_plan_add(plan, MOUNT_STEP_REMOVE, NULL, path.text);
+		if (status < 0)
+			return status;
+	}
+	return mount_plan_add(plan, MOUNT_STEP_REMOVE, NULL, paths->at);
+}
+
+static int mount_plan_undo_frame(const struct mountinfo *mountinfo, const struct mount_paths *paths,
+				 struct mount_plan *plan)
+{
+	struct mount_path view;
+	int status = 0;
+
+	for (size_t i = MOUNT_PLAN_SIDES; i-- > 0 && status == 0;)
+		status = mount_plan_undo_overlay(mountinfo, paths, mount_plan_sides[i], plan);
+	if (status < 0)
+		return status;
+	if (mount_path_format(&view, "%s/sys", paths->frame) < 0)
+		return -ENAMETOOLONG;
+	if (mountinfo_on(mountinfo, view.text) == NULL)
+		return 0;
+	return mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, view.text);
+}
+
+int mount_plan_undo(const struct mountinfo *mountinfo, const struct mount_paths *paths,
+		    struct mount_plan *plan, struct diag *diag)
+{
+	const struct mountinfo_entry *tree = mountinfo_on(mountinfo, paths->at);
+	int status;
+
+	assert(plan->count == 0);
+	status = mount_plan_undo_binds(mountinfo, paths, plan);
+	if (status == 0)
+		status = mount_plan_undo_frame(mountinfo, paths, plan);
+	/* A tree of another kind was put there by somebody else: it stays. */
+	if (status == 0 && tree != NULL &&
+	    (strcmp(tree->type, "9p") == 0 || strcmp(tree->type, "virtiofs") == 0))
+		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, paths->at);
+	if (status == 0)
+		status = mount_plan_undo_directories(paths, plan);
+	if (status < 0)
+		return diag_error(diag, status, "cannot plan the unmounts: %s", strerror(-status));
+	return 0;
+}
+
+void mount_plan_finish(struct mount_plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		free(plan->steps[i].source);
+		free(plan->steps[i].target);
+	}
+	free(plan->steps);
+	*plan = (struct mount_plan){.steps = NULL};
+}
+
+void mount_state_finish(struct mount_state *state)
+{
+	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++) {
+		struct mount_side *side = &state->sides[i];
+
+		for (size_t j = 0; j < side->child_count; j++)
+			free(side->children[j].name);
+		free(side->children);
+	}
+	*state = (struct mount_state){.shared = false};
+}
