@@ -1,0 +1,208 @@
+#include "host/qemu_scan.h"
+#include "common/cleanup.h"
+#include "common/file.h"
+#include "common/parse.h"
+#include "host/thread_time.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#define QEMU_SCAN_PATH_SIZE 32
+#define QEMU_SCAN_STAT_SIZE 1024
+
+static void cleanup_directory_value(DIR *const *directory)
+{
+	if (*directory != NULL)
+		(void)closedir(*directory);
+}
+#define cleanup_directory __attribute__((cleanup(cleanup_directory_value)))
+
+void qemu_scan_init(struct qemu_scan *scan)
+{
+	*scan = (struct qemu_scan){.processes = NULL};
+}
+
+void qemu_scan_finish(struct qemu_scan *scan)
+{
+	free(scan->processes);
+	free(scan->buffer);
+	qemu_scan_init(scan);
+}
+
+/* A stream over the directory whose position is its own: the sysroot's descriptor is shared. */
+static int qemu_scan_open(struct qemu_scan *scan, int proc_fd, DIR **ret_directory)
+{
+	cleanup_fd int fd = -1;
+	DIR *directory;
+
+	if (scan->buffer == NULL)
+		scan->buffer = malloc(QEMU_CMDLINE_SIZE_MAX);
+	if (scan->buffer == NULL)
+		return -ENOMEM;
+	fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	directory = fdopendir(fd);
+	if (directory == NULL)
+		return -errno;
+	(void)TAKE_FD(fd);
+	*ret_directory = directory;
+	return 0;
+}
+
+/* The next process of the directory: its pid, 0 at the end, or the negative errno. */
+static int qemu_scan_next(DIR *directory)
+{
+	for (;;) {
+		const struct dirent *entry;
+		uint32_t pid;
+
+		errno = 0;
+		entry = readdir(directory);
+		if (entry == NULL)
+			return -errno;
+		if (parse_u32(entry->d_name, &pid) == 0 && pid > 0 && pid <= INT32_MAX)
+			return (int)pid;
+	}
+}
+
+/* PID/NAME into the scan's buffer. */
+static int qemu_scan_read(struct qemu_scan *scan, int proc_fd, int pid, const char *name,
+			  size_t *ret_length)
+{
+	char path[QEMU_SCAN_PATH_SIZE];
+
+	(void)snprintf(path, sizeof(path), "%d/%s", pid, name);
+	return file_read_at(proc_fd, path, scan->buffer, QEMU_CMDLINE_SIZE_MAX, ret_length);
+}
+
+/* 0, or why the process is not to be listed. */
+static int qemu_scan_inspect(struct qemu_scan *scan, int proc_fd, int pid,
+			     struct qemu_process *ret_process)
+{
+	char path[QEMU_SCAN_PATH_SIZE], line[QEMU_SCAN_STAT_SIZE];
+	struct qemu_process found = {.process = {.pid = pid}};
+	struct thread_stat stat;
+	size_t length;
+	int status;
+
+	(void)snprintf(path, sizeof(path), "%d/comm", pid);
+	status = file_read_line_at(proc_fd, path, line, sizeof(line));
+	if (status < 0)
+		return status;
+	if (!qemu_cmdline_is_qemu(line))
+		return -ENOENT;
+	(void)snprintf(path, sizeof(path), "%d/stat", pid);
+	status = file_read_at(proc_fd, path, line, sizeof(line), &length);
+	if (status < 0)
+		return status;
+	status = thread_stat_parse(line, &stat);
+	if (status < 0)
+		return status;
+	found.process.start_ticks = stat.start_ticks;
+	status = qemu_scan_read(scan, proc_fd, pid, "cmdline", &length);
+	if (status < 0)
+		return status;
+	status = qemu_cmdline_parse(scan->buffer, length, &found.cmdline);
+	if (status < 0)
+		return status;
+	*ret_process = found;
+	return found.cmdline.probe ? -ENOENT : 0;
+}
+
+static int qemu_scan_append(struct qemu_scan *scan, const struct qemu_process *process)
+{
+	size_t capacity = scan->capacity > 0 ? scan->capacity * 2 : 16;
+	struct qemu_process *processes;
+
+	if (scan->count == scan->capacity) {
+		processes = realloc(scan->processes, capacity * sizeof(*processes));
+		if (processes == NULL)
+			return -ENOMEM;
+		scan->processes = processes;
+		scan->capacity = capacity;
+	}
+	scan->processes[scan->count++] = *process;
+	return 0;
+}
+
+static int qemu_process_compare(const void *left, const void *right)
+{
+	const struct qemu_process *a = left, *b = right;
+
+	if (a->process.start_ticks != b->process.start_ticks)
+		return a->process.start_ticks < b->process.start_ticks ? -1 : 1;
+	return (a->process.pid > b->process.pid) - (a->process.pid < b->process.pid);
+}
+
+int qemu_scan_run(struct qemu_scan *scan, int proc_fd)
+{
+	cleanup_directory DIR *directory = NULL;
+	int status = qemu_scan_open(scan, proc_fd, &directory);
+
+	if (status < 0)
+		return status;
+	scan->count = 0;
+	for (;;) {
+		struct qemu_process process;
+		int pid = qemu_scan_next(directory);
+
+		if (pid < 0)
+			return pid;
+		if (pid == 0)
+			break;
+		/* Processes vanish and may be hidden: those are simply not there. */
+		if (qemu_scan_inspect(scan, proc_fd, pid, &process) < 0)
+			continue;
+		status = qemu_scan_append(scan, &process);
+		if (status < 0)
+			return status;
+	}
+	if (scan->count > 1)
+		qsort(scan->processes, scan->count, sizeof(*scan->processes), qemu_process_compare);
+	return 0;
+}
+
+const struct qemu_process *qemu_scan_find(const struct qemu_scan *scan, const struct uuid *uuid,
+					  int libvirt_id)
+{
+	const struct qemu_process *found = NULL;
+
+	for (size_t i = 0; i < scan->count; i++) {
+		const struct qemu_process *process = &scan->processes[i];
+
+		if (!process->cmdline.has_uuid || !uuid_equal(&process->cmdline.uuid, uuid))
+			continue;
+		if (libvirt_id >= 0 && process->cmdline.has_libvirt_id &&
+		    process->cmdline.libvirt_id == (uint32_t)libvirt_id)
+			return process;
+		if (found == NULL)
+			found = process;
+	}
+	return found;
+}
+
+int qemu_scan_mentions(struct qemu_scan *scan, int proc_fd, const struct uuid *uuid)
+{
+	cleanup_directory DIR *directory = NULL;
+	char text[UUID_TEXT_SIZE];
+	int status = qemu_scan_open(scan, proc_fd, &directory);
+
+	if (status < 0)
+		return status;
+	uuid_format(uuid, text);
+	for (;;) {
+		size_t length;
+		int pid = qemu_scan_next(directory);
+
+		if (pid <= 0)
+			return pid;
+		if (qemu_scan_read(scan, proc_fd, pid, "cmdline", &length) < 0)
+			continue;
+		if (memmem(scan->buffer, length, text, strlen(text)) != NULL)
+			return 1;
+	}
+}

@@ -1,0 +1,53 @@
+/*
+ * qemu_scan.h: the QEMU processes of this host, found in /proc.
+ *
+ * Used by the VM providers in their own thread: /proc cannot be watched (inotify does not see
+ * processes), so it is read anew each time, at about 3 us a process.
+ */
+#ifndef WATTPORT_HOST_QEMU_SCAN_H
+#define WATTPORT_HOST_QEMU_SCAN_H
+
+#include "common/uuid.h"
+#include "host/qemu_cmdline.h"
+#include "host/vm_roster.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct qemu_process {
+	struct vm_roster_process process;
+	struct qemu_cmdline cmdline;
+};
+
+struct qemu_scan {
+	size_t count;
+	size_t capacity;
+	struct qemu_process *processes; /* in the order of their start */
+	char *buffer;			/* QEMU_CMDLINE_SIZE_MAX bytes, kept for the next scan */
+};
+
+/* Empty; nothing is allocated before the first qemu_scan_run(). */
+void qemu_scan_init(struct qemu_scan *scan);
+void qemu_scan_finish(struct qemu_scan *scan);
+
+/*
+ * Reads all processes in the directory (sysroot_proc_fd()), in the place of what was found before.
+ * Those that vanish meanwhile, that may not be read or that are no machine are left out. 0, -ENOMEM
+ * or the error of reading the directory.
+ */
+int qemu_scan_run(struct qemu_scan *scan, int proc_fd);
+
+/*
+ * The process of a machine, or NULL. Where several have the uuid (a migration within one host), the
+ * one that libvirt started as domain `libvirt_id` (-1: unknown) is preferred, then the eldest.
+ */
+const struct qemu_process *qemu_scan_find(const struct qemu_scan *scan, const struct uuid *uuid,
+					  int libvirt_id);
+
+/*
+ * Whether any process (QEMU, virtiofsd, swtpm, ...) names the uuid in its command line: so a
+ * machine can be recognised that is only just starting. 1, 0, or the negative errno.
+ */
+int qemu_scan_mentions(struct qemu_scan *scan, int proc_fd, const struct uuid *uuid);
+
+#endif

@@ -1,0 +1,221 @@
+#include "host/thread_time.h"
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/parse.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define THREAD_STAT_SIZE 1024
+
+/* Fields of proc_pid_stat(5), which counts from 1; the third follows the name. */
+#define THREAD_STAT_STATE     3
+#define THREAD_STAT_UTIME     14
+#define THREAD_STAT_STIME     15
+#define THREAD_STAT_STARTTIME 22
+#define THREAD_STAT_PROCESSOR 39
+
+/* Moves behind one field, which may be negative or a letter. */
+static const char *thread_stat_skip(const char *cursor)
+{
+	cursor += strspn(cursor, " ");
+	return cursor + strcspn(cursor, " \n");
+}
+
+int thread_stat_parse(const char *text, struct thread_stat *ret_stat)
+{
+	/* The name may hold ") R 1", so what counts is the last parenthesis. */
+	const char *cursor = strrchr(text, ')');
+	uint64_t utime = 0, stime = 0, start = 0, processor = 0;
+	const struct {
+		int field;
+		uint64_t *value;
+	} wanted[] = {
+	    {THREAD_STAT_UTIME, &utime},
+	    {THREAD_STAT_STIME, &stime},
+	    {THREAD_STAT_STARTTIME, &start},
+	    {THREAD_STAT_PROCESSOR, &processor},
+	};
+	int field = THREAD_STAT_STATE;
+
+	if (cursor == NULL)
+		return -EINVAL;
+	cursor++;
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		for (; field < wanted[i].field; field++)
+			cursor = thread_stat_skip(cursor);
+		if (parse_next_u64(&cursor, wanted[i].value) < 0)
+			return -EINVAL;
+		field++;
+	}
+	if (processor >= UINT32_MAX)
+		return -EINVAL;
+	*ret_stat = (struct thread_stat){.start_ticks = start, .cpu = (uint32_t)processor};
+	if (__builtin_add_overflow(utime, stime, &ret_stat->time_ticks))
+		ret_stat->time_ticks = UINT64_MAX;
+	return 0;
+}
+
+int thread_schedstat_parse(const char *text, uint64_t *ret_time_ns)
+{
+	return parse_next_u64(&text, ret_time_ns) < 0 ? -EINVAL : 0;
+}
+
+enum thread_role thread_role_of(const char *comm, uint32_t *ret_vcpu)
+{
+	static const char prefix[] = "CPU ";
+	char digits[12];
+	const char *cursor;
+	size_t length;
+
+	if (strcmp(comm, "ALL CPUs/TCG") == 0)
+		return THREAD_ALL_VCPUS;
+	if (strncmp(comm, prefix, strlen(prefix)) != 0)
+		return THREAD_OTHER;
+	cursor = comm + strlen(prefix);
+	length = strspn(cursor, "0123456789");
+	if (length == 0 || length >= sizeof(digits) || cursor[length] != '/')
+		return THREAD_OTHER;
+	memcpy(digits, cursor, length);
+	digits[length] = '\0';
+	return parse_u32(digits, ret_vcpu) == 0 ? THREAD_VCPU : THREAD_OTHER;
+}
+
+uint64_t thread_ticks_to_ns(uint64_t ticks)
+{
+	long per_second = sysconf(_SC_CLK_TCK);
+	uint64_t tick_ns = CLOCK_NS_PER_SECOND / (uint64_t)(per_second > 0 ? per_second : 100);
+	uint64_t time_ns;
+
+	return __builtin_mul_overflow(ticks, tick_ns, &time_ns) ? UINT64_MAX : time_ns;
+}
+
+/* NAME below the thread's directory; a thread that has gone is -ESRCH, however the kernel says it.
+ */
+static int thread_time_open_file(const struct thread_time *thread, int proc_fd, const char *name,
+				 int *ret_fd)
+{
+	char path[THREAD_TIME_PATH_SIZE + 16];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", thread->path, name);
+	fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+static const char *thread_time_file(const struct thread_time *thread)
+{
+	return thread->kind == THREAD_SCHEDSTAT ? "schedstat" : "stat";
+}
+
+/* Running out of descriptors or memory costs precision or speed, never the thread. */
+static bool thread_time_is_shortage(int status)
+{
+	return status == -EMFILE || status == -ENFILE || status == -ENOMEM;
+}
+
+int thread_time_open(struct thread_time *thread, int proc_fd, const char *path,
+		     enum thread_time_kind kind, bool keep)
+{
+	int status;
+
+	*thread = (struct thread_time){.kind = kind, .time_fd = -1, .stat_fd = -1};
+	(void)snprintf(thread->path, sizeof(thread->path), "%s", path);
+	if (!keep)
+		return 0;
+	status = thread_time_open_file(thread, proc_fd, thread_time_file(thread), &thread->time_fd);
+	return thread_time_is_shortage(status) ? 0 : status;
+}
+
+void thread_time_close(struct thread_time *thread)
+{
+	if (thread->time_fd >= 0)
+		(void)close(thread->time_fd);
+	if (thread->stat_fd >= 0)
+		(void)close(thread->stat_fd);
+	thread->time_fd = -1;
+	thread->stat_fd = -1;
+}
+
+bool thread_time_kept(const struct thread_time *thread)
+{
+	return thread->time_fd >= 0;
+}
+
+/*
+ * One pread(2) into a text. These files are made whole by seq_file and are shorter than the buffer,
+ * so one call gets everything; a second one that finds the end would double the cost.
+ */
+static int thread_time_pread(int fd, char *buffer, size_t size)
+{
+	ssize_t got;
+
+	do {
+		got = pread(fd, buffer, size - 1, 0);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -errno;
+	buffer[got] = '\0';
+	return 0;
+}
+
+static int thread_time_read_file(const struct thread_time *thread, int proc_fd, int kept_fd,
+				 const char *name, char buffer[static THREAD_STAT_SIZE])
+{
+	cleanup_fd int fd = -1;
+	int status;
+
+	if (kept_fd >= 0)
+		return thread_time_pread(kept_fd, buffer, THREAD_STAT_SIZE);
+	status = thread_time_open_file(thread, proc_fd, name, &fd);
+	if (status < 0)
+		return status;
+	return thread_time_pread(fd, buffer, THREAD_STAT_SIZE);
+}
+
+int thread_time_read(struct thread_time *thread, int proc_fd, uint64_t *ret_time_ns)
+{
+	char buffer[THREAD_STAT_SIZE];
+	struct thread_stat stat;
+	int status = thread_time_read_file(thread, proc_fd, thread->time_fd,
+					   thread_time_file(thread), buffer);
+
+	if (status < 0)
+		return status;
+	if (thread->kind == THREAD_SCHEDSTAT)
+		return thread_schedstat_parse(buffer, ret_time_ns);
+	status = thread_stat_parse(buffer, &stat);
+	if (status < 0)
+		return status;
+	*ret_time_ns = thread_ticks_to_ns(stat.time_ticks);
+	return 0;
+}
+
+int thread_time_read_cpu(struct thread_time *thread, int proc_fd, bool keep, uint32_t *ret_cpu)
+{
+	char buffer[THREAD_STAT_SIZE];
+	struct thread_stat stat;
+	int fd = thread->kind == THREAD_STAT ? thread->time_fd : thread->stat_fd;
+	int status;
+
+	if (fd < 0 && keep) {
+		status = thread_time_open_file(thread, proc_fd, "stat", &thread->stat_fd);
+		if (status < 0 && !thread_time_is_shortage(status))
+			return status;
+		fd = thread->stat_fd;
+	}
+	status = thread_time_read_file(thread, proc_fd, fd, "stat", buffer);
+	if (status < 0)
+		return status;
+	status = thread_stat_parse(buffer, &stat);
+	if (status < 0)
+		return status;
+	*ret_cpu = stat.cpu;
+	return 0;
+}
