@@ -11,7 +11,7 @@ URI = "qemu:///system"
 
 # No login, no root-squashing user, no cgroups and no private /dev: none of these is what the tests are about, and not
 # every machine that runs them has them. Output straight to files needs no virtlogd.
-LIBVIRTD_CONF = 'auth_unix_rw = "none"\nunix_sock_group = "root"\nlog_outputs = "2:stderr"\n'
+LIBVIRTD_CONF = 'auth_unix_rw = "none"\nunix_sock_group = "root"\nlog_outputs = "3:stderr"\n'
 QEMU_CONF = (
     'user = "root"\ngroup = "root"\ndynamic_ownership = 0\nremember_owner = 0\nsecurity_driver = "none"\n'
     'cgroup_controllers = []\nnamespaces = []\nstdio_handler = "file"\n'

@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -36,6 +37,11 @@ PRIVATE_DIRECTORIES = (
     "/var/cache/libvirt",
     "/var/log/libvirt",
 )
+
+# Documentation/admin-guide/devices.txt. The mode of /dev/fuse is Debian's.
+DEVICES = {
+    "null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0), "fuse": (10, 229),
+}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -135,9 +141,24 @@ def _prepare_mounts():
     for name, content in (configuration or {}).items():
         with open(f"/etc/libvirt/{name}", "wb") as file:
             file.write(content)
-    # The tests emulate, also where KVM exists: what they prove must not depend on the machine they run on.
-    if os.path.exists("/dev/kvm"):
-        mount("--bind", "/dev/null", "/dev/kvm")
+    _prepare_devices()
+
+
+def _prepare_devices():
+    """A /dev with the device files that are needed and no /dev/kvm: the tests emulate also where KVM exists, for what
+    they prove must not depend on the machine they run on."""
+    mount("-t", "tmpfs", "-o", "mode=755", "wattport-lab", "/dev")
+    for name, (major, minor) in DEVICES.items():
+        os.mknod(f"/dev/{name}", 0o666 | stat.S_IFCHR, os.makedev(major, minor))
+        os.chmod(f"/dev/{name}", 0o666)
+    for name in ("pts", "shm"):
+        os.mkdir(f"/dev/{name}")
+    mount("-t", "devpts", "-o", "ptmxmode=666", "devpts", "/dev/pts")
+    mount("-t", "tmpfs", "wattport-lab", "/dev/shm")
+    os.symlink("pts/ptmx", "/dev/ptmx")
+    os.symlink("/proc/self/fd", "/dev/fd")
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        os.symlink(f"/proc/self/fd/{number}", f"/dev/{name}")
 
 
 def _read(path):
