@@ -2,14 +2,17 @@
 """The laboratory proves itself: a guest over 9p and one over virtiofs boot, obey, and vanish without a trace."""
 
 import os
+import subprocess
 import sys
 import time
 import unittest
 
-from lab import namespace
+from lab import namespace, stats
 from lab.domain import Share
 from lab.laboratory import Laboratory
+from lab.prometheus import Prometheus, lint, parse
 from lab.runner import run
+from lab.truth import CpuRecorder
 
 
 class LaboratoryTest(unittest.TestCase):
@@ -84,7 +87,54 @@ class LaboratoryTest(unittest.TestCase):
         pid = guest.spawn("prometheus-node-exporter --collector.disable-defaults --collector.time")
         guest.check("until wget -q -O /dev/null http://127.0.0.1:9100/metrics; do usleep 100000; done")
         self.assertIn("node_time_seconds ", guest.get(9100, "/metrics"))
+        prometheus = Prometheus(self.lab, {"node": f"{guest.address}:9100", "nobody": "127.0.0.1:9"})
+        prometheus.wait_for('up{job="node"} == 1 and on() up{job="nobody"} == 0')
+        self.assertGreater(prometheus.value("node_time_seconds"), 1.6e9)
+        with self.assertRaisesRegex(Exception, "0 results"):
+            prometheus.value("no_such_metric")
         guest.kill(pid)
+        prometheus.wait_for('up{job="node"} == 0')
+        prometheus.stop()
+
+    def test_probe_reads_on_one_descriptor_and_fails_on_what_goes_back(self):
+        path = f"{self.shared}/counter"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("10\n")
+        for guest in self.guests.values():
+            lines = guest.check("guest_probe read /mnt/counter 1000 5").splitlines()
+            self.assertEqual([line.split()[2] for line in lines], ["10"] * 5)
+            held = guest.begin("guest_probe read /mnt/counter 100000 1000 >/tmp/lines")
+            guest.check("until test -s /tmp/lines || ! pidof guest_probe; do usleep 20000; done")
+            with open(path, "r+", encoding="utf-8") as file:
+                file.write("09\n")
+            result = held()
+            self.assertEqual(result.status, 1)
+            self.assertIn("went back from 10 to 9", result.err)
+            with open(path, "r+", encoding="utf-8") as file:
+                file.write("10\n")
+
+    def test_spin_costs_the_cpu_time_it_promises(self):
+        guest = self.guests["9p"]
+        pid = guest.pid()
+        for percent in (100, 25):
+            load = guest.spin(1, percent)
+            recorder = CpuRecorder([pid]).start()
+            time.sleep(2)
+            series = recorder.stop()[pid]
+            guest.kill(load)
+            (start_s, start_cpu_s), (end_s, end_cpu_s) = series[0], series[-1]
+            share = (end_cpu_s - start_cpu_s) / (end_s - start_s)
+            print(f"spin {percent}: {share:.3f} CPUs, {len(series)} samples")
+            # The machine is shared: it may give less, and the guest's own housekeeping adds some.
+            self.assertGreater(share, 0.5 * percent / 100)
+            self.assertLess(share, percent / 100 + 0.2)
+
+    def test_clocks_are_compared(self):
+        guest = self.guests["9p"]
+        guest.start_clock()
+        (host_1, guest_1, error_1), _, (host_2, guest_2, error_2) = guest.clock(), time.sleep(2), guest.clock()
+        print(f"clocks: round trip {error_1 * 1e3:.2f} ms, rate {(guest_2 - guest_1) / (host_2 - host_1):.6f}")
+        self.assertAlmostEqual((guest_2 - guest_1) / (host_2 - host_1), 1, delta=0.01 + error_1 + error_2)
 
     def test_guests_outlive_a_restart_of_libvirtd(self):
         pids = [guest.pid() for guest in self.guests.values()]
@@ -95,12 +145,39 @@ class LaboratoryTest(unittest.TestCase):
         self.assertNotIn(0, pids)
 
 
+class FiguresTest(unittest.TestCase):
+    """What the tests compute with."""
+
+    def test_exposition_is_read_exactly(self):
+        page = '# HELP a b\na{x="1",name="q\\"b}\\\\\\n ,="} 12345678901.000001\nb 2 1000\n'
+        self.assertEqual(parse(page), {
+            ("a", (("name", 'q"b}\\\n ,='), ("x", "1"))): "12345678901.000001", ("b", ()): "2",
+        })
+        with self.assertRaisesRegex(Exception, "twice"):
+            parse('a{x="1",y="2"} 1\na{y="2",x="1"} 1\n')
+
+    def test_promtool_has_its_say(self):
+        good = "# HELP a_total b\n# TYPE a_total counter\na_total 1\n"
+        self.assertEqual(lint(good), "")
+        self.assertNotEqual(lint(good.replace("# HELP a_total b\n", "")), "")
+
+    def test_series_are_interpolated_and_compared(self):
+        series = [(0.0, 0.0), (1.0, 10.0), (3.0, 50.0)]
+        self.assertEqual([stats.at(series, t) for t in (0, 0.5, 1, 2, 3)], [0, 5, 10, 30, 50])
+        for outside in (-1, 3.1):
+            with self.assertRaises(ValueError):
+                stats.at(series, outside)
+        self.assertAlmostEqual(stats.rms_error([(11, 10), (9, 10)]), 0.1)
+        self.assertAlmostEqual(stats.relative_error(97, 100), 0.03)
+        offset, slope = stats.line_through([(0, 1), (1, 3), (2, 5)])
+        self.assertAlmostEqual(offset, 1)
+        self.assertAlmostEqual(slope, 2)
+
+
 class TeardownTest(unittest.TestCase):
     """The last check of a laboratory can fail: it sees what is left behind."""
 
     def test_forgotten_process_is_seen(self):
-        import subprocess
-
         laboratory = Laboratory()
         with laboratory:
             pid = subprocess.Popen(["sleep", "1000"])

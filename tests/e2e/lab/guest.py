@@ -7,13 +7,16 @@ guest's: 127.0.0.11:9772 is port 9772 of guest 11.
 import base64
 import dataclasses
 import http.client
+import socket
 import threading
+import time
 
 from .domain import RunningDomain
 from .process import LabError, wait_for
 
 CONTROL_PORT = 80
-PORTS = (CONTROL_PORT, 9100, 9772)
+CLOCK_PORT = 81
+PORTS = (CONTROL_PORT, CLOCK_PORT, 9100, 9772)
 BOOT_TIMEOUT_S = 120
 
 
@@ -105,8 +108,40 @@ class Guest(RunningDomain):
 
         return finish
 
+    def spin(self, cpu, percent=100):
+        """Keeps a vCPU busy, and returns the pid to kill()."""
+        return self.spawn(f"guest_probe spin {cpu} {percent}")
+
+    def start_clock(self):
+        """Starts what clock() needs."""
+        self.spawn(f"guest_probe clock {CLOCK_PORT}")
+
+        def answers():
+            try:
+                return self.clock(tries=1)
+            except (OSError, ValueError):
+                return None  # QEMU takes the connection before the guest does, and drops it then.
+
+        wait_for("the guest's clock", answers, 10, 0.1)
+
+    def clock(self, tries=100):
+        """Compares the clocks: (host's CLOCK_MONOTONIC in s, guest's in s) at one instant, by the fastest of some
+        round trips, and how long that took: twice the error at most."""
+        best = None
+        with socket.create_connection((self.address, CLOCK_PORT), timeout=10) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            lines = connection.makefile("r")
+            for _ in range(tries):
+                before = time.monotonic()
+                connection.sendall(b".")
+                guest_ns = int(lines.readline())
+                after = time.monotonic()
+                if best is None or after - before < best[2]:
+                    best = ((before + after) / 2, guest_ns / 1e9, after - before)
+        return best
+
     def kill(self, pid):
-        """Ends a process that spawn() has started."""
+        """Ends a process that spawn() or spin() has started."""
         self.check(f"kill -9 {pid}")
 
     def read(self, path):

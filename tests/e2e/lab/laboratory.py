@@ -112,7 +112,7 @@ class Laboratory(contextlib.ExitStack):
             archive = Initramfs()
             archive.add_modules(kernel)
             archive.add_program(NODE_EXPORTER, "/bin/prometheus-node-exporter")
-            for path in self._guest_programs:
+            for path in (self.program("guest_probe", "tests/e2e"), *self._guest_programs):
                 archive.add_program(path, f"/bin/{os.path.basename(path)}")
             self._initrds[flavour] = self.path(f"initrd-{flavour}")
             archive.write(self._initrds[flavour])

@@ -5,10 +5,12 @@ import unittest
 from . import kernel, namespace
 from .laboratory import CACHE, NODE_EXPORTER
 
-GUESTS_NEED = ("libvirtd", "virsh", "qemu-system-x86_64", "/usr/lib/qemu/virtiofsd", "busybox", NODE_EXPORTER)
+NEEDED = (
+    "libvirtd", "virsh", "qemu-system-x86_64", "/usr/lib/qemu/virtiofsd", "busybox", NODE_EXPORTER, "prometheus", "promtool",
+)
 
 
-def run(kernels=(), needs=GUESTS_NEED):
+def run(kernels=(), needs=NEEDED):
     """Runs the tests of __main__, unless one of the needed programs is not installed. kernels: the flavours that the
     guests will boot; they are fetched here, for the private machine has no network."""
     missing = namespace.missing(*needs)
