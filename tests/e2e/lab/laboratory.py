@@ -36,7 +36,7 @@ class Laboratory(contextlib.ExitStack):
         super().__enter__()
         mounts_before = namespace.mounts()
         processes_before = set(namespace.processes())
-        self.directory = tempfile.mkdtemp(prefix="wattport-lab-")
+        self.directory = tempfile.mkdtemp(prefix="lab-", dir="/run")
         self.callback(self._assert_nothing_left, mounts_before, processes_before)
         self.callback(shutil.rmtree, self.directory)
         return self
