@@ -25,6 +25,7 @@ class Laboratory(contextlib.ExitStack):
     """Use as a context manager. After the last teardown it asserts that nothing is left behind."""
 
     def __init__(self, guest_programs=()):
+        """guest_programs: what the guests get beside the probe, as paths in the build."""
         super().__init__()
         self._guest_programs = tuple(guest_programs)
         self._guests = 0
@@ -45,9 +46,10 @@ class Laboratory(contextlib.ExitStack):
         """A path in the laboratory's own directory, which vanishes with it."""
         return os.path.join(self.directory, name)
 
-    def program(self, name, folder=""):
-        """A program that the build has made."""
-        path = os.path.join(BUILD, folder, name)
+    @staticmethod
+    def program(name):
+        """A program that the build has made, by its path there."""
+        path = os.path.join(BUILD, name)
         if not os.path.exists(path):
             raise LabError(f"{path} is missing: build it, or set WATTPORT_BUILD_DIR")
         return path
@@ -112,8 +114,8 @@ class Laboratory(contextlib.ExitStack):
             archive = Initramfs()
             archive.add_modules(kernel)
             archive.add_program(NODE_EXPORTER, "/bin/prometheus-node-exporter")
-            for path in (self.program("guest_probe", "tests/e2e"), *self._guest_programs):
-                archive.add_program(path, f"/bin/{os.path.basename(path)}")
+            for path in ("tests/e2e/guest_probe", *self._guest_programs):
+                archive.add_program(self.program(path), f"/bin/{os.path.basename(path)}")
             self._initrds[flavour] = self.path(f"initrd-{flavour}")
             archive.write(self._initrds[flavour])
         return self._initrds[flavour]

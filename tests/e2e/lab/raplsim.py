@@ -25,7 +25,7 @@ class RaplSim:
     def __init__(self, laboratory, *options, power=Power(), name="raplsim"):
         self.power = power
         self.sysroot = laboratory.path(name)
-        self._program = laboratory.program("raplsim", "tests/raplsim")
+        self._program = laboratory.program("tests/raplsim/raplsim")
         self._process = laboratory.process(name, [
             self._program, "run", self.sysroot, "--foreground", f"--idle-watts={power.idle_w}",
             f"--busy-watts={power.busy_w}", *options,

@@ -1,7 +1,9 @@
 """Wattport's own programs on the private machine's host: started as an operator would, killed as fate would."""
 
+import decimal
 import json
 import os
+import signal
 import subprocess
 import urllib.error
 import urllib.request
@@ -25,20 +27,22 @@ class Wattport:
         self._laboratory = laboratory
         self._sysroot = sysroot
         self.state = laboratory.path("state")
+        self.settings = {}
         self.meter = self.filesystem = self.exporter = None
         os.makedirs(RUNTIME, exist_ok=True)
         os.makedirs(self.state, exist_ok=True)
 
     def start(self, settings=None):
         """All three, as at boot."""
-        self.start_meter(settings)
+        self.settings = settings or {}
+        self.start_meter(self.settings)
         self.start_filesystem()
         self.start_exporter()
 
     def meter_command(self, settings=None):
         """The command line of wattportd."""
         return [
-            self._laboratory.program("wattportd", "host"), "--sysroot", self._sysroot, "--runtime-dir", RUNTIME,
+            self._laboratory.program("host/wattportd"), "--sysroot", self._sysroot, "--runtime-dir", RUNTIME,
             "--state-dir", self.state, *options(settings or {}),
         ]
 
@@ -50,14 +54,14 @@ class Wattport:
     def start_filesystem(self):
         """Starts wattport-fs, and waits for its mount."""
         self.filesystem = self._laboratory.process(
-            "wattport-fs", [self._laboratory.program("wattport-fs", "fusefs"), "--runtime-dir", RUNTIME]
+            "wattport-fs", [self._laboratory.program("fusefs/wattport-fs"), "--runtime-dir", RUNTIME]
         )
         self.filesystem.wait_until("its mount is there", lambda: os.path.ismount(f"{RUNTIME}/vm"))
 
     def start_exporter(self):
         """Starts wattport-exporter, and waits until it answers."""
         self.exporter = self._laboratory.process("wattport-exporter", [
-            self._laboratory.program("wattport-exporter", "host"), "--runtime-dir", RUNTIME, f"--http.listen={EXPORTER}",
+            self._laboratory.program("host/wattport-exporter"), "--runtime-dir", RUNTIME, f"--http.listen={EXPORTER}",
         ])
         self.exporter.wait_until("it answers", self._exporter_answers)
 
@@ -70,7 +74,7 @@ class Wattport:
 
     def _run(self, *arguments):
         return subprocess.run(
-            [self._laboratory.program("wattport", "host"), "--runtime-dir", RUNTIME, *arguments],
+            [self._laboratory.program("host/wattport"), "--runtime-dir", RUNTIME, *arguments],
             capture_output=True, text=True, timeout=30,
         )
 
@@ -95,6 +99,19 @@ class Wattport:
         """The process that serves the tree."""
         with open(f"{RUNTIME}/fs-worker.pid", encoding="utf-8") as file:
             return int(file.read())
+
+    def kill_worker(self):
+        """SIGKILL to the process that serves the tree, and waits until another one has taken its place."""
+        killed = self.worker_pid()
+        os.kill(killed, signal.SIGKILL)
+
+        def replaced():
+            try:
+                return self.worker_pid() != killed
+            except (OSError, ValueError):
+                return False  # Between two workers.
+
+        wait_for("a new worker", replaced, 5, 0.005)
 
     @staticmethod
     def tree(uuid, path=""):
@@ -125,7 +142,7 @@ def page(url):
 
 def microjoules(joules):
     """Joules as a counter prints them, exactly, in whole microjoules; LabError if there is more to it than that."""
-    whole, _, fraction = joules.partition(".")
-    if len(fraction) > 6 and fraction[6:].strip("0"):
+    value = decimal.Decimal(joules) * 1_000_000
+    if value != value.to_integral_value():
         raise LabError(f"{joules} J is no whole number of microjoules")
-    return int(whole) * 1_000_000 + int(fraction[:6].ljust(6, "0"))
+    return int(value)
