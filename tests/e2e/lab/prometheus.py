@@ -1,0 +1,112 @@
+"""Debian's unmodified Prometheus on loopback, scraping what a test names once a second, and its query API."""
+
+import json
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from .process import LabError, wait_for
+
+ADDRESS = "127.0.0.1:9090"
+
+
+class Prometheus:
+    """A running server. targets: {job: "address:port"}."""
+
+    def __init__(self, laboratory, targets):
+        configuration = laboratory.path("prometheus.yml")
+        with open(configuration, "w", encoding="utf-8") as file:
+            # JSON is YAML.
+            json.dump({
+                "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+                "scrape_configs": [
+                    {"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()
+                ],
+            }, file)
+        self._process = laboratory.process("prometheus", [
+            "prometheus", f"--config.file={configuration}", f"--storage.tsdb.path={laboratory.path('tsdb')}",
+            f"--web.listen-address={ADDRESS}", "--log.level=warn",
+        ])
+        self._process.wait_until("it is ready", self._ready, 30)
+
+    @staticmethod
+    def _ready():
+        try:
+            with urllib.request.urlopen(f"http://{ADDRESS}/-/ready", timeout=5) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    def query(self, expression):
+        """An instant query: a list of (labels, value). Empty if nothing matches."""
+        url = f"http://{ADDRESS}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                document = json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise LabError(f"Prometheus refuses {expression}: {error.read().decode()}") from None
+        result = document["data"]["result"]
+        if document["data"]["resultType"] == "scalar":
+            return [({}, float(result[1]))]
+        return [(row["metric"], float(row["value"][1])) for row in result]
+
+    def value(self, expression):
+        """The value of a query that must give exactly one."""
+        rows = self.query(expression)
+        if len(rows) != 1:
+            raise LabError(f"Prometheus: {expression}: {len(rows)} results where one was due: {rows}")
+        return rows[0][1]
+
+    def wait_for(self, expression, timeout_s=20):
+        """Waits until a query gives a result, and returns its rows."""
+        return wait_for(f"Prometheus to answer {expression}", lambda: self.query(expression), timeout_s, 0.25)
+
+    def stop(self):
+        """Stops the server."""
+        self._process.stop()
+
+
+def lint(text):
+    """What `promtool check metrics` has to say about a page: empty when it is content."""
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+    return (done.stdout + done.stderr).strip() or ("" if done.returncode == 0 else f"status {done.returncode}")
+
+
+def parse(text):
+    """The samples of an exposition as exact text: {(name, ((label, value), ...)): "number"}; labels are sorted."""
+    samples = {}
+    for line in text.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        name, labels, rest = _split(line)
+        key = (name, tuple(sorted(labels.items())))
+        if key in samples:
+            raise LabError(f"the page gives one series twice: {line}")
+        samples[key] = rest.split()[0]
+    return samples
+
+
+def _split(line):
+    head, brace, tail = line.partition("{")
+    if not brace or " " in head:
+        name, _, rest = line.partition(" ")
+        return name, {}, rest
+    labels = {}
+    while not tail.startswith("}"):
+        label, _, tail = tail.lstrip(",").partition('="')
+        value, tail = _unquote(tail)
+        labels[label] = value
+    return head, labels, tail[1:].strip()
+
+
+def _unquote(text):
+    value, at = "", 0
+    while text[at] != '"':
+        if text[at] == "\\":
+            at += 1
+            value += {"n": "\n"}.get(text[at], text[at])
+        else:
+            value += text[at]
+        at += 1
+    return value, text[at + 1:]

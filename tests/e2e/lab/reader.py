@@ -1,0 +1,71 @@
+"""Readers that keep one descriptor of a counter and poll it until they are told to stop; guest_probe does the work, and
+ends by itself at a read that fails, is empty or goes back."""
+
+from .process import LabError, wait_for
+
+FOREVER = 10**9
+HOST_PERIOD_US = 2000
+GUEST_PERIOD_US = 10000
+
+
+def _parse(text):
+    """Lines of guest_probe as (before in s, after in s, value); a last line that was cut off is dropped."""
+    rows = [line.split() for line in text[: text.rfind("\n") + 1].splitlines()]
+    return [(int(before) / 1e9, int(after) / 1e9, int(value)) for before, after, value in rows]
+
+
+class HostReader:
+    """Reads on the host."""
+
+    def __init__(self, laboratory, path):
+        self._laboratory = laboratory
+        self._path = path
+        self._process = None
+
+    def __str__(self):
+        return "reader on the host"
+
+    def start(self):
+        """Begins, and waits for the first read."""
+        self._process = self._laboratory.process("reader", [
+            self._laboratory.program("tests/e2e/guest_probe"), "read", self._path, str(HOST_PERIOD_US), str(FOREVER),
+        ])
+        self._process.wait_until("its first read", self._process.log)
+
+    def stop(self):
+        """Ends; the reads. LabError if it had ended before."""
+        if self._process is None:
+            return []
+        process, self._process = self._process, None
+        status = process.status()
+        if status is None:
+            process.kill()
+        else:
+            raise LabError(f"{self}: status {status}: {process.log()[-300:]}")
+        return _parse(process.log())
+
+
+class GuestReader:
+    """Reads in a guest."""
+
+    def __init__(self, guest, path):
+        self._guest = guest
+        self._path = path
+        self._pid = None
+
+    def __str__(self):
+        return f"reader in guest {self._guest.domain.name}"
+
+    def start(self):
+        """Begins, and waits for the first read."""
+        self._pid = self._guest.spawn(f"guest_probe read {self._path} {GUEST_PERIOD_US} {FOREVER}", log="/tmp/reader")
+        wait_for("its first read", lambda: self._guest.check("cat /tmp/reader"), 10, 0.1)
+
+    def stop(self):
+        """Ends; the reads. LabError if it had ended before."""
+        if self._pid is None:
+            return []
+        pid, self._pid = self._pid, None
+        if self._guest.run(f"kill -9 {pid}").status != 0:
+            raise LabError(f"{self} has ended: {self._guest.check('tail -n 3 /tmp/reader')}")
+        return _parse(self._guest.check("cat /tmp/reader"))

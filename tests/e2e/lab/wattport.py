@@ -1,0 +1,148 @@
+"""Wattport's own programs on the private machine's host: started as an operator would, killed as fate would."""
+
+import decimal
+import json
+import os
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+
+from .process import LabError, wait_for
+from .prometheus import parse
+
+RUNTIME = "/run/wattport"
+EXPORTER = "127.0.0.1:9771"
+
+
+def options(settings):
+    """Keyword settings as the programs take them: {"attribution.idle": "vcpu"} -> ["--attribution.idle=vcpu"]."""
+    return [f"--{key}={value}" for key, value in settings.items()]
+
+
+class Wattport:
+    """The host side. Each part is a Process of its own, or None while it does not run."""
+
+    def __init__(self, laboratory, sysroot):
+        self._laboratory = laboratory
+        self._sysroot = sysroot
+        self.state = laboratory.path("state")
+        self.settings = {}
+        self.meter = self.filesystem = self.exporter = None
+        os.makedirs(RUNTIME, exist_ok=True)
+        os.makedirs(self.state, exist_ok=True)
+
+    def start(self, settings=None):
+        """All three, as at boot."""
+        self.settings = settings or {}
+        self.start_meter(self.settings)
+        self.start_filesystem()
+        self.start_exporter()
+
+    def meter_command(self, settings=None):
+        """The command line of wattportd."""
+        return [
+            self._laboratory.program("host/wattportd"), "--sysroot", self._sysroot, "--runtime-dir", RUNTIME,
+            "--state-dir", self.state, *options(settings or {}),
+        ]
+
+    def start_meter(self, settings=None):
+        """Starts wattportd, and waits until it answers `status`."""
+        self.meter = self._laboratory.process("wattportd", self.meter_command(settings))
+        self.meter.wait_until("`wattport status` answers", lambda: self._run("status").returncode == 0)
+
+    def start_filesystem(self):
+        """Starts wattport-fs, and waits for its mount."""
+        self.filesystem = self._laboratory.process(
+            "wattport-fs", [self._laboratory.program("fusefs/wattport-fs"), "--runtime-dir", RUNTIME]
+        )
+        self.filesystem.wait_until("its mount is there", lambda: os.path.ismount(f"{RUNTIME}/vm"))
+
+    def start_exporter(self):
+        """Starts wattport-exporter, and waits until it answers."""
+        self.exporter = self._laboratory.process("wattport-exporter", [
+            self._laboratory.program("host/wattport-exporter"), "--runtime-dir", RUNTIME, f"--http.listen={EXPORTER}",
+        ])
+        self.exporter.wait_until("it answers", self._exporter_answers)
+
+    @staticmethod
+    def _exporter_answers():
+        try:
+            return bool(page(f"http://{EXPORTER}/healthz"))
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    def _run(self, *arguments):
+        return subprocess.run(
+            [self._laboratory.program("host/wattport"), "--runtime-dir", RUNTIME, *arguments],
+            capture_output=True, text=True, timeout=30,
+        )
+
+    def run(self, *arguments):
+        """Runs `wattport ...`, and returns what came of it."""
+        return self._run(*arguments)
+
+    def json(self, *arguments):
+        """Runs `wattport ... --json`, and returns the document."""
+        done = self._run(*arguments, "--json")
+        if done.returncode != 0:
+            raise LabError(f"wattport {' '.join(arguments)}: status {done.returncode}: {done.stderr}")
+        return json.loads(done.stdout)
+
+    @staticmethod
+    def metrics():
+        """The exporter's samples as exact text, see prometheus.parse()."""
+        return parse(page(f"http://{EXPORTER}/metrics"))
+
+    @staticmethod
+    def worker_pid():
+        """The process that serves the tree."""
+        with open(f"{RUNTIME}/fs-worker.pid", encoding="utf-8") as file:
+            return int(file.read())
+
+    def kill_worker(self):
+        """SIGKILL to the process that serves the tree, and waits until another one has taken its place."""
+        killed = self.worker_pid()
+        os.kill(killed, signal.SIGKILL)
+
+        def replaced():
+            try:
+                return self.worker_pid() != killed
+            except (OSError, ValueError):
+                return False  # Between two workers.
+
+        wait_for("a new worker", replaced, 5, 0.005)
+
+    @staticmethod
+    def tree(uuid, path=""):
+        """A path in the tree of a VM, as the host sees it."""
+        return f"{RUNTIME}/vm/{uuid}/{path}"
+
+    def energy_uj(self, uuid, zone="intel-rapl:0"):
+        """What the VM's counter reads."""
+        with open(self.tree(uuid, f"class/powercap/{zone}/energy_uj"), encoding="utf-8") as file:
+            return int(file.read())
+
+    def wait_known(self, uuid, timeout_s=10):
+        """Waits until the VM has a tree and an account."""
+
+        def known():
+            return os.path.isdir(self.tree(uuid)) and any(
+                name == "wattport_vm_info" and ("uuid", uuid) in labels for name, labels in self.metrics()
+            )
+
+        wait_for(f"VM {uuid} to be known", known, timeout_s, 0.1)
+
+
+def page(url):
+    """The body of a page; HTTPError unless all is well."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read().decode()
+
+
+def microjoules(joules):
+    """Joules as a counter prints them, exactly, in whole microjoules; LabError if there is more to it than that."""
+    value = decimal.Decimal(joules) * 1_000_000
+    if value != value.to_integral_value():
+        raise LabError(f"{joules} J is no whole number of microjoules")
+    return int(value)

@@ -1,0 +1,132 @@
+#!/usr/bin/python3
+"""A virtual machine reads its own power: simulated hardware, wattportd, the ledger, FUSE, 9p or virtiofs, a Debian
+guest, and in it an unmodified RAPL client and the agent; held against the ledger and against the truth."""
+
+import os
+import sys
+import time
+import unittest
+
+from lab import stats
+from lab.account import Account
+from lab.domain import Share
+from lab.laboratory import Laboratory
+from lab.raplsim import RaplSim
+from lab.runner import run
+from lab.truth import CpuRecorder
+from lab.wattport import RUNTIME, Wattport
+
+WINDOW_S = 20
+CLIENT_TOLERANCE = 0.01  # what a client in the guest may differ from the ledger
+TRUTH_TOLERANCE = 0.03  # what the ledger may differ from the truth
+# The goals are 2 % at 1 Hz and 5 % at 10 Hz. The machine that runs the test is shared and noisy: three times that.
+RMS_LIMITS = {1: 0.06, 10: 0.15}
+RMS_READS = {1: 21, 10: 101}
+COUNTER = "/sys/class/powercap/intel-rapl:0/energy_uj"
+
+
+class Transport:
+    """The checks, once for each transport; the subclasses boot the guests."""
+
+    transport = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = lab = cls.enterClassContext(Laboratory(guest_programs=("guest/wattport-agent",)))
+        cls.sim = RaplSim(lab)
+        lab.start_libvirtd()
+        cls.host = Wattport(lab, cls.sim.sysroot)
+        cls.host.start({"guest-view.mode": "exact", "attribution.idle_watts": cls.sim.power.idle_w})
+        cls.busy = lab.guest("busy", Share(RUNTIME, cls.transport), cores=2)
+        cls.idle = lab.guest("mostly idle", Share(RUNTIME, cls.transport), cores=1)
+        for guest in (cls.busy, cls.idle):
+            guest.wait_up()
+            guest.check("wattport-agent mount")
+            guest.spawn("prometheus-node-exporter --collector.disable-defaults --collector.rapl")
+            guest.spawn("wattport-agent --http.listen=0.0.0.0:9772", log="/tmp/agent.log")
+            guest.start_clock()
+        cls.busy.spin(0)
+        cls.busy.spin(1)
+        cls.idle.spin(0, 5)
+        cls.account = Account(cls.host, cls.sim.power, {guest: guest.domain.vcpus for guest in (cls.busy, cls.idle)})
+        for guest in (cls.busy, cls.idle):
+            cls.account.wait_for_clients(guest)
+        cls.recorder = CpuRecorder([guest.pid() for guest in (cls.busy, cls.idle)]).start()
+        first = cls.account.read_all()
+        time.sleep(WINDOW_S)
+        last = cls.account.read_all()
+        cls.cpu = cls.recorder.stop()
+        cls.spent = {guest: cls.account.between(first[guest], last[guest]) for guest in first}
+
+    def test_node_exporter_shows_what_the_ledger_booked(self):
+        for guest, spent in self.spent.items():
+            with self.subTest(guest.domain.name):
+                error = stats.relative_error(spent.node_exporter_j, spent.ledger_at_node_exporter_j)
+                print(f"{self.transport}: {guest.domain.name}: node_exporter off the ledger by {error:.3%}")
+                self.assertLess(error, CLIENT_TOLERANCE)
+
+    def test_agent_shows_what_the_ledger_booked(self):
+        for guest, spent in self.spent.items():
+            with self.subTest(guest.domain.name):
+                error = stats.relative_error(spent.agent_j, spent.ledger_at_agent_j)
+                print(f"{self.transport}: {guest.domain.name}: agent off the ledger by {error:.3%}")
+                self.assertLess(error, CLIENT_TOLERANCE)
+
+    def test_busy_guest_is_booked_what_it_truly_spent(self):
+        true_j = self.account.true_j(self.busy, self.cpu, self.spent[self.busy])
+        error = stats.relative_error(self.spent[self.busy].ledger_j, true_j)
+        print(f"{self.transport}: busy: {self.spent[self.busy].ledger_j:.1f} J of {true_j:.1f} J: off by {error:.3%}")
+        self.assertLess(error, TRUTH_TOLERANCE)
+
+    def test_idle_guest_is_booked_its_idle_share_and_nothing_more(self):
+        spent = self.spent[self.idle]
+        share_j = self.account.idle_share_w(self.idle) * spent.duration_s
+        true_j = self.account.true_j(self.idle, self.cpu, spent)
+        print(f"{self.transport}: idle: {spent.ledger_j:.2f} J of {true_j:.2f} J, idle share {spent.idle_j:.2f} J of "
+              f"{share_j:.2f} J")
+        self.assertLess(stats.relative_error(spent.idle_j, share_j), TRUTH_TOLERANCE)
+        self.assertLess(stats.relative_error(spent.ledger_j, true_j), TRUTH_TOLERANCE)
+
+    def test_power_read_in_the_guest_is_true(self):
+        for rate, limit in RMS_LIMITS.items():
+            with self.subTest(f"{rate} Hz"):
+                error = self.rms_error(rate)
+                print(f"{self.transport}: power at {rate} Hz: RMS error {error:.2%} (goal {limit / 3:.0%})")
+                self.assertLess(error, limit)
+
+    def rms_error(self, rate):
+        """Reads in the busy guest at that rate, and compares each interval's power with the truth of that interval."""
+        recorder = CpuRecorder([self.busy.pid()]).start()
+        clocks = [self.busy.clock()]
+        lines = self.busy.check(f"guest_probe read {COUNTER} {1_000_000 // rate} {RMS_READS[rate]}", 60).splitlines()
+        clocks.append(self.busy.clock())
+        cpu = recorder.stop()[self.busy.pid()]
+        offset_s, slope = stats.line_through([(guest_s, host_s) for host_s, guest_s, _ in clocks])
+        reads = []
+        for line in lines:
+            before_ns, after_ns, value_uj = map(int, line.split())
+            reads.append(((before_ns + after_ns) / 2e9, value_uj / 1e6))
+        pairs = []
+        for (start_s, start_j), (end_s, end_j) in zip(reads, reads[1:]):
+            host_start_s, host_end_s = (offset_s + slope * guest_s for guest_s in (start_s, end_s))
+            true_w = self.account.true_w(self.busy, cpu, host_start_s, host_end_s)
+            # The guest divides by its own clock, as any client in it does.
+            pairs.append(((end_j - start_j) / (end_s - start_s), true_w))
+        return stats.rms_error(pairs)
+
+
+class Over9pTest(Transport, unittest.TestCase):
+    """The share is a 9p one."""
+
+    transport = "9p"
+
+
+class OverVirtiofsTest(Transport, unittest.TestCase):
+    """The share is a virtiofs one."""
+
+    transport = "virtiofs"
+
+
+if __name__ == "__main__":
+    os.environ["TZ"] = "UTC"
+    sys.exit(run(("generic",)))
