@@ -35,13 +35,16 @@ static struct model_source *model_of(struct energy_source *source)
 	return (struct model_source *)source;
 }
 
-static void model_close(struct energy_source *base)
+static void model_free(struct model_source *source)
 {
-	struct model_source *source = model_of(base);
-
 	cpu_busy_close(source->busy);
 	free(source->busy_ns);
 	free(source);
+}
+
+static void model_close(struct energy_source *base)
+{
+	model_free(model_of(base));
 }
 
 static int model_list_zones(struct model_source *source, struct diag *diag)
@@ -96,6 +99,27 @@ static void model_note(struct model_source *source, const struct cpu_model *mode
 		    figures->idle_uw / 1000, figures->busy_uw / 1000);
 }
 
+/* What may fail of opening; the caller closes then. */
+static int model_start(struct model_source *source, const struct energy_source_context *context,
+		       struct diag *diag)
+{
+	int status = model_list_zones(source, diag);
+
+	if (status < 0)
+		return status;
+	source->busy_ns = calloc(context->topology->cpu_count, sizeof(*source->busy_ns));
+	if (source->busy_ns == NULL)
+		return diag_error(diag, -ENOMEM, "out of memory");
+	status = cpu_busy_open(context->root, context->topology, &source->busy, diag);
+	if (status < 0)
+		return status;
+	source->start = clock_now_mono(context->clock);
+	status = cpu_busy_read(source->busy, source->start, source->busy_ns);
+	if (status < 0)
+		return diag_error(diag, status, "cannot read proc/stat: %s", strerror(-status));
+	return 0;
+}
+
 static int model_open(const struct energy_source_context *context,
 		      struct energy_source **ret_source, struct diag *diag)
 {
@@ -111,22 +135,10 @@ static int model_open(const struct energy_source_context *context,
 	source->base.ops = &energy_source_model;
 	source->clock = context->clock;
 	source->topology = context->topology;
-	status = model_list_zones(source, diag);
-	if (status < 0)
-		goto fail;
-	source->busy_ns = calloc(context->topology->cpu_count, sizeof(*source->busy_ns));
-	if (source->busy_ns == NULL) {
-		status = diag_error(diag, -ENOMEM, "out of memory");
-		goto fail;
-	}
-	status = cpu_busy_open(context->root, context->topology, &source->busy, diag);
-	if (status < 0)
-		goto fail;
-	source->start = clock_now_mono(context->clock);
-	status = cpu_busy_read(source->busy, source->start, source->busy_ns);
+	status = model_start(source, context, diag);
 	if (status < 0) {
-		(void)diag_error(diag, status, "cannot read proc/stat: %s", strerror(-status));
-		goto fail;
+		model_free(source);
+		return status;
 	}
 	(void)cpu_model_read(context->root, &model);
 	source->figures =
@@ -134,9 +146,6 @@ static int model_open(const struct energy_source_context *context,
 	model_note(source, &model);
 	*ret_source = &source->base;
 	return 0;
-fail:
-	model_close(&source->base);
-	return status;
 }
 
 /* power x time without overflow for centuries. */

@@ -32,10 +32,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TRACE_VERSION	    1
-#define TRACE_LINE_SIZE_MAX (16 * 1024 * 1024) /* with its newline; 4096 VMs of 32 vCPUs fit */
-#define TRACE_DEPTH_MAX	    16		       /* of nested arrays and objects; ours need 5 */
-#define TRACE_TICK_NS	    UINT64_C(10000000)
+#define TRACE_VERSION 1
+#define TRACE_LINE_SIZE_MAX                                                                        \
+	((size_t)16 * 1024 * 1024) /* with its newline; 4096 VMs of 32 vCPUs fit */
+#define TRACE_DEPTH_MAX 16	   /* of nested arrays and objects; ours need 5 */
+#define TRACE_TICK_NS	UINT64_C(10000000)
 
 struct trace_head {
 	uint64_t clock_tick_ns; /* what times in jiffies are multiples of */

@@ -44,7 +44,7 @@ static int trace_load(const char *line, size_t length, json_t **ret_object, stru
 	json_t *object;
 
 	if (length > TRACE_LINE_SIZE_MAX)
-		return diag_error(diag, -EFBIG, "the line is longer than %d bytes",
+		return diag_error(diag, -EFBIG, "the line is longer than %zu bytes",
 				  TRACE_LINE_SIZE_MAX);
 	if (!trace_is_shallow(line, length))
 		return diag_error(diag, -EINVAL, "the line is nested deeper than %d",
@@ -151,7 +151,7 @@ static int trace_parse_cpu(const json_t *object, struct topology *topology, stru
 static int trace_parse_zone(const json_t *object, struct trace_head *head, struct diag *diag)
 {
 	struct zone zone = {.die = ZONE_ANY_DIE};
-	const char *id, *kind;
+	const char *id = "", *kind = "";
 	int status;
 
 	status = trace_get_text(object, "id", true, &id, diag);
@@ -188,7 +188,7 @@ static int trace_parse_zone(const json_t *object, struct trace_head *head, struc
 
 static int trace_parse_machine(const json_t *object, struct trace_head *head, struct diag *diag)
 {
-	const json_t *cpus, *zones;
+	const json_t *cpus = NULL, *zones = NULL;
 	int status;
 
 	status = trace_get_array(object, "cpus", true, &cpus, diag);
@@ -264,14 +264,12 @@ static int trace_parse_zones(const json_t *object, const struct trace_head *head
 	for (size_t i = 0; i < head->zone_count; i++) {
 		const json_t *reading = json_object_get(readings, head->zones[i].id);
 		struct sample_zone zone = {.error = -ENODATA};
-		int status;
 
 		if (reading != NULL && !json_is_null(reading)) {
-			zone.error = 0;
-			status =
+			zone.error =
 			    trace_get_u64(readings, head->zones[i].id, true, &zone.raw_uj, diag);
-			if (status < 0)
-				return status;
+			if (zone.error < 0)
+				return zone.error;
 		}
 		sample->zones[i] = zone;
 	}
@@ -280,7 +278,7 @@ static int trace_parse_zones(const json_t *object, const struct trace_head *head
 
 static int trace_parse_busy(const json_t *object, struct sample *sample, struct diag *diag)
 {
-	const json_t *busy;
+	const json_t *busy = NULL;
 	int status = trace_get_array(object, "cpu_busy_ns", false, &busy, diag);
 
 	if (status < 0)
@@ -336,7 +334,7 @@ static int trace_parse_vcpu(const json_t *object, const struct sample_vm *vm,
 /* Who the VM is. */
 static int trace_parse_identity(const json_t *object, struct sample_vm *vm, struct diag *diag)
 {
-	const char *uuid, *name;
+	const char *uuid = NULL, *name = NULL;
 	uint64_t pid = 0;
 	int status;
 
@@ -361,7 +359,7 @@ static int trace_parse_identity(const json_t *object, struct sample_vm *vm, stru
 static int trace_parse_state(const json_t *object, struct sample_vm *vm, struct diag *diag)
 {
 	const json_t *running = json_object_get(object, "running");
-	const char *precision;
+	const char *precision = NULL;
 	int status;
 
 	if (running != NULL && !json_is_boolean(running))
@@ -387,7 +385,7 @@ static int trace_parse_state(const json_t *object, struct sample_vm *vm, struct 
 
 static int trace_parse_vm(const json_t *object, struct sample *sample, struct diag *diag)
 {
-	const json_t *vcpus;
+	const json_t *vcpus = NULL;
 	struct sample_vm *vm;
 	int status;
 
@@ -418,7 +416,7 @@ int trace_parse_sample(const char *line, size_t length, const struct trace_head 
 		       struct sample *sample, struct diag *diag)
 {
 	cleanup_json json_t *object = NULL;
-	const json_t *vms;
+	const json_t *vms = NULL;
 	int status;
 
 	assert(sample->cpu_count == head->topology->cpu_count);

@@ -22,6 +22,8 @@ struct machine {
 static int setup(void **state)
 {
 	static const uint32_t packages[] = {0, 0, 3};
+	static const struct mono_time start = {.ns = SEC};
+	static const struct wall_time midnight = {.ns = 0};
 	static struct machine machine;
 
 	machine = (struct machine){.source = NULL};
@@ -35,8 +37,7 @@ static int setup(void **state)
 					      &(struct topology_cpu){
 						  .cpu = i, .core = i, .package = packages[i]}),
 				 0);
-	manual_clock_init(&machine.clock, (struct mono_time){.ns = SEC},
-			  (struct wall_time){.ns = 0});
+	manual_clock_init(&machine.clock, start, midnight);
 	machine.context = (struct energy_source_context){
 	    .root = machine.root, .clock = &machine.clock.clock, .topology = machine.topology};
 	*state = &machine;
@@ -192,6 +193,7 @@ static void test_replay_reads_line_by_line(void **state)
 		       "{\"t_ns\":6,\"raw_uj\":{\"package-0\":null}}\n{\"t_ns\":7,\"raw",
 		       replay_head);
 	assert_int_equal(open_trace(machine, text, NULL), 0);
+	CHECK_POINTER(machine->source);
 	assert_int_equal(machine->source->topology->cpu_count, 1);
 	assert_int_equal(machine->source->zones[0].range_uj, 1000);
 	assert_int_equal(sample_init(&sample, 1), 0);

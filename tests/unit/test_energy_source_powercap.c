@@ -21,9 +21,11 @@ struct machine {
 
 static void open_machine(struct machine *machine, const char *path)
 {
+	static const struct mono_time start = {.ns = CLOCK_NS_PER_SECOND};
+	static const struct wall_time midnight = {.ns = 0};
+
 	assert_int_equal(sysroot_open(path, &machine->root, NULL), 0);
-	manual_clock_init(&machine->clock, (struct mono_time){.ns = CLOCK_NS_PER_SECOND},
-			  (struct wall_time){.ns = 0});
+	manual_clock_init(&machine->clock, start, midnight);
 	machine->context =
 	    (struct energy_source_context){.root = machine->root, .clock = &machine->clock.clock};
 	assert_int_equal(sample_init(&machine->sample, 0), 0);

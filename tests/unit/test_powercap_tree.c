@@ -208,7 +208,7 @@ static void test_nested_directories_alone(void **state)
 	static const char at[] = "sys/devices/virtual/powercap/intel-rapl/intel-rapl:1";
 	cleanup_fd int fd = -1;
 	struct powercap_tree tree;
-	struct tree files;
+	struct tree files = {.fd = -1};
 
 	(void)state;
 	tree_create(&files);
@@ -237,7 +237,7 @@ static void test_duplicates_and_orphans(void **state)
 	cleanup_fd int fd = -1;
 	struct powercap_tree tree;
 	struct diag notes = DIAG_INIT;
-	struct tree files;
+	struct tree files = {.fd = -1};
 
 	(void)state;
 	tree_create(&files);
@@ -263,7 +263,7 @@ static void test_more_zones_than_fit(void **state)
 	cleanup_fd int fd = -1;
 	struct powercap_tree tree;
 	struct diag notes = DIAG_INIT;
-	struct tree files;
+	struct tree files = {.fd = -1};
 
 	(void)state;
 	tree_create(&files);

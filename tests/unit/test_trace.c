@@ -85,7 +85,7 @@ static void test_bad_heads(void **state)
 /* "[[..]]" of that depth as an unknown member of a head. */
 static int parse_nested(size_t depth)
 {
-	char line[256 + 4 * TRACE_DEPTH_MAX];
+	char line[512];
 	struct trace_head head = {.topology = NULL};
 	size_t used = (size_t)snprintf(line, sizeof(line),
 				       "{\"wattport_trace\":1,\"cpus\":[" CPU0 "],\"zones\":[" ZONE
@@ -102,15 +102,16 @@ static int parse_nested(size_t depth)
 
 static void test_limits(void **state)
 {
+	static const char head_text[] = HEAD(CPU0, ZONE);
 	cleanup_free char *line = malloc(TRACE_LINE_SIZE_MAX + 1);
 	struct trace_head head = {.topology = NULL};
 
 	(void)state;
 	assert_int_equal(parse_nested(TRACE_DEPTH_MAX - 1), 0);
 	assert_int_equal(parse_nested(TRACE_DEPTH_MAX), -EINVAL);
-	assert_non_null(line);
+	CHECK_POINTER(line);
 	memset(line, ' ', TRACE_LINE_SIZE_MAX + 1);
-	memcpy(line, HEAD(CPU0, ZONE), strlen(HEAD(CPU0, ZONE)));
+	memcpy(line, head_text, sizeof(head_text) - 1);
 	assert_int_equal(trace_parse_head(line, TRACE_LINE_SIZE_MAX + 1, &head, NULL), -EFBIG);
 	assert_int_equal(trace_parse_head(line, TRACE_LINE_SIZE_MAX, &head, NULL), 0);
 	trace_head_finish(&head);
