@@ -26,6 +26,7 @@ struct powercap_source {
 	bool parts;
 	struct mono_time retry_time;
 	int fds[ZONE_MAX];    /* of energy_uj, or -1 */
+	bool mmio[ZONE_MAX];  /* of the control type intel-rapl-mmio */
 	int errors[ZONE_MAX]; /* why it is -1 */
 	struct powercap_tree tree;
 };
@@ -132,6 +133,7 @@ static int powercap_open(const struct energy_source_context *context,
 		goto fail;
 	source->base.zone_count = source->tree.zone_count;
 	memcpy(source->base.zones, source->tree.zones, sizeof(source->base.zones));
+	memcpy(source->mmio, source->tree.mmio, sizeof(source->mmio));
 	status = powercap_open_zones(source, diag);
 	if (status < 0)
 		goto fail;
@@ -183,6 +185,9 @@ static void powercap_retry(struct powercap_source *source)
 		found = status < 0 ? status
 				   : zone_find(source->tree.zones, source->tree.zone_count,
 					       source->base.zones[i].id);
+		/* A zone's repetition is another counter: to go on with it might book a leap. */
+		if (found >= 0 && source->tree.mmio[found] != source->mmio[i])
+			found = -ENOENT;
 		if (found >= 0)
 			powercap_open_zone(source, i, source->tree.paths[found]);
 		else

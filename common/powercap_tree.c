@@ -310,16 +310,18 @@ static bool powercap_zone_before(const struct zone *a, const struct zone *b)
 }
 
 static void powercap_tree_insert(struct powercap_tree *tree, const struct zone *zone,
-				 const char *path)
+				 const struct powercap_entry *entry)
 {
 	size_t place = tree->zone_count++;
 
 	for (; place > 0 && powercap_zone_before(zone, &tree->zones[place - 1]); place--) {
 		tree->zones[place] = tree->zones[place - 1];
 		memcpy(tree->paths[place], tree->paths[place - 1], sizeof(tree->paths[place]));
+		tree->mmio[place] = tree->mmio[place - 1];
 	}
 	tree->zones[place] = *zone;
-	(void)snprintf(tree->paths[place], sizeof(tree->paths[place]), "%s", path);
+	memcpy(tree->paths[place], entry->path, sizeof(tree->paths[place]));
+	tree->mmio[place] = entry->place.mmio;
 }
 
 int powercap_tree_scan(int sys_fd, bool parts, struct powercap_tree *ret_tree, struct diag *notes)
@@ -358,7 +360,7 @@ int powercap_tree_scan(int sys_fd, bool parts, struct powercap_tree *ret_tree, s
 			diag_append(notes, "%s is one zone too many, left out", entry->path);
 			continue;
 		}
-		powercap_tree_insert(ret_tree, &zone, entry->path);
+		powercap_tree_insert(ret_tree, &zone, entry);
 	}
 	return 0;
 }

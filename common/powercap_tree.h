@@ -39,8 +39,9 @@ struct powercap_label {
 
 struct powercap_tree {
 	size_t zone_count;
-	struct zone zones[ZONE_MAX];		  /* packages first, psys last */
+	struct zone zones[ZONE_MAX];		  /* by package and die, psys last */
 	char paths[ZONE_MAX][POWERCAP_PATH_SIZE]; /* of their directories, below /sys */
+	bool mmio[ZONE_MAX];			  /* of the control type intel-rapl-mmio */
 };
 
 /* Pure decoders of outside text, also for tests and the fuzzer: 0 or -EINVAL, -ERANGE. */

@@ -139,6 +139,12 @@ static void test_a_zone_that_went_is_looked_for_once_a_second(void **state)
 	manual_clock_advance(&machine->clock, CLOCK_NS_PER_SECOND);
 	check_read(machine, 100, -ENOENT);
 
+	/* Its repetition is another counter and no replacement. */
+	tree_write(&machine->tree, "sys/class/powercap/intel-rapl-mmio:0/name", "package-1\n");
+	tree_write(&machine->tree, "sys/class/powercap/intel-rapl-mmio:0/energy_uj", "999\n");
+	manual_clock_advance(&machine->clock, CLOCK_NS_PER_SECOND);
+	check_read(machine, 100, -ENOENT);
+
 	/* It returns under another index, which only the next look may see. */
 	tree_write(&machine->tree, ZONE_1 "/name", "package-7\n");
 	tree_write(&machine->tree, ZONE_1 "/energy_uj", "777\n");

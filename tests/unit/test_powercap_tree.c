@@ -92,6 +92,9 @@ static void test_what_a_zone_is(void **state)
 	/* The package is taken from the MSR, not from its repetition. */
 	assert_int_equal(scan("laptop", false, &tree, NULL), 0);
 	assert_string_equal(tree.paths[0], "class/powercap/intel-rapl:0");
+	assert_false(tree.mmio[0]);
+	assert_int_equal(scan("mmio-only", false, &tree, NULL), 0);
+	assert_true(tree.mmio[0]);
 
 	assert_int_equal(scan("no-range", false, &tree, NULL), 0);
 	assert_int_equal(tree.zones[0].range_uj, POWERCAP_RAW_UJ_MAX);
