@@ -34,3 +34,20 @@ void diag_prefix(struct diag *diag, const char *format, ...)
 	length = (size_t)snprintf(diag->text, sizeof(diag->text), "%s: ", context);
 	(void)snprintf(diag->text + length, sizeof(diag->text) - length, "%s", text);
 }
+
+void diag_append(struct diag *diag, const char *format, ...)
+{
+	va_list arguments;
+	size_t used;
+
+	if (diag == NULL)
+		return;
+	used = strlen(diag->text);
+	if (used > 0)
+		used += (size_t)snprintf(diag->text + used, sizeof(diag->text) - used, "; ");
+	if (used >= sizeof(diag->text))
+		return;
+	va_start(arguments, format);
+	(void)vsnprintf(diag->text + used, sizeof(diag->text) - used, format, arguments);
+	va_end(arguments);
+}

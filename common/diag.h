@@ -31,4 +31,8 @@ int diag_error(struct diag *diag, int error, const char *format, ...)
 /* Puts "CONTEXT: " in front of what is there. */
 void diag_prefix(struct diag *diag, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Puts "; TEXT" behind what is there, or just the text when nothing is. What does not fit is cut.
+ */
+void diag_append(struct diag *diag, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 #endif

@@ -49,9 +49,10 @@ struct energy_source_ops {
 	void (*close)(struct energy_source *source);
 
 	/*
-	 * Fills sample->zones[] in the order of the zone list. A zone that cannot be read gets its
-	 * error and does not keep the others from being read; it is reopened at a later read, so a
-	 * zone that vanished may return. Returns 0, or the negative errno with which nothing could
+	 * Fills sample->zones[] in the order of the zone list, for the instant sample->time. A zone
+	 * that cannot be read gets its error and does not keep the others from being read; it is
+	 * reopened at a later read, so a zone that vanished may return. Replay fills the whole
+	 * sample instead, with its time. Returns 0, or the negative errno with which nothing could
 	 * be read at all (replay: -ENODATA behind the last line).
 	 */
 	int (*read)(struct energy_source *source, struct sample *sample);
@@ -62,6 +63,12 @@ struct energy_source {
 	const struct energy_source_ops *ops;
 	size_t zone_count;
 	struct zone zones[ZONE_MAX]; /* fixed while the source is open */
+
+	/* Replay: the machine that was recorded, as long as the source is open. Else NULL. */
+	const struct topology *topology;
+
+	/* What a person may want to know though it works: zones left out, the line at fault. */
+	struct diag notes;
 };
 
 /*

@@ -50,25 +50,20 @@ static int sample_grow(struct sample *sample)
 	return 0;
 }
 
-static int sample_vm_reserve(struct sample_vm *vm, size_t vcpu_count)
+/* Room for that many vCPUs in `vcpus`, which may move; NULL: out of memory, nothing has changed. */
+static struct sample_vcpu *sample_vcpus_reserve(struct sample_vcpu *vcpus, size_t capacity,
+						size_t vcpu_count)
 {
-	struct sample_vcpu *vcpus;
-
-	if (vcpu_count <= vm->vcpu_capacity)
-		return 0;
-	/* The old content is of an earlier tick: nothing to copy. */
-	vcpus = calloc(vcpu_count, sizeof(*vcpus));
-	if (vcpus == NULL)
-		return -ENOMEM;
-	free(vm->vcpus);
-	vm->vcpus = vcpus;
-	vm->vcpu_capacity = vcpu_count;
-	return 0;
+	if (vcpu_count <= capacity && vcpus != NULL)
+		return vcpus;
+	return realloc(vcpus, (vcpu_count > 0 ? vcpu_count : 1) * sizeof(*vcpus));
 }
 
 int sample_add_vm(struct sample *sample, size_t vcpu_count, struct sample_vm **ret_vm)
 {
+	struct sample_vcpu *vcpus;
 	struct sample_vm *vm;
+	size_t capacity;
 	int status;
 
 	if (sample->vm_count == SAMPLE_VM_MAX || vcpu_count > SAMPLE_VCPU_MAX)
@@ -77,18 +72,18 @@ int sample_add_vm(struct sample *sample, size_t vcpu_count, struct sample_vm **r
 	if (status < 0)
 		return status;
 	vm = &sample->vms[sample->vm_count];
-	status = sample_vm_reserve(vm, vcpu_count);
-	if (status < 0)
-		return status;
-	if (vcpu_count > 0)
-		memset(vm->vcpus, 0, vcpu_count * sizeof(*vm->vcpus));
+	vcpus = sample_vcpus_reserve(vm->vcpus, vm->vcpu_capacity, vcpu_count);
+	if (vcpus == NULL)
+		return -ENOMEM;
+	capacity = vcpu_count > vm->vcpu_capacity ? vcpu_count : vm->vcpu_capacity;
+	memset(vcpus, 0, vcpu_count * sizeof(*vcpus));
 	*vm = (struct sample_vm){
 	    .running = true,
 	    .precision = SAMPLE_NANOSECONDS,
 	    .socket_count = 1,
 	    .vcpu_count = vcpu_count,
-	    .vcpus = vm->vcpus,
-	    .vcpu_capacity = vm->vcpu_capacity,
+	    .vcpus = vcpus,
+	    .vcpu_capacity = capacity,
 	};
 	sample->vm_count++;
 	*ret_vm = vm;

@@ -44,6 +44,7 @@ static bool fault_strikes(enum fault_call call)
 
 /* The linker makes these names; no header can have them. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
+// NOLINTBEGIN(readability-identifier-naming,bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
 
 int __real_openat64(int dir_fd, const char *path, int flags, ...);
 int __wrap_openat64(int dir_fd, const char *path, int flags, ...)
@@ -106,3 +107,4 @@ void *__wrap_realloc(void *memory, size_t size)
 {
 	return fault_strikes(FAULT_MEMORY) ? NULL : __real_realloc(memory, size);
 }
+// NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)

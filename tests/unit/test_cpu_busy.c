@@ -4,6 +4,7 @@
 #include "tests/unit/fault.h"
 #include "tests/unit/tree.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #define MS  CLOCK_NS_PER_MS
@@ -50,11 +51,10 @@ static void write_stat(const struct machine *machine, uint64_t user, uint64_t id
 {
 	tree_write(&machine->tree, "proc/stat",
 		   "cpu  1 2 3 4 5 6 7 8 9 10\n"
-		   "cpu0 0 0 0 %llu 0 0 0 0 0 0\n"
-		   "cpu2 %llu 0 0 %llu %llu 0 0 0 0 0\n"
+		   "cpu0 0 0 0 %" PRIu64 " 0 0 0 0 0 0\n"
+		   "cpu2 %" PRIu64 " 0 0 %" PRIu64 " %" PRIu64 " 0 0 0 0 0\n"
 		   "intr 1 2\n",
-		   (unsigned long long)(user + idle + iowait), (unsigned long long)user,
-		   (unsigned long long)idle, (unsigned long long)iowait);
+		   user + idle + iowait, user, idle, iowait);
 }
 
 static void read_at(struct machine *machine, uint64_t ns)

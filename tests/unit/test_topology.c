@@ -18,6 +18,7 @@ static void test_dies_and_an_offline_cpu(void **state)
 
 	(void)state;
 	assert_int_equal(read_machine(TEST_FIXTURES "/xeon-two-dies", &topology, &diag), 0);
+	CHECK_POINTER(topology);
 	assert_int_equal(topology->cpu_count, 7);
 	assert_int_equal(topology_index(topology, 4), 4);
 	assert_int_equal(topology_index(topology, 5), -ENOENT);
@@ -34,6 +35,7 @@ static void test_without_die_ids(void **state)
 
 	(void)state;
 	assert_int_equal(read_machine(TEST_FIXTURES "/eleven-packages", &topology, NULL), 0);
+	CHECK_POINTER(topology);
 	assert_int_equal(topology->cpu_count, 11);
 	assert_int_equal(topology->cpus[10].package, 15);
 	assert_int_equal(topology->cpus[10].die, 0);
@@ -45,6 +47,7 @@ static void test_unknown_ids_are_one_package(void **state)
 
 	(void)state;
 	assert_int_equal(read_machine(TEST_FIXTURES "/no-rapl", &topology, NULL), 0);
+	CHECK_POINTER(topology);
 	assert_int_equal(topology->cpu_count, 2);
 	assert_int_equal(topology->cpus[1].package, 0);
 	assert_int_equal(topology->cpus[1].core, 1);
@@ -55,7 +58,7 @@ static void test_lists(void **state)
 	static const struct {
 		const char *text;
 		int status; /* of the first that is no range */
-		size_t count;
+		uint32_t count;
 		uint32_t last;
 	} rows[] = {
 	    {"0-3,8,10-11\n", -ENODATA, 3, 11},
