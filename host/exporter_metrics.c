@@ -194,7 +194,7 @@ static void exporter_write_source_errors(const struct exporter_scene *scene)
 
 /*
  * Labels that start with the machine's. The account of the departed counts like a machine's where
- * energy is summed, under the nil uuid.
+ * energy and time are summed, under the nil uuid.
  */
 struct exporter_labels {
 	char uuid[UUID_TEXT_SIZE];
@@ -264,8 +264,8 @@ static void exporter_write_vm_power(const struct exporter_scene *scene)
 
 static void exporter_write_vm_cpu(const struct exporter_scene *scene)
 {
-	for (size_t i = 0; i < scene->summary->vm_count; i++) {
-		const struct ledger_vm *vm = scene->summary->vms[i].vm;
+	for (size_t i = 0; i < scene->copy->vm_count; i++) {
+		const struct ledger_vm *vm = &scene->copy->vms[i];
 		struct exporter_labels labels;
 
 		exporter_labels_set(&labels, vm);
