@@ -18,9 +18,9 @@ int ledger_view_create(const char *runtime_dir, struct ledger_view **ret_view);
 void ledger_view_destroy(struct ledger_view *view);
 
 /*
- * A consistent copy of the present ledger, whose texts are UTF-8 and end in a NUL; freed with ledger_copy_free().
- * -ENOENT: wattportd has never run here; -EPROTO: it has another version; -EAGAIN: it died while
- * it wrote. *diag says what to do.
+ * A consistent copy of the present ledger, whose texts are UTF-8 and end in a NUL; freed with
+ * ledger_copy_free(). -ENOENT: wattportd has never run here; -EPROTO: it has another version;
+ * -EAGAIN: it died while it wrote. *diag says what to do.
  */
 int ledger_view_copy(struct ledger_view *view, struct ledger_copy *ret_copy, struct diag *diag);
 

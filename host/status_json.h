@@ -3,7 +3,7 @@
  * --json`.
  *
  * A view, made from the same copy and summary as the table of `wattport status`. Numbers are whole
- * microjoules, microwatts and nanoseconds, as in the ledger; docs/status-json.md names the members.
+ * microjoules, microwatts and nanoseconds, as in the ledger.
  */
 #ifndef WATTPORT_HOST_STATUS_JSON_H
 #define WATTPORT_HOST_STATUS_JSON_H
