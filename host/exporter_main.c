@@ -109,8 +109,11 @@ static const struct argp exporter_argp = {
 /* Waits for a signal that ends the service; they are blocked in every thread. */
 static void exporter_wait(const sigset_t *signals)
 {
-	while (sigwaitinfo(signals, NULL) < 0 && errno == EINTR)
-		continue;
+	int number;
+
+	do {
+		number = sigwaitinfo(signals, NULL);
+	} while (number < 0 && errno == EINTR);
 }
 
 static int exporter_serve(struct exporter *exporter, const char *address, struct diag *diag)

@@ -71,8 +71,11 @@ static char *main_help(int key, const char *text, void *input)
 	size_t size;
 
 	(void)input;
-	if (key != ARGP_KEY_HELP_POST_DOC)
-		return (char *)(uintptr_t)text; /* unchanged, as argp(3) wants it */
+	if (key != ARGP_KEY_HELP_POST_DOC) {
+		/* Unchanged, by its own address, which argp(3) wants back without the const. */
+		memcpy(&help, &text, sizeof(help));
+		return help;
+	}
 	stream = open_memstream(&help, &size);
 	if (stream == NULL)
 		return NULL;
