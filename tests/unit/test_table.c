@@ -61,9 +61,7 @@ static void test_long_cells_are_cut(void **state)
 
 static void test_control_characters(void **state)
 {
-	static const char *const cells[] = {"a\033[2Jb\n", "\x7f",
-					    "\xc2\x9b"
-					    "0m\xff"};
+	static const char *const cells[] = {"a\033[2Jb\n", "\x7f", "\xc2\x9b[0m\xff"};
 	cleanup_free char *text = print(cells, 3);
 
 	(void)state;
