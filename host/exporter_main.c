@@ -5,6 +5,7 @@
  * user that can read the ledger and answer connections that others open, and nothing else.
  */
 #include "common/config.h"
+#include "common/http_address.h"
 #include "common/log.h"
 #include "common/privilege.h"
 #include "common/settings.h"
@@ -157,6 +158,7 @@ int main(int argc, char **argv)
 	struct exporter_arguments arguments = {
 	    .runtime_dir = SETTINGS_RUNTIME_DIR, .config = NULL, .listen = NULL};
 	struct config_overrides overrides;
+	struct http_address address;
 	struct settings settings;
 	struct diag diag = DIAG_INIT;
 
@@ -172,12 +174,16 @@ int main(int argc, char **argv)
 		log_error("%s", diag.text);
 		return EXIT_USAGE;
 	}
+	if (arguments.listen == NULL)
+		arguments.listen = settings.http_listen;
+	if (http_address_parse(arguments.listen, &address, &diag) < 0) {
+		log_error("--http.listen: %s", diag.text);
+		return EXIT_USAGE;
+	}
 	if (exporter_create(arguments.runtime_dir, clock_real(), &exporter) < 0) {
 		log_error("out of memory");
 		return EXIT_FAILURE;
 	}
-	if (arguments.listen == NULL)
-		arguments.listen = settings.http_listen;
 	if (exporter_serve(exporter, arguments.listen, &diag) < 0) {
 		log_error("%s", diag.text);
 		return EXIT_FAILURE;
