@@ -1,0 +1,192 @@
+/*
+ * wattport-exporter: serves the ledger over HTTP to Prometheus, programs and people.
+ *
+ * Privilege: listening may need root (a port below 1024). From then on it runs as an unprivileged
+ * user that can read the ledger and answer connections that others open, and nothing else.
+ */
+#include "common/config.h"
+#include "common/http_address.h"
+#include "common/log.h"
+#include "common/privilege.h"
+#include "common/settings.h"
+#include "host/exporter.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXIT_USAGE 2
+
+enum exporter_option {
+	OPTION_RUNTIME_DIR = 0x100,
+	OPTION_CONFIG,
+	OPTION_SYSROOT,
+	OPTION_HTTP_LISTEN,
+};
+
+struct exporter_arguments {
+	const char *runtime_dir;
+	const char *config;
+	const char *listen; /* NULL: the configuration's */
+};
+
+/* argp(3) looks for these by name. */
+const char *argp_program_version = "wattport-exporter " WATTPORT_VERSION;
+
+/* What is left to it: to take connections, answer them, and find a ledger that was replaced. */
+static const int exporter_syscalls[] = {
+    SCMP_SYS(accept),
+    SCMP_SYS(accept4),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(ppoll_time64),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(recv),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendto),
+    SCMP_SYS(send),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(sendfile),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(getsockname),
+    SCMP_SYS(getpeername),
+    SCMP_SYS(setsockopt),
+    SCMP_SYS(getsockopt),
+    SCMP_SYS(fcntl),
+    SCMP_SYS(fcntl64),
+    SCMP_SYS(open),
+    SCMP_SYS(openat),
+    SCMP_SYS(fstatat64),
+    SCMP_SYS(eventfd2),
+    SCMP_SYS(rt_sigtimedwait),
+    SCMP_SYS(rt_sigtimedwait_time64),
+};
+
+static error_t exporter_parse(int key, char *argument, struct argp_state *state)
+{
+	struct exporter_arguments *arguments = state->input;
+
+	switch (key) {
+	case OPTION_RUNTIME_DIR:
+		arguments->runtime_dir = argument;
+		return 0;
+	case OPTION_CONFIG:
+		arguments->config = argument;
+		return 0;
+	case OPTION_SYSROOT:
+		return 0;	 /* nothing of /sys or /proc is read here */
+	case OPTION_HTTP_LISTEN: /* with a space; with `=` it is config.h's */
+		arguments->listen = argument;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "unexpected argument: %s", argument);
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option exporter_options[] = {
+    {"runtime-dir", OPTION_RUNTIME_DIR, "DIR", 0,
+     "Where the ledger is (default " SETTINGS_RUNTIME_DIR ")", 0},
+    {"config", OPTION_CONFIG, "FILE", 0, "The configuration (default " SETTINGS_PATH ")", 0},
+    {"sysroot", OPTION_SYSROOT, "DIR", 0, "Taken as by the other programs; without effect", 0},
+    {"http.listen", OPTION_HTTP_LISTEN, "ADDRESS", 0,
+     "HOST:PORT, [IPV6]:PORT or :PORT to answer on (default :9771)", 0},
+    {NULL, 0, NULL, 0, NULL, 0},
+};
+
+static const struct argp exporter_argp = {
+    .options = exporter_options,
+    .parser = exporter_parse,
+    .doc = "Serves the energy accounts of this host's virtual machines over HTTP: /metrics for "
+	   "Prometheus, /status.json for programs, / for people, /healthz for probes.\v"
+	   "Every key of the configuration is also taken as --SECTION.KEY=VALUE.",
+};
+
+/* Waits for a signal that ends the service; they are blocked in every thread. */
+static void exporter_wait(const sigset_t *signals)
+{
+	int number;
+
+	do {
+		number = sigwaitinfo(signals, NULL);
+	} while (number < 0 && errno == EINTR);
+}
+
+static int exporter_serve(struct exporter *exporter, const char *address, struct diag *diag)
+{
+	cleanup_http_server struct http_server *server = NULL;
+	struct http_server_options options = {
+	    .listen = address, .listen_option = "--http.listen", .context = exporter};
+	sigset_t signals;
+	int status;
+
+	options.routes = exporter_routes(&options.route_count);
+	status = http_server_open(&options, &server, diag);
+	if (status < 0)
+		return status;
+	/* Nothing from here on needs root: the ledger may be read by all. */
+	status = privilege_drop(diag);
+	if (status < 0)
+		return status;
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	status = http_server_start(server, diag);
+	if (status < 0)
+		return status;
+	/* After the start, so that no thread and no socket can be made any more. */
+	status = privilege_filter(exporter_syscalls,
+				  sizeof(exporter_syscalls) / sizeof(exporter_syscalls[0]), diag);
+	if (status < 0)
+		return status;
+	log_info("answering on %s (port %u)", address, (unsigned int)http_server_port(server));
+	exporter_wait(&signals);
+	log_info("ending");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	cleanup_exporter struct exporter *exporter = NULL;
+	struct exporter_arguments arguments = {
+	    .runtime_dir = SETTINGS_RUNTIME_DIR, .config = NULL, .listen = NULL};
+	struct config_overrides overrides;
+	struct http_address address;
+	struct settings settings;
+	struct diag diag = DIAG_INIT;
+
+	log_init("wattport-exporter", LOG_LEVEL_INFO);
+	argp_err_exit_status = EXIT_USAGE;
+	if (config_extract(&argc, argv, &overrides, &diag) < 0) {
+		log_error("%s", diag.text);
+		return EXIT_USAGE;
+	}
+	if (argp_parse(&exporter_argp, argc, argv, 0, NULL, &arguments) != 0)
+		return EXIT_USAGE;
+	if (settings_load(arguments.config, &overrides, &settings, &diag) < 0) {
+		log_error("%s", diag.text);
+		return EXIT_USAGE;
+	}
+	if (arguments.listen == NULL)
+		arguments.listen = settings.http_listen;
+	if (http_address_parse(arguments.listen, &address, &diag) < 0) {
+		log_error("--http.listen: %s", diag.text);
+		return EXIT_USAGE;
+	}
+	if (exporter_create(arguments.runtime_dir, clock_real(), &exporter) < 0) {
+		log_error("out of memory");
+		return EXIT_FAILURE;
+	}
+	if (exporter_serve(exporter, arguments.listen, &diag) < 0) {
+		log_error("%s", diag.text);
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,403 @@
+#include "host/exporter_metrics.h"
+#include "common/uuid.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define LABEL_MAX 4
+
+static_assert(LEDGER_DURATION_COUNT > 1, "a histogram has a bound");
+
+/* What the family writers look at. */
+struct exporter_scene {
+	struct metrics *metrics;
+	const struct ledger_copy *copy;
+	const struct summary *summary;
+};
+
+struct exporter_family {
+	struct metrics_family family;
+	void (*write)(const struct exporter_scene *scene);
+};
+
+static const char *exporter_zone_id(const struct exporter_scene *scene, uint32_t zone)
+{
+	return scene->copy->host.zones[zone].zone.id;
+}
+
+/* --- of the program --- */
+
+static void exporter_write_build(const struct exporter_scene *scene)
+{
+	const struct metrics_label labels[] = {{"version", WATTPORT_VERSION}};
+
+	metrics_add(scene->metrics, labels, 1, metrics_integer(1));
+}
+
+static void exporter_write_age(const struct exporter_scene *scene)
+{
+	if (scene->summary->sampled)
+		metrics_add(scene->metrics, NULL, 0, metrics_nano(scene->summary->age_ns));
+}
+
+static void exporter_write_source(const struct exporter_scene *scene)
+{
+	const struct ledger_host *host = &scene->copy->host;
+	const struct metrics_label labels[] = {
+	    {"source", host->source},
+	    {"estimate", host->estimate ? "true" : "false"},
+	};
+
+	metrics_add(scene->metrics, labels, 2, metrics_integer(1));
+}
+
+static void exporter_write_guest_view(const struct exporter_scene *scene)
+{
+	const struct metrics_label labels[] = {
+	    {"mode", summary_guest_view_name(&scene->copy->host)}};
+
+	metrics_add(scene->metrics, labels, 1, metrics_integer(1));
+}
+
+static void exporter_write_samples(const struct exporter_scene *scene)
+{
+	metrics_add(scene->metrics, NULL, 0, metrics_integer(scene->copy->host.sample_count));
+}
+
+static void exporter_write_missed(const struct exporter_scene *scene)
+{
+	metrics_add(scene->metrics, NULL, 0, metrics_integer(scene->copy->host.vm_missed));
+}
+
+static void exporter_write_durations(const struct exporter_scene *scene)
+{
+	const struct ledger_durations *durations = &scene->copy->host.durations;
+	const struct metrics_histogram histogram = {
+	    .bounds_us = ledger_duration_bounds_us,
+	    .counts = durations->count,
+	    .count = LEDGER_DURATION_COUNT,
+	    .sum_ns = durations->sum_ns,
+	};
+
+	metrics_add_histogram(scene->metrics, &histogram);
+}
+
+/* --- of the host's zones --- */
+
+/* One sample a zone, of the value that `value` takes from it. */
+static void exporter_write_zones(const struct exporter_scene *scene,
+				 struct metrics_value (*value)(const struct ledger_zone *zone))
+{
+	for (uint32_t i = 0; i < scene->copy->host.zone_count; i++) {
+		const struct metrics_label labels[] = {{"zone", exporter_zone_id(scene, i)}};
+
+		metrics_add(scene->metrics, labels, 1, value(&scene->copy->host.zones[i]));
+	}
+}
+
+static struct metrics_value exporter_zone_energy(const struct ledger_zone *zone)
+{
+	return metrics_micro(zone->energy_uj);
+}
+
+static struct metrics_value exporter_zone_idle(const struct ledger_zone *zone)
+{
+	return metrics_micro(zone->idle_uj);
+}
+
+static struct metrics_value exporter_zone_other(const struct ledger_zone *zone)
+{
+	return metrics_micro(zone->other_uj);
+}
+
+static struct metrics_value exporter_zone_static_power(const struct ledger_zone *zone)
+{
+	return metrics_micro(zone->idle_power_uw);
+}
+
+static struct metrics_value exporter_zone_available(const struct ledger_zone *zone)
+{
+	return metrics_integer(zone->available ? 1 : 0);
+}
+
+static void exporter_write_host_energy(const struct exporter_scene *scene)
+{
+	exporter_write_zones(scene, exporter_zone_energy);
+}
+
+static void exporter_write_host_idle(const struct exporter_scene *scene)
+{
+	exporter_write_zones(scene, exporter_zone_idle);
+}
+
+static void exporter_write_host_other(const struct exporter_scene *scene)
+{
+	exporter_write_zones(scene, exporter_zone_other);
+}
+
+static void exporter_write_host_static_power(const struct exporter_scene *scene)
+{
+	exporter_write_zones(scene, exporter_zone_static_power);
+}
+
+static void exporter_write_zone_available(const struct exporter_scene *scene)
+{
+	exporter_write_zones(scene, exporter_zone_available);
+}
+
+/* Whether the power of that zone is known now. */
+static bool exporter_knows_power(const struct exporter_scene *scene, uint32_t zone)
+{
+	return scene->summary->fresh && scene->copy->host.zones[zone].available;
+}
+
+static void exporter_write_host_power(const struct exporter_scene *scene)
+{
+	for (uint32_t i = 0; i < scene->copy->host.zone_count; i++) {
+		const struct metrics_label labels[] = {{"zone", exporter_zone_id(scene, i)}};
+
+		if (exporter_knows_power(scene, i))
+			metrics_add(scene->metrics, labels, 1,
+				    metrics_micro(scene->copy->host.zones[i].power_uw));
+	}
+}
+
+static void exporter_write_conservation(const struct exporter_scene *scene)
+{
+	const struct ledger_copy *copy = scene->copy;
+
+	for (uint32_t i = 0; i < copy->host.zone_count; i++) {
+		const struct metrics_label labels[] = {{"zone", exporter_zone_id(scene, i)}};
+		int64_t error_uj =
+		    ledger_copy_conservation_error_uj(&copy->host, copy->vms, copy->vm_count, i);
+
+		metrics_add(scene->metrics, labels, 1, metrics_signed(error_uj));
+	}
+}
+
+static void exporter_write_source_errors(const struct exporter_scene *scene)
+{
+	for (uint32_t i = 0; i < scene->copy->host.zone_count; i++) {
+		for (int fault = 0; fault < LEDGER_FAULT_COUNT; fault++) {
+			const struct metrics_label labels[] = {
+			    {"zone", exporter_zone_id(scene, i)},
+			    {"reason", summary_fault_name((enum ledger_zone_fault)fault)},
+			};
+
+			metrics_add(scene->metrics, labels, 2,
+				    metrics_integer(scene->copy->host.zones[i].faults[fault]));
+		}
+	}
+}
+
+/* --- of the virtual machines --- */
+
+/*
+ * Labels that start with the machine's. The account of the departed counts like a machine's where
+ * energy and time are summed, under the nil uuid.
+ */
+struct exporter_labels {
+	char uuid[UUID_TEXT_SIZE];
+	struct metrics_label labels[LABEL_MAX];
+};
+
+static void exporter_labels_set(struct exporter_labels *labels, const struct ledger_vm *vm)
+{
+	uuid_format(&vm->uuid, labels->uuid);
+	labels->labels[0] = (struct metrics_label){"uuid", labels->uuid};
+	labels->labels[1] = (struct metrics_label){"name", vm->name};
+}
+
+static void exporter_write_vm_energy(const struct exporter_scene *scene)
+{
+	for (size_t i = 0; i < scene->copy->vm_count; i++) {
+		const struct ledger_vm *vm = &scene->copy->vms[i];
+		struct exporter_labels labels;
+
+		exporter_labels_set(&labels, vm);
+		for (uint32_t zone = 0; zone < scene->copy->host.zone_count; zone++) {
+			labels.labels[2] =
+			    (struct metrics_label){"zone", exporter_zone_id(scene, zone)};
+			for (int part = 0; part < LEDGER_PART_COUNT; part++) {
+				labels.labels[3] = (struct metrics_label){
+				    "part", summary_part_name((enum ledger_part)part)};
+				metrics_add(scene->metrics, labels.labels, 4,
+					    metrics_micro(vm->shares[zone].part_uj[part]));
+			}
+		}
+	}
+}
+
+static void exporter_write_vm_guest_view(const struct exporter_scene *scene)
+{
+	for (size_t i = 0; i < scene->copy->vm_count; i++) {
+		const struct ledger_vm *vm = &scene->copy->vms[i];
+		struct exporter_labels labels;
+
+		exporter_labels_set(&labels, vm);
+		for (uint32_t zone = 0; zone < scene->copy->host.zone_count; zone++) {
+			labels.labels[2] =
+			    (struct metrics_label){"zone", exporter_zone_id(scene, zone)};
+			metrics_add(scene->metrics, labels.labels, 3,
+				    metrics_micro(vm->shares[zone].guest_view_uj));
+		}
+	}
+}
+
+static void exporter_write_vm_power(const struct exporter_scene *scene)
+{
+	for (size_t i = 0; i < scene->summary->vm_count; i++) {
+		const struct ledger_vm *vm = scene->summary->vms[i].vm;
+		struct exporter_labels labels;
+
+		exporter_labels_set(&labels, vm);
+		for (uint32_t zone = 0; zone < scene->copy->host.zone_count; zone++) {
+			if (!exporter_knows_power(scene, zone))
+				continue;
+			labels.labels[2] =
+			    (struct metrics_label){"zone", exporter_zone_id(scene, zone)};
+			metrics_add(scene->metrics, labels.labels, 3,
+				    metrics_micro(vm->shares[zone].power_uw));
+		}
+	}
+}
+
+static void exporter_write_vm_cpu(const struct exporter_scene *scene)
+{
+	for (size_t i = 0; i < scene->copy->vm_count; i++) {
+		const struct ledger_vm *vm = &scene->copy->vms[i];
+		struct exporter_labels labels;
+
+		exporter_labels_set(&labels, vm);
+		labels.labels[2] = (struct metrics_label){"part", "vcpu"};
+		metrics_add(scene->metrics, labels.labels, 3, metrics_nano(vm->vcpu_ns));
+		labels.labels[2] = (struct metrics_label){"part", "overhead"};
+		metrics_add(scene->metrics, labels.labels, 3, metrics_nano(vm->overhead_ns));
+	}
+}
+
+static void exporter_write_vm_memory(const struct exporter_scene *scene)
+{
+	for (size_t i = 0; i < scene->summary->vm_count; i++) {
+		const struct ledger_vm *vm = scene->summary->vms[i].vm;
+		struct exporter_labels labels;
+
+		exporter_labels_set(&labels, vm);
+		if (vm->state == LEDGER_VM_RUNNING)
+			metrics_add(scene->metrics, labels.labels, 2,
+				    metrics_integer(vm->memory_bytes));
+	}
+}
+
+static void exporter_write_vm_info(const struct exporter_scene *scene)
+{
+	for (size_t i = 0; i < scene->summary->vm_count; i++) {
+		const struct ledger_vm *vm = scene->summary->vms[i].vm;
+		struct exporter_labels machine;
+		char sockets[16];
+		char vcpus[16];
+
+		exporter_labels_set(&machine, vm);
+		(void)snprintf(sockets, sizeof(sockets), "%u", (unsigned int)vm->socket_count);
+		(void)snprintf(vcpus, sizeof(vcpus), "%u", (unsigned int)vm->vcpu_count);
+		const struct metrics_label labels[] = {
+		    machine.labels[0],
+		    machine.labels[1],
+		    {"sockets", sockets},
+		    {"vcpus", vcpus},
+		    {"state", summary_state_name(vm->state)},
+		    {"precision", summary_precision_name(vm->precision)},
+		};
+		metrics_add(scene->metrics, labels, sizeof(labels) / sizeof(labels[0]),
+			    metrics_integer(1));
+	}
+}
+
+/* --- all of them --- */
+
+static const struct exporter_family exporter_program_families[] = {
+    {{"wattport_build", METRICS_INFO, NULL, "The version of Wattport that exports this."},
+     exporter_write_build},
+};
+
+static const struct exporter_family exporter_ledger_families[] = {
+    {{"wattport_ledger_age_seconds", METRICS_GAUGE, "seconds",
+      "Time since the last sample; grows when wattportd is away."},
+     exporter_write_age},
+    {{"wattport_source", METRICS_INFO, NULL,
+      "Where energy comes from; an estimate is computed, not measured."},
+     exporter_write_source},
+    {{"wattport_guest_view", METRICS_INFO, NULL,
+      "What guests are shown: their exact share, or one that tells nothing of neighbours."},
+     exporter_write_guest_view},
+    {{"wattport_samples", METRICS_COUNTER, NULL, "Samples taken."}, exporter_write_samples},
+    {{"wattport_sample_duration_seconds", METRICS_HISTOGRAM, "seconds",
+      "How long taking a sample took."},
+     exporter_write_durations},
+    {{"wattport_vms_missed", METRICS_COUNTER, NULL,
+      "Virtual machines that found no room in the ledger, counted once a sample."},
+     exporter_write_missed},
+    {{"wattport_zone_available", METRICS_GAUGE, NULL, "1 if the last sample could read the zone."},
+     exporter_write_zone_available},
+    {{"wattport_source_errors", METRICS_COUNTER, NULL,
+      "Readings of a zone that were not booked, by reason."},
+     exporter_write_source_errors},
+    {{"wattport_conservation_error_microjoules", METRICS_GAUGE, "microjoules",
+      "Measured energy minus all that was booked of it: 0, or a bug."},
+     exporter_write_conservation},
+    {{"wattport_host_energy_joules", METRICS_COUNTER, "joules", "Energy measured in the zone."},
+     exporter_write_host_energy},
+    {{"wattport_host_idle_joules", METRICS_COUNTER, "joules",
+      "Energy of it that is static power which no virtual machine carries."},
+     exporter_write_host_idle},
+    {{"wattport_host_other_joules", METRICS_COUNTER, "joules",
+      "Energy of it that the host's own processes used."},
+     exporter_write_host_other},
+    {{"wattport_host_power_watts", METRICS_GAUGE, "watts",
+      "Power of the zone over about the last second."},
+     exporter_write_host_power},
+    {{"wattport_host_static_power_watts", METRICS_GAUGE, "watts",
+      "Static power of the zone that attribution reckons with."},
+     exporter_write_host_static_power},
+    {{"wattport_vm", METRICS_INFO, NULL, "A virtual machine and its shape."},
+     exporter_write_vm_info},
+    {{"wattport_vm_energy_joules", METRICS_COUNTER, "joules",
+      "Energy of the virtual machine, by host zone and part."},
+     exporter_write_vm_energy},
+    {{"wattport_vm_guest_view_joules", METRICS_COUNTER, "joules",
+      "Energy that the virtual machine was told it used."},
+     exporter_write_vm_guest_view},
+    {{"wattport_vm_power_watts", METRICS_GAUGE, "watts",
+      "Power of the virtual machine over about the last second."},
+     exporter_write_vm_power},
+    {{"wattport_vm_cpu_seconds", METRICS_COUNTER, "seconds",
+      "CPU time of the virtual machine: of its vCPUs, and of the threads that serve it."},
+     exporter_write_vm_cpu},
+    {{"wattport_vm_memory_bytes", METRICS_GAUGE, "bytes",
+      "Memory of the host that the virtual machine holds."},
+     exporter_write_vm_memory},
+};
+
+static void exporter_write_families(const struct exporter_scene *scene,
+				    const struct exporter_family families[], size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		metrics_begin_family(scene->metrics, &families[i].family);
+		families[i].write(scene);
+	}
+}
+
+void exporter_metrics_write(struct metrics *metrics, const struct ledger_copy *copy,
+			    const struct summary *summary)
+{
+	const struct exporter_scene scene = {.metrics = metrics, .copy = copy, .summary = summary};
+
+	exporter_write_families(&scene, exporter_program_families,
+				sizeof(exporter_program_families) /
+				    sizeof(exporter_program_families[0]));
+	if (copy == NULL)
+		return;
+	exporter_write_families(&scene, exporter_ledger_families,
+				sizeof(exporter_ledger_families) /
+				    sizeof(exporter_ledger_families[0]));
+}
