@@ -259,9 +259,10 @@ static int keeper_prepare(struct keeper *keeper, struct diag *diag)
 	if (status == 0)
 		status = sysroot_open(keeper->options->sysroot, &keeper->root, diag);
 	if (status == 0)
-		status = fs_memory_create(&keeper->memory, diag);
-	if (status == 0)
 		status = keeper_catch_signals(keeper, diag);
+	if (status < 0)
+		return status;
+	status = fs_memory_create(&keeper->memory, diag);
 	if (status < 0)
 		return status;
 	keeper->memory->started_wall_ns = clock_now_wall(keeper->clock).ns;

@@ -24,7 +24,7 @@ struct refresh {
 	int meter_fd; /* -1 while wattportd is away */
 	refresh_done *done;
 	void *context;
-	bool present; /* wattportd answers: what was logged last */
+	bool *told_away; /* what was logged last of wattportd */
 	uint64_t next_connect_ns;
 	uint64_t broken_until_ns;
 	uint64_t unknown_until_ns[TREE_MAX];
@@ -32,7 +32,8 @@ struct refresh {
 	struct refresh_flight flights[REFRESH_FLIGHT_MAX];
 };
 
-int refresh_create(int runtime_fd, refresh_done *done, void *context, struct refresh **ret_refresh)
+int refresh_create(int runtime_fd, refresh_done *done, void *context, bool *told_away,
+		   struct refresh **ret_refresh)
 {
 	struct refresh *refresh = calloc(1, sizeof(*refresh));
 
@@ -42,7 +43,7 @@ int refresh_create(int runtime_fd, refresh_done *done, void *context, struct ref
 	refresh->meter_fd = -1;
 	refresh->done = done;
 	refresh->context = context;
-	refresh->present = true;
+	refresh->told_away = told_away;
 	*ret_refresh = refresh;
 	return 0;
 }
@@ -59,9 +60,9 @@ void refresh_destroy(struct refresh *refresh)
 /* Says once that wattportd does not answer, and once that it does again. */
 static void refresh_set_present(struct refresh *refresh, bool present, const char *why)
 {
-	if (refresh->present == present)
+	if (*refresh->told_away == !present)
 		return;
-	refresh->present = present;
+	*refresh->told_away = !present;
 	if (present)
 		log_info("wattportd answers");
 	else

@@ -32,8 +32,12 @@ struct refresh;
 /* Called for a slot whose wait is over: answered, given up, or wattportd has gone. */
 typedef void refresh_done(void *context, uint32_t slot);
 
-/* The descriptor of the runtime directory stays the caller's and outlives this. */
-int refresh_create(int runtime_fd, refresh_done *done, void *context, struct refresh **ret_refresh);
+/*
+ * The descriptor of the runtime directory stays the caller's and outlives this. So does *told_away:
+ * whether it was logged that wattportd is away, which a worker takes over from its predecessor.
+ */
+int refresh_create(int runtime_fd, refresh_done *done, void *context, bool *told_away,
+		   struct refresh **ret_refresh);
 void refresh_destroy(struct refresh *refresh);
 
 /*

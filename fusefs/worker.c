@@ -292,12 +292,11 @@ static int worker_wait(struct worker *worker, struct pollfd polled[static 2])
 
 static int worker_loop(struct worker *worker, struct diag *diag)
 {
-	struct pollfd polled[2];
-	struct mono_time now;
-	int status;
-
 	for (;;) {
-		status = worker_wait(worker, polled);
+		struct pollfd polled[2];
+		struct mono_time now;
+		int status = worker_wait(worker, polled);
+
 		if (status < 0)
 			return diag_error(diag, status, "cannot wait: %s", strerror(-status));
 		now = clock_now_mono(worker->clock);
@@ -328,8 +327,8 @@ static int worker_serve(struct worker *worker, struct diag *diag)
 	    reading_create(options->runtime_fd, worker->memory, options->psys, &worker->reading);
 
 	if (status == 0)
-		status =
-		    refresh_create(options->runtime_fd, worker_unpark, worker, &worker->refresh);
+		status = refresh_create(options->runtime_fd, worker_unpark, worker,
+					&worker->memory->told_away, &worker->refresh);
 	if (status < 0)
 		return diag_error(diag, status, "out of memory");
 	status = worker_session(worker, diag);

@@ -111,7 +111,6 @@ static int writer_obey(struct writer *writer, char **words, size_t count)
 {
 	struct ledger_vm *vm;
 	struct uuid uuid;
-	int slot;
 
 	if (strcmp(words[0], "publish") == 0)
 		return writer_publish(writer, clock_now_mono(clock_real()).ns);
@@ -127,7 +126,8 @@ static int writer_obey(struct writer *writer, char **words, size_t count)
 	    writer_account(writer, words[1], &vm) == 0)
 		return parse_u64(words[2], &vm->guest_psys_uj);
 	if (strcmp(words[0], "depart") == 0 && count == 2 && uuid_parse(words[1], &uuid) == 0) {
-		slot = ledger_find(writer->ledger, &uuid);
+		int slot = ledger_find(writer->ledger, &uuid);
+
 		return slot < 0 ? slot : ledger_depart(writer->ledger, (size_t)slot);
 	}
 	return -EINVAL;
