@@ -19,6 +19,7 @@ enum fs_option {
 	OPTION_RUNTIME_DIR = 0x100,
 	OPTION_CONFIG,
 	OPTION_SYSROOT,
+	OPTION_VERBOSE,
 	OPTION_FOREGROUND,
 	OPTION_WITHOUT_RESEND,
 };
@@ -46,7 +47,10 @@ static error_t fs_parse(int key, char *argument, struct argp_state *state)
 		arguments->keeper.sysroot = argument;
 		return 0;
 	case OPTION_FOREGROUND:
-		return 0; /* there is no other way to run */
+		return 0;
+	case OPTION_VERBOSE:
+		log_init("wattport-fs", LOG_LEVEL_DEBUG);
+		return 0;
 	case OPTION_WITHOUT_RESEND:
 		arguments->keeper.without_resend = true;
 		return 0;
@@ -64,7 +68,9 @@ static const struct argp_option fs_options[] = {
      0},
     {"config", OPTION_CONFIG, "FILE", 0, "The configuration (default " SETTINGS_PATH ")", 0},
     {"sysroot", OPTION_SYSROOT, "DIR", 0, "Look at DIR/proc for the processes that read", 0},
-    {"foreground", OPTION_FOREGROUND, NULL, 0, "Stay in the foreground; always so", 0},
+    {"verbose", OPTION_VERBOSE, NULL, 0, "Say more", 0},
+    /* There is no other way to run; service files may say so. */
+    {"foreground", OPTION_FOREGROUND, NULL, OPTION_HIDDEN, NULL, 0},
     {"without-resend", OPTION_WITHOUT_RESEND, NULL, OPTION_HIDDEN, NULL, 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
