@@ -73,18 +73,21 @@ static int keeper_lock(struct keeper *keeper, struct diag *diag)
 {
 	char text[32];
 	int length = snprintf(text, sizeof(text), "%" PRIdMAX "\n", (intmax_t)getpid());
+	cleanup_fd int fd = -1;
 
-	keeper->lock_fd = openat(keeper->runtime_fd, KEEPER_PID_NAME,
-				 O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (keeper->lock_fd < 0)
+	fd = openat(keeper->runtime_fd, KEEPER_PID_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+		    0644);
+	if (fd < 0)
 		return diag_error(diag, -errno, "cannot make %s/%s: %s",
 				  keeper->options->runtime_dir, KEEPER_PID_NAME, strerror(errno));
-	if (flock(keeper->lock_fd, LOCK_EX | LOCK_NB) < 0)
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return diag_error(
 		    diag, -EBUSY,
 		    "another wattport-fs serves %s; stop it, or give this one its own "
 		    "--runtime-dir",
 		    keeper->options->runtime_dir);
+	/* From here on the file is ours, also to take away. */
+	keeper->lock_fd = TAKE_FD(fd);
 	if (ftruncate(keeper->lock_fd, 0) < 0)
 		return diag_error(diag, -errno, "cannot write %s: %s", KEEPER_PID_NAME,
 				  strerror(errno));
