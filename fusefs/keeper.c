@@ -51,13 +51,18 @@ static int keeper_open_runtime(struct keeper *keeper, struct diag *diag)
 {
 	const char *path = keeper->options->runtime_dir;
 	char resolved[PATH_MAX];
+	int status = 0;
 	int length;
 
-	if (mkdir(path, 0755) < 0 && errno != EEXIST)
-		return diag_error(diag, -errno,
-				  "cannot make %s: %s; name another directory with "
-				  "--runtime-dir",
-				  path, strerror(errno));
+	/* Whatever the umask: the worker and other views get in as nobody. */
+	if (mkdir(path, 0755) == 0)
+		status = chmod(path, 0755) < 0 ? -errno : 0;
+	else if (errno != EEXIST)
+		status = -errno;
+	if (status < 0)
+		return diag_error(diag, status,
+				  "cannot make %s: %s; name another directory with --runtime-dir",
+				  path, strerror(-status));
 	keeper->runtime_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (keeper->runtime_fd < 0 || realpath(path, resolved) == NULL)
 		return diag_error(diag, -errno, "cannot open %s: %s", path, strerror(errno));
@@ -141,8 +146,10 @@ static int keeper_be_worker(struct keeper *keeper)
 	(void)close(keeper->lock_fd);
 	(void)close(keeper->signal_fd);
 	(void)close(keeper->ready_fds[0]);
-	/* A terminal's ^C is for the keeper; SIGTERM ends a worker as it ends anything. */
+	/* A terminal's ^C and a service manager's SIGTERM to all are for the keeper to obey: it
+	 * unmounts while there still is somebody who serves. */
 	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
 	(void)sigprocmask(SIG_UNBLOCK, &keeper->signals, NULL);
 	if (worker_run(&options, &diag) == 0)
 		return 0;

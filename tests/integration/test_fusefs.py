@@ -180,6 +180,8 @@ class Server:
 
     def finish(self):
         status = self.process.wait(20)
+        for complaint in ("Sanitizer", "runtime error:", "the worker ended with status", "worker: "):
+            assert complaint not in self.text(), self.text()
         said = self.process.stdout.read()
         self.process.stdout.close()
         self.log.close()
