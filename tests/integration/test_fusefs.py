@@ -204,6 +204,16 @@ class FusefsTest(unittest.TestCase):
         self.ledger = Ledger(self.runtime)
         self.meter = self.server = None
         self.descriptors = []
+        self.addCleanup(self.leave_nothing)
+
+    def leave_nothing(self):
+        """Also after a test that failed."""
+        if self.server is not None and self.server.process.poll() is None:
+            self.server.process.kill()
+            self.server.process.wait()
+        while mounted(self.mount):
+            subprocess.run(["umount", "--lazy", self.mount], check=True)
+        shutil.rmtree(self.runtime)
 
     def tearDown(self):
         for descriptor in self.descriptors:
@@ -214,7 +224,6 @@ class FusefsTest(unittest.TestCase):
             self.meter.stop()
         self.ledger.close()
         self.assertFalse(mounted(self.mount))
-        shutil.rmtree(self.runtime)
 
     def start(self, view="isolated", meter=True, *options):
         """A host with DRAM and psys; VM has two sockets, OTHER one."""
