@@ -267,12 +267,11 @@ static int vtree_class_link(const struct vtree_shape *shape, size_t index,
 static int vtree_list_zone(const struct vtree_shape *shape, struct vtree_parts directory,
 			   size_t index, struct vtree_parts *ret_parts)
 {
-	int status;
-
 	if (directory.what == WHAT_CLASS_POWERCAP)
 		return vtree_class_link(shape, index, ret_parts);
 	if (directory.what == WHAT_CONTROL) {
-		status = vtree_control_zone(shape, index, ret_parts);
+		int status = vtree_control_zone(shape, index, ret_parts);
+
 		ret_parts->what = WHAT_ZONE;
 		return status;
 	}
@@ -319,11 +318,11 @@ int vtree_lookup(const struct vtree_shape *shape, struct vtree_node directory, c
 		 struct vtree_node *ret_node)
 {
 	struct vtree_entry entry;
-	int status;
 
 	/* What is listed is what can be found: directories are too small for a second truth. */
 	for (size_t index = 0;; index++) {
-		status = vtree_list(shape, directory, index, &entry);
+		int status = vtree_list(shape, directory, index, &entry);
+
 		if (status < 0)
 			return status;
 		if (strcmp(entry.name, name) == 0) {

@@ -1,6 +1,7 @@
 /* vtree.h: the whole tree against golden listings, and what must hold for any shape and any node.
  */
 #include "common/vtree.h"
+#include "tests/unit/golden.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,8 +38,8 @@ static struct vtree_values values_of(struct vtree_shape shape)
 				      .time_ns = 123456789,
 				      .source = "replay"};
 
-	for (uint8_t i = 0; i < sizeof(values.uuid.bytes); i++)
-		values.uuid.bytes[i] = i;
+	for (size_t i = 0; i < sizeof(values.uuid.bytes); i++)
+		values.uuid.bytes[i] = (uint8_t)i;
 	for (uint32_t i = 0; i < VTREE_SOCKET_MAX; i++) {
 		values.package_uj[i] = 1000 + i;
 		values.dram_uj[i] = 2000 + i;
@@ -51,7 +52,6 @@ static struct vtree_values values_of(struct vtree_shape shape)
 struct listing {
 	const struct vtree_values *values;
 	size_t used;
-	size_t links;
 	char text[LISTING_SIZE_MAX];
 };
 
@@ -87,12 +87,12 @@ static void listing_add_content(struct listing *listing, struct vtree_node node)
 		listing_add(listing, " %.*s", length, text);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the tree is */
 static void walk(struct listing *listing, const char *path, struct vtree_node node)
 {
 	const struct vtree_shape *shape = &listing->values->shape;
 	struct vtree_attributes attributes;
 	struct vtree_entry entry;
-	char target[VTREE_LINK_SIZE];
 	char child[PATH_SIZE];
 
 	assert_int_equal(vtree_attributes(shape, node, &attributes), 0);
@@ -104,6 +104,7 @@ static void walk(struct listing *listing, const char *path, struct vtree_node no
 		return;
 	}
 	if (S_ISLNK(attributes.mode)) {
+		char target[VTREE_LINK_SIZE];
 		int length = vtree_link(shape, node, target);
 
 		assert_int_equal(length, strlen(target));
@@ -127,29 +128,14 @@ static struct listing *listing_of(const struct vtree_values *values)
 	return listing;
 }
 
-static void check_golden(const char *name, struct vtree_shape shape)
+static void check_golden(const char *suffix, struct vtree_shape shape)
 {
 	struct vtree_values values = values_of(shape);
 	struct listing *listing = listing_of(&values);
-	static char expected[LISTING_SIZE_MAX];
-	char path[PATH_SIZE];
-	FILE *file;
-	size_t size;
+	char name[PATH_SIZE];
 
-	(void)snprintf(path, sizeof(path), "%s/vtree-%s.ok", TEST_GOLDEN, name);
-	if (getenv("WATTPORT_UPDATE_GOLDEN") != NULL) {
-		file = fopen(path, "w");
-		assert_non_null(file);
-		assert_int_equal(fwrite(listing->text, 1, listing->used, file), listing->used);
-		assert_int_equal(fclose(file), 0);
-	}
-	file = fopen(path, "r");
-	if (file == NULL)
-		fail_msg("%s: %s", path, strerror(errno));
-	size = fread(expected, 1, sizeof(expected) - 1, file);
-	expected[size] = '\0';
-	assert_int_equal(fclose(file), 0);
-	assert_string_equal(listing->text, expected);
+	(void)snprintf(name, sizeof(name), "vtree-%s.ok", suffix);
+	golden_check(name, listing->text, listing->used);
 	free(listing);
 }
 
@@ -188,6 +174,7 @@ static struct vtree_node follow(const struct vtree_shape *shape, const char *dir
 	return nodes[depth];
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the tree is */
 static size_t check_links(const struct vtree_shape *shape, const char *path,
 			  struct vtree_node directory)
 {

@@ -1,0 +1,57 @@
+/*
+ * fs_memory.h: what outlives a worker: shared by the keeper, which makes it, and the worker.
+ *
+ * A worker may be killed at any instruction and its successor goes on with what stands here: how
+ * the kernel opened the connection, which node ids and handles are out, what was told of every
+ * counter, and which requests nobody has answered yet. One writer at a time.
+ *
+ * Linux 6.9 and later send unanswered requests again when asked to (FUSE_NOTIFY_RESEND). For older
+ * kernels the requests are kept here as they came and a new worker plays them again.
+ */
+#ifndef WATTPORT_FUSEFS_FS_MEMORY_H
+#define WATTPORT_FUSEFS_FS_MEMORY_H
+
+#include "common/diag.h"
+#include "fusefs/handle_table.h"
+#include "fusefs/tree_table.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The kernel wants room for its largest request: 8192 bytes at least (FUSE_MIN_READ_BUFFER), and
+ * the largest write, which is refused here.
+ */
+#define FS_MESSAGE_SIZE 16384
+#define FS_PARKED_SIZE	128 /* a FUSE_READ has 80 bytes */
+#define FS_PARKED_MAX	1024
+
+/* A request as it came; wire_length() is 0 where none is. */
+struct fs_message {
+	_Alignas(8) char bytes[FS_MESSAGE_SIZE];
+};
+
+/* A read that waits for a sample, as it came. */
+struct fs_parked_message {
+	_Alignas(8) char bytes[FS_PARKED_SIZE];
+};
+
+struct fs_memory {
+	uint64_t started_wall_ns; /* the time that all files bear */
+	bool opened;		  /* the kernel's FUSE_INIT is answered */
+	bool exact;		  /* guest-view, as the ledger said last */
+	bool told_away;		  /* it was logged that wattportd does not answer */
+	bool told_no_resend;	  /* the kernel cannot send again, and that was logged */
+	struct fs_message init;
+	struct fs_message current; /* read and not yet dealt with */
+	struct fs_parked_message parked[FS_PARKED_MAX];
+	struct tree_table trees;
+	struct handle_table handles;
+};
+
+/* All zero. The memory is inherited over fork(2) and stays one for parent and children. */
+int fs_memory_create(struct fs_memory **ret_memory, struct diag *diag);
+void fs_memory_destroy(struct fs_memory *memory);
+
+#endif

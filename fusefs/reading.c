@@ -1,0 +1,215 @@
+#include "fusefs/reading.h"
+#include "common/cleanup.h"
+#include "common/ledger_map.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define READING_OPEN_NS	  (100 * CLOCK_NS_PER_MS) /* how often to look for a missing ledger */
+#define READING_FOLLOW_NS CLOCK_NS_PER_SECOND	  /* how often to look for a replaced one */
+#define READING_HOST_NS	  (100 * CLOCK_NS_PER_MS) /* how long the host's record is good for */
+#define READING_NO_SOURCE "none"
+
+struct reading {
+	int runtime_fd;
+	struct fs_memory *memory;
+	bool psys;
+	struct ledger_reader *ledger; /* NULL while there is none */
+	uint64_t next_open_ns;
+	uint64_t next_follow_ns;
+	uint64_t next_host_ns;
+	bool host_dram;
+	bool host_psys;
+	char source[LEDGER_SOURCE_SIZE + 1];
+	struct ledger_host host; /* scratch: too large for the stack */
+	struct ledger_vm vm;
+};
+
+int reading_create(int runtime_fd, struct fs_memory *memory, bool psys,
+		   struct reading **ret_reading)
+{
+	struct reading *reading = calloc(1, sizeof(*reading));
+
+	if (reading == NULL)
+		return -ENOMEM;
+	reading->runtime_fd = runtime_fd;
+	reading->memory = memory;
+	reading->psys = psys;
+	(void)memcpy(reading->source, READING_NO_SOURCE, sizeof(READING_NO_SOURCE));
+	*ret_reading = reading;
+	return 0;
+}
+
+void reading_destroy(struct reading *reading)
+{
+	if (reading == NULL)
+		return;
+	ledger_reader_close(reading->ledger);
+	free(reading);
+}
+
+/* The ledger, opened or followed when it is time to look again; NULL: there is none. */
+static struct ledger_reader *reading_ledger(struct reading *reading, struct mono_time now)
+{
+	if (reading->ledger == NULL && now.ns >= reading->next_open_ns) {
+		reading->next_open_ns = now.ns + READING_OPEN_NS;
+		reading->next_follow_ns = now.ns + READING_FOLLOW_NS;
+		reading->next_host_ns = 0;
+		if (ledger_reader_open(reading->runtime_fd, &reading->ledger, NULL) < 0)
+			return NULL;
+	}
+	if (reading->ledger != NULL && now.ns >= reading->next_follow_ns) {
+		reading->next_follow_ns = now.ns + READING_FOLLOW_NS;
+		/* Where that fails, the old mapping goes on to tell the last state. */
+		(void)ledger_reader_follow(reading->ledger, NULL);
+	}
+	return reading->ledger;
+}
+
+/* What all trees share: from the host's record, which is too large to copy for each read. */
+static void reading_host(struct reading *reading, struct mono_time now)
+{
+	const struct ledger_host *host = &reading->host;
+
+	if (now.ns < reading->next_host_ns)
+		return;
+	if (ledger_reader_host(reading->ledger, &reading->host) < 0)
+		return;
+	reading->next_host_ns = now.ns + READING_HOST_NS;
+	reading->memory->exact = host->guest_view_exact != 0;
+	reading->host_dram = false;
+	reading->host_psys = false;
+	for (uint32_t i = 0; i < host->zone_count; i++) {
+		reading->host_dram |= host->zones[i].zone.kind == ZONE_DRAM;
+		reading->host_psys |= host->zones[i].zone.kind == ZONE_PSYS;
+	}
+	if (host->source[0] != '\0') {
+		memcpy(reading->source, host->source, LEDGER_SOURCE_SIZE);
+		reading->source[LEDGER_SOURCE_SIZE] = '\0';
+	}
+}
+
+/* The account into reading->vm; false: it cannot be had now. */
+static bool reading_vm(struct reading *reading, uint32_t slot, struct mono_time now)
+{
+	struct tree *tree = &reading->memory->trees.trees[slot];
+	const struct tree_key *key = &reading->memory->trees.keys[slot];
+	struct ledger_reader *ledger = reading_ledger(reading, now);
+	uint32_t sockets;
+
+	tree->used_ns = now.ns;
+	tree->shape.exact = reading->memory->exact;
+	if (ledger == NULL)
+		return false;
+	reading_host(reading, now);
+	tree->shape.exact = reading->memory->exact;
+	if (ledger_reader_vm(ledger, &key->uuid, &tree->ledger_slot, &reading->vm) < 0)
+		return false;
+	sockets = reading->vm.socket_count > 0 ? reading->vm.socket_count : 1;
+	tree->shape.socket_count = sockets < VTREE_SOCKET_MAX ? sockets : VTREE_SOCKET_MAX;
+	tree->shape.dram = reading->host_dram;
+	tree->shape.psys = reading->psys && reading->host_psys;
+	tree->generation = reading->vm.generation;
+	tree->updated_ns = reading->vm.updated_ns;
+	return true;
+}
+
+const struct vtree_shape *reading_shape(struct reading *reading, uint32_t slot,
+					struct mono_time now)
+{
+	assert(slot < TREE_MAX);
+	(void)reading_vm(reading, slot, now);
+	return &reading->memory->trees.trees[slot].shape;
+}
+
+bool reading_is_stale(struct reading *reading, uint32_t slot, struct mono_time now)
+{
+	struct tree *tree = &reading->memory->trees.trees[slot];
+	const struct tree_key *key = &reading->memory->trees.keys[slot];
+	struct ledger_reader *ledger = reading_ledger(reading, now);
+	uint64_t updated_ns;
+
+	assert(slot < TREE_MAX);
+	if (ledger == NULL)
+		return false;
+	if (ledger_reader_vm_updated(ledger, &key->uuid, &tree->ledger_slot, &updated_ns) < 0)
+		return true;
+	if (clock_elapsed_ns((struct mono_time){updated_ns}, now) < READING_FRESH_NS)
+		return false;
+	return !reading_vm(reading, slot, now) || reading->vm.state == LEDGER_VM_RUNNING;
+}
+
+static_assert(VTREE_SOCKET_MAX == LEDGER_SOCKET_MAX, "each socket of the account has its zone");
+
+void reading_values(struct reading *reading, uint32_t slot, struct mono_time now, bool counters,
+		    struct vtree_values *ret_values)
+{
+	static const struct ledger_vm nothing = {.state = 0};
+	const struct ledger_vm *vm = &nothing;
+	struct tree *tree = &reading->memory->trees.trees[slot];
+
+	assert(slot < TREE_MAX);
+	if (reading_vm(reading, slot, now))
+		vm = &reading->vm;
+	ret_values->shape = tree->shape;
+	ret_values->uuid = reading->memory->trees.keys[slot].uuid;
+	ret_values->generation = tree->generation;
+	ret_values->time_ns = tree->updated_ns;
+	ret_values->age_ms =
+	    clock_elapsed_ns((struct mono_time){tree->updated_ns}, now) / CLOCK_NS_PER_MS;
+	ret_values->source = reading->source;
+	if (!counters)
+		return;
+	for (uint32_t i = 0; i < tree->shape.socket_count; i++) {
+		ret_values->package_uj[i] =
+		    served_advance(&tree->package[i], vm->guest[i].package_uj, now);
+		ret_values->dram_uj[i] = served_advance(&tree->dram[i], vm->guest[i].dram_uj, now);
+	}
+	ret_values->psys_uj = served_advance(&tree->psys, vm->guest_psys_uj, now);
+}
+
+int32_t reading_pid(struct reading *reading, uint32_t slot, struct mono_time now)
+{
+	assert(slot < TREE_MAX);
+	if (!reading_vm(reading, slot, now) || reading->vm.state != LEDGER_VM_RUNNING)
+		return 0;
+	return reading->vm.pid;
+}
+
+/* The slot of that machine; accounts and slots mostly come in the same order: look there first. */
+static int reading_slot(const struct tree_table *trees, const struct uuid *uuid, uint32_t expected)
+{
+	if (expected < trees->count && trees->keys[expected].used &&
+	    uuid_equal(&trees->keys[expected].uuid, uuid))
+		return (int)expected;
+	return tree_table_find(trees, uuid);
+}
+
+void reading_list(struct reading *reading, struct mono_time now)
+{
+	struct tree_table *trees = &reading->memory->trees;
+	struct ledger_reader *ledger = reading_ledger(reading, now);
+	struct ledger_copy copy;
+	int slot = -1;
+
+	/* Without a ledger, or memory, the list stays what it was. */
+	if (ledger == NULL || ledger_reader_copy(ledger, &copy) < 0)
+		return;
+	for (uint32_t i = 0; i < trees->count; i++)
+		trees->keys[i].listed = false;
+	for (size_t i = 0; i < copy.vm_count; i++) {
+		const struct uuid *uuid = &copy.vms[i].uuid;
+
+		/* What departed machines used is nobody's tree. */
+		if (uuid_is_nil(uuid))
+			continue;
+		slot = reading_slot(trees, uuid, (uint32_t)(slot + 1));
+		if (slot < 0)
+			slot = tree_table_admit(trees, uuid, now);
+		if (slot >= 0)
+			trees->keys[slot].listed = true;
+	}
+	ledger_copy_free(&copy);
+}

@@ -1,0 +1,36 @@
+/*
+ * worker.h: the process that serves the trees: unprivileged, replaceable at any instant.
+ *
+ * Forked by the keeper, which holds the mount. It takes up what fs_memory.h holds of its
+ * predecessor: answers the kernel's opening message (or swallows the answer, if that was given
+ * before), has unanswered requests sent again, and serves them from one event loop: requests of the
+ * kernel, answers of wattportd, and deadlines. One thread.
+ */
+#ifndef WATTPORT_FUSEFS_WORKER_H
+#define WATTPORT_FUSEFS_WORKER_H
+
+#include "common/diag.h"
+#include "fusefs/fs_memory.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* What the keeper hands over; all of it stays the caller's. */
+struct worker_options {
+	struct fs_memory *memory;
+	int fuse_fd;	     /* non-blocking */
+	int runtime_fd;	     /* the runtime directory */
+	int proc_fd;	     /* /proc, for access.h */
+	int ready_fd;	     /* gets one byte when the worker serves */
+	pid_t keeper;	     /* the parent; the worker ends with it */
+	bool psys;	     /* show a psys zone where the host has one */
+	bool without_resend; /* do as on Linux before 6.9, for tests */
+};
+
+/*
+ * Gives up privileges and serves until the mount is gone (0) or something is wrong that another
+ * worker could not mend (a negative errno with *diag).
+ */
+int worker_run(const struct worker_options *options, struct diag *diag);
+
+#endif

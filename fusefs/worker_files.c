@@ -1,0 +1,183 @@
+/* Open files: content that is fixed for one read sequence, and reads that wait for a sample. */
+#include "fusefs/worker_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+static int worker_open_handle(struct worker *worker, struct tree_node node)
+{
+	struct handle_table *handles = &worker->memory->handles;
+	struct tree *tree = &worker->memory->trees.trees[node.slot];
+	uint64_t id = tree_node_pack(node);
+	int handle = -ENOENT;
+
+	if (worker->again)
+		handle = handle_table_opened(handles, id, worker->unique);
+	if (handle < 0)
+		handle = handle_table_open(handles, tree, id, worker->unique);
+	return handle;
+}
+
+void worker_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
+{
+	struct worker *worker = worker_of(request);
+	struct mono_time now = clock_now_mono(worker->clock);
+	struct tree_node node;
+	int handle = -ESTALE;
+
+	if ((info->flags & O_ACCMODE) != O_RDONLY)
+		handle = -EROFS;
+	else if (id == FUSE_ROOT_ID)
+		handle = -EISDIR;
+	else if (worker_node(worker, id, &node))
+		handle = worker_may_read(worker, request, node, now)
+			     ? worker_open_handle(worker, node)
+			     : -EACCES;
+	if (handle < 0) {
+		(void)fuse_reply_err(request, -handle);
+		return;
+	}
+	info->fh = (uint64_t)handle;
+	/* No page cache: every read comes here, also those of a descriptor kept for days. */
+	info->direct_io = 1;
+	info->noflush = 1;
+	if (fuse_reply_open(request, info) == -ENOENT && !worker->again)
+		/* Whoever wanted it was interrupted: nobody will close it. (One that was begun by
+		 * the predecessor may have been answered by it: then it is open.) */
+		handle_table_close(&worker->memory->handles,
+				   &worker->memory->trees.trees[node.slot], (uint32_t)handle);
+}
+
+void worker_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
+{
+	struct worker *worker = worker_of(request);
+	struct tree_node node;
+
+	/* One that is sent again may have been done already. */
+	if (handle_table_node(&worker->memory->handles, info->fh) == id &&
+	    worker_node(worker, id, &node))
+		handle_table_close(&worker->memory->handles,
+				   &worker->memory->trees.trees[node.slot], (uint32_t)info->fh);
+	(void)fuse_reply_err(request, 0);
+}
+
+/* Computes what the file says now and keeps it for the handle. */
+static int worker_freeze(struct worker *worker, uint32_t handle)
+{
+	struct handle_table *handles = &worker->memory->handles;
+	struct tree_node node = tree_node_unpack(handle_table_node(handles, handle));
+	struct vtree_values values;
+	char text[VTREE_CONTENT_SIZE];
+	int length;
+
+	reading_values(worker->reading, node.slot, clock_now_mono(worker->clock),
+		       vtree_counter(node.node) != VTREE_COUNTER_NONE, &values);
+	length = vtree_content(&values, node.node, text);
+	if (length < 0)
+		return length;
+	handle_table_freeze(handles, handle, text, (size_t)length);
+	return 0;
+}
+
+static void worker_reply_frozen(struct worker *worker, fuse_req_t request, uint32_t handle,
+				size_t size, off_t offset)
+{
+	size_t length;
+	const char *text = handle_table_text(&worker->memory->handles, handle, &length);
+	size_t start = (size_t)offset < length ? (size_t)offset : length;
+
+	if (size > length - start)
+		size = length - start;
+	(void)fuse_reply_buf(request, text + start, size);
+}
+
+static void worker_reply_fresh(struct worker *worker, fuse_req_t request, uint32_t handle,
+			       size_t size)
+{
+	int status = worker_freeze(worker, handle);
+
+	if (status < 0)
+		(void)fuse_reply_err(request, -status);
+	else
+		worker_reply_frozen(worker, request, handle, size, 0);
+}
+
+/* A free place for a read that waits, or WORKER_NOT_PARKED: then it is answered at once. */
+static uint32_t worker_find_place(const struct worker *worker, uint32_t slot)
+{
+	if (worker->parked_count[slot] >= WORKER_PARKED_TREE_MAX)
+		return WORKER_NOT_PARKED;
+	for (uint32_t i = 0; i < FS_PARKED_MAX; i++)
+		if (worker->parked[i].request == NULL)
+			return i;
+	return WORKER_NOT_PARKED;
+}
+
+/* Lets the read wait for a sample if one is worth it and can be had. */
+static bool worker_park(struct worker *worker, fuse_req_t request, uint32_t slot, uint32_t handle,
+			size_t size)
+{
+	struct mono_time now = clock_now_mono(worker->clock);
+	uint32_t place;
+
+	if (!reading_is_stale(worker->reading, slot, now))
+		return false;
+	place = worker_find_place(worker, slot);
+	if (place == WORKER_NOT_PARKED ||
+	    !refresh_ask(worker->refresh, slot, &worker->memory->trees.keys[slot].uuid, now))
+		return false;
+	worker->parked[place] = (struct worker_parked){
+	    .request = request, .slot = slot, .handle = handle, .size = size};
+	worker->parked_count[slot]++;
+	if (place >= worker->parked_limit)
+		worker->parked_limit = place + 1;
+	worker->parked_now = place;
+	return true;
+}
+
+void worker_unpark(void *context, uint32_t slot)
+{
+	struct worker *worker = context;
+
+	for (uint32_t i = 0; i < worker->parked_limit && worker->parked_count[slot] > 0; i++) {
+		struct worker_parked parked = worker->parked[i];
+
+		if (parked.request == NULL || parked.slot != slot)
+			continue;
+		worker_reply_fresh(worker, parked.request, parked.handle, parked.size);
+		worker->parked[i].request = NULL;
+		worker->parked_count[slot]--;
+		wire_clear(worker->memory->parked[i].bytes);
+	}
+	while (worker->parked_limit > 0 && worker->parked[worker->parked_limit - 1].request == NULL)
+		worker->parked_limit--;
+}
+
+void worker_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
+		 struct fuse_file_info *info)
+{
+	struct worker *worker = worker_of(request);
+	struct tree_node node;
+	size_t length = 0;
+	int status = 0;
+
+	if (handle_table_node(&worker->memory->handles, info->fh) != id ||
+	    !worker_node(worker, id, &node)) {
+		(void)fuse_reply_err(request, ESTALE);
+		return;
+	}
+	if (offset == 0) {
+		if (vtree_counter(node.node) == VTREE_COUNTER_NONE ||
+		    !worker_park(worker, request, node.slot, (uint32_t)info->fh, size))
+			worker_reply_fresh(worker, request, (uint32_t)info->fh, size);
+		return;
+	}
+	(void)handle_table_text(&worker->memory->handles, (uint32_t)info->fh, &length);
+	if (length == 0)
+		status = worker_freeze(worker, (uint32_t)info->fh);
+	if (status < 0)
+		(void)fuse_reply_err(request, -status);
+	else
+		worker_reply_frozen(worker, request, (uint32_t)info->fh, size, offset);
+}

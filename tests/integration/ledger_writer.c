@@ -1,0 +1,171 @@
+/*
+ * ledger_writer: a ledger for tests that is written by hand, in the place of wattportd.
+ *
+ * Reads commands from stdin, one a line, and answers each with "ok" or "error TEXT" on stdout:
+ *     host VIEW SOURCE ZONE...           VIEW: isolated, exact; ZONE: package, dram, psys
+ *     vm UUID SOCKETS STATE PID          STATE: running, off, gone
+ *     energy UUID SOCKET PACKAGE DRAM    in microjoules, absolute
+ *     psys UUID ENERGY
+ *     depart UUID
+ *     publish                            shows it all, with the running machines' time now
+ *     publish-old                        likewise, without a new time
+ */
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/ledger_map.h"
+#include "common/parse.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINE_SIZE 512
+#define WORD_MAX  16
+
+struct writer {
+	struct ledger *ledger;
+	struct ledger_map *map;
+};
+
+static int writer_account(struct writer *writer, const char *text, struct ledger_vm **ret_vm)
+{
+	struct uuid uuid;
+	int slot = uuid_parse(text, &uuid);
+
+	if (slot == 0)
+		slot = ledger_admit(writer->ledger, &uuid);
+	if (slot < 0)
+		return slot;
+	*ret_vm = ledger_vm(writer->ledger, (size_t)slot);
+	return 0;
+}
+
+static int writer_host(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_host *host = ledger_host(writer->ledger);
+	struct zone zones[WORD_MAX];
+	uint32_t index[WORD_MAX];
+
+	if (count < 3)
+		return -EINVAL;
+	host->guest_view_exact = strcmp(words[1], "exact") == 0;
+	(void)snprintf(host->source, sizeof(host->source), "%s", words[2]);
+	for (size_t i = 3; i < count; i++) {
+		struct zone *zone = &zones[i - 3];
+
+		*zone = (struct zone){.die = ZONE_ANY_DIE, .range_uj = 262143328850};
+		(void)snprintf(zone->id, sizeof(zone->id), "%s", words[i]);
+		if (zone_kind_parse(words[i], &zone->kind) < 0)
+			return -EINVAL;
+	}
+	return ledger_set_zones(writer->ledger, zones, count - 3, index);
+}
+
+static int writer_vm(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_vm *vm;
+	uint32_t pid;
+
+	if (count != 5 || writer_account(writer, words[1], &vm) < 0 ||
+	    parse_u32(words[2], &vm->socket_count) < 0 || parse_u32(words[4], &pid) < 0)
+		return -EINVAL;
+	vm->state = LEDGER_VM_RUNNING;
+	if (strcmp(words[3], "off") == 0)
+		vm->state = LEDGER_VM_OFF;
+	if (strcmp(words[3], "gone") == 0)
+		vm->state = LEDGER_VM_GONE;
+	vm->pid = (int32_t)pid;
+	vm->generation++;
+	return 0;
+}
+
+static int writer_energy(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_vm *vm;
+	uint32_t socket;
+
+	if (count != 5 || writer_account(writer, words[1], &vm) < 0 ||
+	    parse_u32(words[2], &socket) < 0 || socket >= LEDGER_SOCKET_MAX)
+		return -EINVAL;
+	if (parse_u64(words[3], &vm->guest[socket].package_uj) < 0)
+		return -EINVAL;
+	return parse_u64(words[4], &vm->guest[socket].dram_uj);
+}
+
+static int writer_publish(struct writer *writer, uint64_t now_ns)
+{
+	for (size_t slot = 0; now_ns > 0 && slot < ledger_slot_count(writer->ledger); slot++) {
+		struct ledger_vm *vm = ledger_vm(writer->ledger, slot);
+
+		if (vm != NULL && vm->state == LEDGER_VM_RUNNING)
+			vm->updated_ns = now_ns;
+	}
+	if (now_ns > 0)
+		ledger_host(writer->ledger)->updated_ns = now_ns;
+	return ledger_map_publish(writer->map, writer->ledger);
+}
+
+static int writer_obey(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_vm *vm;
+	struct uuid uuid;
+
+	if (strcmp(words[0], "publish") == 0)
+		return writer_publish(writer, clock_now_mono(clock_real()).ns);
+	if (strcmp(words[0], "publish-old") == 0)
+		return writer_publish(writer, 0);
+	if (strcmp(words[0], "host") == 0)
+		return writer_host(writer, words, count);
+	if (strcmp(words[0], "vm") == 0)
+		return writer_vm(writer, words, count);
+	if (strcmp(words[0], "energy") == 0)
+		return writer_energy(writer, words, count);
+	if (strcmp(words[0], "psys") == 0 && count == 3 &&
+	    writer_account(writer, words[1], &vm) == 0)
+		return parse_u64(words[2], &vm->guest_psys_uj);
+	if (strcmp(words[0], "depart") == 0 && count == 2 && uuid_parse(words[1], &uuid) == 0) {
+		int slot = ledger_find(writer->ledger, &uuid);
+
+		return slot < 0 ? slot : ledger_depart(writer->ledger, (size_t)slot);
+	}
+	return -EINVAL;
+}
+
+int main(int argc, char **argv)
+{
+	cleanup_ledger struct ledger *ledger = NULL;
+	cleanup_ledger_map struct ledger_map *map = NULL;
+	cleanup_fd int runtime_fd = -1;
+	struct diag diag = DIAG_INIT;
+	char line[LINE_SIZE];
+
+	if (argc != 2) {
+		(void)fprintf(stderr, "usage: ledger_writer RUNTIME_DIR\n");
+		return 2;
+	}
+	runtime_fd = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (runtime_fd < 0 || ledger_create(&ledger) < 0 ||
+	    ledger_map_open(runtime_fd, &map, &diag) < 0) {
+		(void)fprintf(stderr, "ledger_writer: %s: %s\n", argv[1], diag.text);
+		return 1;
+	}
+	while (fgets(line, sizeof(line), stdin) != NULL) {
+		char *words[WORD_MAX], *rest = line;
+		struct writer writer = {.ledger = ledger, .map = map};
+		size_t count = 0;
+		int status = -EINVAL;
+
+		while (count < WORD_MAX && (words[count] = strtok_r(rest, " \n", &rest)) != NULL)
+			count++;
+		if (count > 0)
+			status = writer_obey(&writer, words, count);
+		if (status < 0)
+			(void)printf("error %s\n", strerror(-status));
+		else
+			(void)printf("ok\n");
+		(void)fflush(stdout);
+	}
+	return 0;
+}

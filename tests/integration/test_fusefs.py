@@ -1,0 +1,709 @@
+#!/usr/bin/python3
+"""wattport-fs as a whole: a real mount, a ledger written by hand, and a wattportd that answers, hangs or dies.
+
+Exit status 77: it cannot run here (no root, no /dev/fuse).
+"""
+
+import argparse
+import errno
+import fcntl
+import json
+import os
+import pwd
+import select
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+SKIPPED = 77
+PROGRAMS = {}
+
+VM = "11111111-2222-3333-4444-555555555555"
+OTHER = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+UNKNOWN = "99999999-0000-4000-8000-000000000001"
+NOBODY = pwd.getpwnam("nobody").pw_uid
+ENERGY = "class/powercap/intel-rapl:0/energy_uj"
+
+# What the issue asks for, and how much more a busy machine may take before the test fails.
+STALL_MS = 100
+WAIT_MS = 20
+NOISE = 3
+
+
+def now():
+    return time.monotonic()
+
+
+def until(condition, what, seconds=10):
+    """Waits for something that another process does."""
+    end = now() + seconds
+    while not condition():
+        if now() > end:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(0.005)
+
+
+class Ledger:
+    """The ledger of a runtime directory, written by tests/integration/ledger_writer.c."""
+
+    def __init__(self, runtime):
+        self.lock = threading.Lock()
+        self.process = subprocess.Popen(
+            [PROGRAMS["ledger_writer"], runtime], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def tell(self, *lines):
+        with self.lock:
+            for line in lines:
+                self.process.stdin.write(line + "\n")
+                self.process.stdin.flush()
+                answer = self.process.stdout.readline().strip()
+                if answer != "ok":
+                    raise AssertionError(f"ledger_writer: {line}: {answer}")
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+
+class Meter:
+    """wattportd's socket: each refresh adds a millijoule, publishes and answers, unless told otherwise."""
+
+    STEP_UJ = 1000
+
+    def __init__(self, runtime, ledger):
+        self.path = os.path.join(runtime, "meter.sock")
+        self.ledger = ledger
+        self.energy_uj = 1_000_000
+        self.answers = True
+        self.delay = 0.0
+        self.asked = []
+        self.listener = self.thread = None
+        self.stopping = False
+        self.start()
+
+    def start(self):
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(self.path)
+        os.chmod(self.path, 0o666)
+        self.listener.listen(8)
+        self.stopping = False
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def stop(self):
+        self.stopping = True
+        self.thread.join()
+        self.listener.close()
+
+    def refresh(self):
+        self.energy_uj += self.STEP_UJ
+        self.ledger.tell(f"energy {VM} 0 {self.energy_uj} {self.energy_uj}",
+                         f"energy {OTHER} 0 {self.energy_uj} {self.energy_uj}", "publish")
+
+    def _run(self):
+        clients, waiting = [], []
+        while not self.stopping:
+            ready, _, _ = select.select([self.listener, *clients], [], [], 0.002 if waiting else 0.02)
+            for client in ready:
+                if client is self.listener:
+                    clients.append(client.accept()[0])
+                    continue
+                try:
+                    message = client.recv(4096)
+                except ConnectionResetError:
+                    message = b""
+                if not message:
+                    clients.remove(client)
+                    client.close()
+                    continue
+                self.asked.append(message.decode())
+                waiting.append((now() + self.delay, client, message.decode()))
+            if not self.answers:
+                continue
+            for due, client, message in list(waiting):
+                if due > now():
+                    continue
+                waiting.remove((due, client, message))
+                verb, uuid = message.split()
+                assert verb == "refresh", message
+                known = uuid in (VM, OTHER)
+                if known:
+                    self.refresh()
+                try:
+                    client.send(f"{'refreshed' if known else 'unknown'} {uuid}".encode())
+                except OSError:
+                    pass  # The worker that asked was killed.
+        for client in clients:
+            client.close()
+
+
+class Server:
+    """A wattport-fs."""
+
+    def __init__(self, runtime, *options):
+        self.runtime = runtime
+        self.log = open(os.path.join(runtime, "log"), "w", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [PROGRAMS["wattport_fs"], "--runtime-dir", runtime, "--config", "/dev/null", *options],
+            stdout=subprocess.PIPE, stderr=self.log)
+        until(lambda: "ready: " in self.text() or self.process.poll() is not None, "wattport-fs is ready")
+        if self.process.poll() is not None:
+            raise AssertionError(self.text())
+
+    def text(self):
+        with open(self.log.name, encoding="utf-8") as file:
+            return file.read()
+
+    def worker(self):
+        with open(os.path.join(self.runtime, "fs-worker.pid"), encoding="utf-8") as file:
+            return int(file.read())
+
+    def kill_worker(self):
+        victim = self.worker()
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: self.worker() != victim, "another worker")
+
+    def stop(self):
+        """Its exit status after SIGTERM."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.finish()
+
+    def finish(self):
+        status = self.process.wait(20)
+        for complaint in ("Sanitizer", "runtime error:", "the worker ended with status", "worker: "):
+            assert complaint not in self.text(), self.text()
+        said = self.process.stdout.read()
+        self.process.stdout.close()
+        self.log.close()
+        assert said == b"", f"on stdout: {said}"
+        return status
+
+
+def mounted(path):
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        return any(line.split()[4] == path for line in file)
+
+
+class FusefsTest(unittest.TestCase):
+    OPTIONS = ()
+
+    def setUp(self):
+        self.runtime = tempfile.mkdtemp(prefix="wattport-test-fusefs.")
+        os.chmod(self.runtime, 0o755)
+        self.mount = os.path.join(self.runtime, "vm")
+        self.ledger = Ledger(self.runtime)
+        self.meter = self.server = None
+        self.descriptors = []
+        self.addCleanup(self.leave_nothing)
+
+    def leave_nothing(self):
+        """Also after a test that failed."""
+        if self.server is not None and self.server.process.poll() is None:
+            self.server.process.kill()
+            self.server.process.wait()
+        while mounted(self.mount):
+            subprocess.run(["umount", "--lazy", self.mount], check=True)
+        shutil.rmtree(self.runtime)
+
+    def tearDown(self):
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+        if self.server is not None and self.server.process.returncode is None:
+            self.assertEqual(self.server.stop(), 0)
+        if self.meter is not None and not self.meter.stopping:
+            self.meter.stop()
+        self.ledger.close()
+        self.assertFalse(mounted(self.mount))
+
+    def start(self, view="isolated", meter=True, *options):
+        """A host with DRAM and psys; VM has two sockets, OTHER one."""
+        self.ledger.tell(f"host {view} replay package dram psys", f"vm {VM} 2 running 1", f"vm {OTHER} 1 running 1",
+                         f"energy {VM} 0 1000000 1000000", f"energy {OTHER} 0 1000000 1000000", "publish")
+        if meter:
+            self.meter = Meter(self.runtime, self.ledger)
+        self.server = Server(self.runtime, *self.OPTIONS, *options)
+
+    def path(self, file, uuid=VM):
+        return os.path.join(self.mount, uuid, file)
+
+    def read(self, file, uuid=VM):
+        with open(self.path(file, uuid), "rb") as opened:
+            return opened.read().decode()
+
+    def open(self, file, uuid=VM):
+        self.descriptors.append(os.open(self.path(file, uuid), os.O_RDONLY))
+        return self.descriptors[-1]
+
+    def timed_read(self, descriptor):
+        """The counter, and how many milliseconds its read took."""
+        start = now()
+        value = int(os.pread(descriptor, 64, 0))
+        return value, (now() - start) * 1000
+
+
+class TestTree(FusefsTest):
+    def test_every_file(self):
+        self.start("isolated", True, "--tree.psys=yes")
+        zones = {"": "devices/virtual/powercap/intel-rapl"}
+        for link in os.listdir(self.path("class/powercap")):
+            target = os.path.realpath(self.path(f"class/powercap/{link}"))
+            self.assertTrue(os.path.isdir(target), target)
+            zones[link] = os.path.relpath(target, self.path(""))
+        names = {zone: self.read(f"{path}/name") for zone, path in zones.items() if ":" in zone}
+        self.assertEqual(names, {"intel-rapl:0": "package-0\n", "intel-rapl:1": "package-1\n",
+                                 "intel-rapl:0:0": "dram\n", "intel-rapl:1:0": "dram\n", "intel-rapl:2": "psys\n"})
+        for directory, folders, files in os.walk(self.path("")):
+            # What netdata demands: d_type says which entries are directories.
+            self.assertEqual(sorted(folders), sorted(entry.name for entry in os.scandir(directory)
+                                                     if os.path.isdir(entry.path)))
+            for name in files:
+                text = self.read(os.path.relpath(os.path.join(directory, name), self.path("")))
+                self.assertTrue(text.endswith("\n"), f"{directory}/{name}: {text!r}")
+                info = os.stat(os.path.join(directory, name))
+                self.assertEqual((stat.S_IMODE(info.st_mode), info.st_size, info.st_uid), (0o444, 4096, 0))
+        self.assertEqual(self.read("wattport/uuid"), VM + "\n")
+        self.assertEqual(self.read("wattport/source"), "replay\n")
+        self.assertEqual(self.read("wattport/mode"), "isolated\n")
+        self.assertEqual(self.read("wattport/generation"), "1\n")
+        self.assertEqual(self.read(f"{zones['intel-rapl:0']}/max_energy_range_uj"), "9007199254740991\n")
+
+    def test_snapshot(self):
+        self.start("isolated", True, "--tree.psys=yes")
+        lines = [line.split() for line in self.read("wattport/snapshot").splitlines()]
+        self.assertEqual([name for name, _ in lines],
+                         ["t_ns", "package-0", "package-1", "dram-0", "dram-1", "psys"])
+        self.assertEqual(int(lines[1][1]), self.meter.energy_uj + 1)
+        self.assertEqual(lines[1][1], lines[3][1])
+
+    def test_which_names_are_trees(self):
+        self.start()
+        self.assertEqual(sorted(os.listdir(self.mount)), [VM, OTHER])
+        # One that is about to start has a tree, but is not listed.
+        self.assertEqual(self.read("wattport/uuid", UNKNOWN), UNKNOWN + "\n")
+        self.assertGreater(int(self.read(ENERGY, UNKNOWN)), 0)
+        self.assertEqual(sorted(os.listdir(self.mount)), [VM, OTHER])
+        for name in (OTHER.upper(), VM[:-1], VM + "0", VM.replace("-", ""), "x", "00000000-0000-0000-0000-000000000000"):
+            self.assertFalse(os.path.exists(os.path.join(self.mount, name)), name)
+        self.ledger.tell(f"depart {OTHER}", "publish")
+        self.assertEqual(os.listdir(self.mount), [VM])
+
+    def test_tree_grows_with_its_account(self):
+        self.start()
+        self.assertEqual(sorted(os.listdir(self.path("class/powercap", UNKNOWN))), ["intel-rapl", "intel-rapl:0"])
+        self.ledger.tell(f"vm {UNKNOWN} 12 running 1", "publish")
+        # At most a second later: the kernel may believe for so long what it was told.
+        until(lambda: os.path.exists(self.path("class/powercap/intel-rapl:b/energy_uj", UNKNOWN)), "zone b", 3)
+        self.assertEqual(self.read("class/powercap/intel-rapl:a/name", UNKNOWN), "package-10\n")
+
+    def test_without_a_ledger(self):
+        self.server = Server(self.runtime)
+        os.unlink(os.path.join(self.runtime, "ledger"))
+        self.server.stop()
+        self.server = Server(self.runtime)
+        first = int(self.read(ENERGY))
+        self.assertIn(first, range(1, 1000))
+        self.assertGreater(int(self.read("wattport/age_ms")), 0)
+        self.assertEqual(self.read("wattport/source"), "none\n")
+        time.sleep(0.005)
+        self.assertGreater(int(self.read(ENERGY)), first)
+
+    def test_nothing_can_be_changed(self):
+        self.start()
+        file = self.path(ENERGY)
+        directory = self.path("wattport")
+        attempts = [
+            lambda: os.open(file, os.O_WRONLY), lambda: os.open(file, os.O_RDWR), lambda: os.truncate(file, 0),
+            lambda: os.open(f"{directory}/new", os.O_CREAT | os.O_WRONLY), lambda: os.mkdir(f"{directory}/new"),
+            lambda: os.unlink(file), lambda: os.rmdir(directory), lambda: os.rename(file, f"{directory}/new"),
+            lambda: os.symlink("x", f"{directory}/new"), lambda: os.link(file, f"{directory}/new"),
+            lambda: os.chmod(file, 0o666), lambda: os.chown(file, 1, 1), lambda: os.utime(file),
+            lambda: os.setxattr(file, "user.x", b"1"), lambda: os.mkdir(os.path.join(self.mount, UNKNOWN)),
+        ]
+        for number, attempt in enumerate(attempts):
+            with self.assertRaises(OSError) as caught:
+                attempt()
+            self.assertIn(caught.exception.errno, (errno.EROFS, errno.EOPNOTSUPP, errno.EEXIST), number)
+        with self.assertRaises(OSError) as caught:
+            os.getxattr(file, "user.x")
+        self.assertEqual(caught.exception.errno, errno.EOPNOTSUPP)
+        with self.assertRaises(OSError) as caught:
+            fcntl.ioctl(self.open(ENERGY), 0x5401)
+        self.assertEqual(caught.exception.errno, errno.ENOTTY)
+        self.assertFalse(os.access(file, os.W_OK))
+        self.assertTrue(os.access(file, os.R_OK))
+
+
+class TestValues(FusefsTest):
+    def test_a_read_gets_a_sample_taken_for_it(self):
+        self.start()
+        descriptor = self.open(ENERGY)
+        for _ in range(100):
+            asked = len(self.meter.asked)
+            value = int(os.pread(descriptor, 64, 0))
+            if len(self.meter.asked) == asked:
+                # Younger than a millisecond: as good as new.
+                continue
+            self.assertEqual(value, self.meter.energy_uj + 1)
+            time.sleep(0.002)
+        self.assertGreater(len(self.meter.asked), 50)
+        # What does not move fast is not worth a sample.
+        asked = len(self.meter.asked)
+        self.read("wattport/age_ms")
+        self.read("class/powercap/intel-rapl:0/name")
+        self.assertEqual(len(self.meter.asked), asked)
+
+    def test_waiting_readers_share_a_sample(self):
+        self.start()
+        self.meter.delay = 0.01
+        descriptors = [self.open(ENERGY) for _ in range(16)]
+        self.read(ENERGY)
+        time.sleep(0.01)
+        asked = len(self.meter.asked)
+        threads = [threading.Thread(target=os.pread, args=(descriptor, 64, 0)) for descriptor in descriptors]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertLess(len(self.meter.asked) - asked, 8)
+
+    def test_content_is_fixed_for_one_read_sequence(self):
+        self.start()
+        with open(self.path("wattport/snapshot"), "rb", buffering=0) as file:
+            for _ in range(20):
+                file.seek(0)
+                whole = b""
+                while piece := file.read(1):
+                    whole += piece
+                    if len(whole) % 16 == 0:
+                        self.meter.refresh()
+                values = dict(line.split() for line in whole.decode().splitlines())
+                # Both were booked together, in each publication anew.
+                self.assertEqual(values["package-0"], values["dram-0"])
+                self.assertTrue(whole.endswith(b"\n"))
+
+    def test_reading_on_from_the_middle(self):
+        self.start()
+        descriptor = self.open("class/powercap/intel-rapl:0/name")
+        self.assertEqual(os.pread(descriptor, 64, 8), b"0\n")
+        self.assertEqual(os.pread(descriptor, 64, 10), b"")
+        self.assertEqual(os.pread(descriptor, 64, 1 << 40), b"")
+
+    def test_account_that_falls_back(self):
+        self.start(meter=False)
+        descriptor = self.open(ENERGY)
+        last = int(os.pread(descriptor, 64, 0))
+        self.assertEqual(last, 1000001)
+        self.ledger.tell(f"energy {VM} 0 500000 0", "publish")
+        for _ in range(50):
+            time.sleep(0.002)
+            value = int(os.pread(descriptor, 64, 0))
+            self.assertGreater(value, last)
+            last = value
+        self.assertLess(last, 1000001 + 10000)
+        self.ledger.tell(f"energy {VM} 0 2000000 0", "publish")
+        self.assertEqual(int(os.pread(descriptor, 64, 0)), 2000001)
+
+    def test_quota_of_one_tree(self):
+        self.start(meter=False)
+        opened = []
+        with self.assertRaises(OSError) as caught:
+            for _ in range(600):
+                opened.append(os.open(self.path(ENERGY), os.O_RDONLY))
+        self.assertEqual(caught.exception.errno, errno.EMFILE)
+        self.assertEqual(len(opened), 512)
+        self.assertGreater(int(self.read(ENERGY, OTHER)), 0)
+        for descriptor in opened:
+            os.close(descriptor)
+        until(lambda: self.can_open(ENERGY), "handles are free again")
+
+    def can_open(self, file):
+        try:
+            os.close(os.open(self.path(file), os.O_RDONLY))
+        except OSError:
+            return False
+        return True
+
+
+class TestMeter(FusefsTest):
+    def test_meter_that_hangs(self):
+        self.start()
+        descriptor, other = self.open(ENERGY), self.open(ENERGY, OTHER)
+        name = self.open("class/powercap/intel-rapl:0/name")
+        self.timed_read(descriptor)
+        self.meter.answers = False
+        time.sleep(0.005)
+        # The first waits its 20 ms; whoever reads something else meanwhile does not.
+        results = []
+        thread = threading.Thread(target=lambda: results.append(self.timed_read(descriptor)))
+        thread.start()
+        time.sleep(0.003)
+        start = now()
+        os.pread(name, 64, 0)
+        beside = (now() - start) * 1000
+        thread.join()
+        print(f"\n    waited {results[0][1]:.1f} ms; beside it {beside:.2f} ms", end="")
+        self.assertGreater(results[0][1], WAIT_MS * 0.9)
+        self.assertLess(results[0][1], WAIT_MS * NOISE)
+        self.assertLess(beside, WAIT_MS * 0.9)
+        # Then the breaker is open: nobody waits, for a second.
+        waits = sorted(self.timed_read(each)[1] for each in [descriptor, other] * 50)
+        self.assertLess(waits[50], 5)
+        self.assertLess(waits[-1], WAIT_MS * NOISE)
+        time.sleep(1.0)
+        self.assertGreater(self.timed_read(other)[1], WAIT_MS * 0.9)
+        # An answer, however late, closes it at once.
+        self.meter.answers = True
+        until(lambda: int(os.pread(descriptor, 64, 0)) == self.meter.energy_uj + 1, "fresh values again", 3)
+        time.sleep(0.005)
+        asked = len(self.meter.asked)
+        os.pread(descriptor, 64, 0)
+        self.assertEqual(len(self.meter.asked), asked + 1)
+
+    def test_meter_that_dies(self):
+        self.start()
+        descriptor = self.open(ENERGY)
+        last, _ = self.timed_read(descriptor)
+        self.meter.stop()
+        waits = []
+        for _ in range(200):
+            value, wait = self.timed_read(descriptor)
+            self.assertGreaterEqual(value, last)
+            last = value
+            waits.append(wait)
+            time.sleep(0.001)
+        self.assertLess(sorted(waits)[len(waits) // 2], 5)
+        time.sleep(0.1)
+        self.assertGreater(int(self.read("wattport/age_ms")), 100)
+        self.meter.start()
+        time.sleep(0.11)
+        value, _ = self.timed_read(descriptor)
+        self.assertEqual(value, self.meter.energy_uj + 1)
+        self.assertIn("wattportd answers", self.server.text())
+
+    def test_machine_that_is_not_known(self):
+        self.start()
+        descriptor = self.open(ENERGY, UNKNOWN)
+        for _ in range(50):
+            os.pread(descriptor, 64, 0)
+        # Asked for, refused, and not asked for again at once.
+        asked = self.meter.asked.count(f"refresh {UNKNOWN}")
+        self.assertIn(asked, (1, 2))
+
+    def test_machine_that_is_off(self):
+        self.start()
+        self.ledger.tell(f"vm {VM} 2 off 0", "publish")
+        time.sleep(0.005)
+        self.assertGreater(int(self.read(ENERGY)), 0)
+        self.assertEqual(self.meter.asked, [])
+
+
+READER = """
+import json, os, sys, time
+descriptor = os.open(sys.argv[1], os.O_RDONLY)
+reads = errors = decreases = last = 0
+worst = 0.0
+texts = set()
+end = time.monotonic() + float(sys.argv[2])
+while time.monotonic() < end:
+    start = time.monotonic()
+    try:
+        value = int(os.pread(descriptor, 64, 0))
+    except (OSError, ValueError) as error:
+        errors += 1
+        texts.add(str(error))
+        continue
+    worst = max(worst, time.monotonic() - start)
+    decreases += value < last
+    last = value
+    reads += 1
+print(json.dumps({"reads": reads, "errors": errors, "decreases": decreases, "worst_ms": worst * 1000,
+                  "texts": sorted(texts)}))
+"""
+
+
+class TestKilling(FusefsTest):
+    KILLS = 10
+    PAUSE = 0.3
+
+    def poll_while_killing(self, files):
+        readers = [
+            subprocess.Popen([sys.executable, "-c", READER, file, str(self.KILLS * self.PAUSE + 1)],
+                             stdout=subprocess.PIPE, text=True) for file in files]
+        for _ in range(self.KILLS):
+            time.sleep(self.PAUSE)
+            self.server.kill_worker()
+        for reader in readers:
+            result = json.loads(reader.communicate(timeout=60)[0])
+            print(f"\n    {result['reads']} reads, worst {result['worst_ms']:.1f} ms", end="")
+            self.assertEqual((result["errors"], result["decreases"], result["texts"]), (0, 0, []))
+            self.assertGreater(result["reads"], 100)
+            self.assertLess(result["worst_ms"], STALL_MS * NOISE)
+
+    def test_kept_descriptors(self):
+        self.start()
+        self.poll_while_killing([self.path(ENERGY), self.path(ENERGY), self.path("class/powercap/intel-rapl:1/energy_uj"),
+                                 self.path(ENERGY, OTHER)])
+
+    def test_while_reads_wait(self):
+        self.start()
+        self.meter.delay = 0.01
+        self.poll_while_killing([self.path(ENERGY), self.path(ENERGY, OTHER)])
+
+    def test_frozen_content_survives(self):
+        self.start()
+        descriptor = self.open("wattport/snapshot")
+        start = os.pread(descriptor, 5, 0)
+        self.meter.refresh()
+        self.server.kill_worker()
+        rest = os.pread(descriptor, 4096, 5)
+        values = dict(line.split() for line in (start + rest).decode().splitlines())
+        self.assertEqual(values["package-0"], values["dram-0"])
+        self.assertLess(int(values["package-0"]), self.meter.energy_uj + 1)
+
+    def test_open_files_are_counted_again(self):
+        self.start(meter=False)
+        opened = [os.open(self.path(ENERGY), os.O_RDONLY) for _ in range(500)]
+        self.server.kill_worker()
+        with self.assertRaises(OSError) as caught:
+            for _ in range(20):
+                opened.append(os.open(self.path(ENERGY), os.O_RDONLY))
+        self.assertEqual((caught.exception.errno, len(opened)), (errno.EMFILE, 512))
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+class TestKillingOnOldKernels(TestKilling):
+    """The same where the kernel cannot be asked to send requests again (before Linux 6.9)."""
+
+    OPTIONS = ("--without-resend",)
+
+
+ASKER = """
+import os, sys, threading
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+input()
+def ask():
+    try:
+        print(os.read(os.open(sys.argv[1], os.O_RDONLY), 64).decode().strip())
+    except OSError as error:
+        print(error.errno)
+thread = threading.Thread(target=ask)
+thread.start()
+thread.join()
+"""
+
+
+class TestAccess(FusefsTest):
+    def ask(self, register):
+        """What a process of another user gets, from a thread of its own, as QEMU's are."""
+        process = subprocess.Popen([sys.executable, "-c", ASKER, self.path(ENERGY)], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True)
+        if register:
+            self.ledger.tell(f"vm {VM} 1 running {process.pid}", "publish")
+        return int(process.communicate("\n", timeout=20)[0])
+
+    def test_isolated_is_for_everybody(self):
+        self.start("isolated")
+        self.assertGreater(self.ask(False), 1000000)
+
+    def test_exact_is_for_root_and_the_machine(self):
+        self.start("exact")
+        self.assertEqual(stat.S_IMODE(os.stat(self.path(ENERGY)).st_mode), 0o400)
+        self.assertEqual(stat.S_IMODE(os.stat(self.path("wattport/snapshot")).st_mode), 0o400)
+        self.assertEqual(stat.S_IMODE(os.stat(self.path("wattport/age_ms")).st_mode), 0o444)
+        self.assertGreater(int(self.read(ENERGY)), 1000000)
+        self.assertEqual(self.ask(False), errno.EACCES)
+        self.assertGreater(self.ask(True), 1000000)
+        # It stays so while there is no ledger.
+        os.unlink(os.path.join(self.runtime, "ledger"))
+        self.server.kill_worker()
+        self.assertEqual(self.ask(False), errno.EACCES)
+
+    def test_worker_has_no_privileges(self):
+        self.start()
+        with open(f"/proc/{self.server.worker()}/status", encoding="utf-8") as file:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+        self.assertNotIn("0", status["Uid"].split())
+        self.assertEqual((status["CapEff"], status["CapPrm"], status["CapBnd"], status["NoNewPrivs"]),
+                         ("0" * 16, "0" * 16, "0" * 16, "1"))
+        if not PROGRAMS["sanitized"]:
+            self.assertEqual(status["Seccomp"], "2")
+
+
+class TestMount(FusefsTest):
+    def test_ends_with_nothing_left(self):
+        self.start()
+        worker = self.server.worker()
+        descriptor = self.open(ENERGY)
+        self.timed_read(descriptor)
+        self.assertEqual(self.server.stop(), 0)
+        self.assertFalse(mounted(self.mount))
+        self.assertFalse(os.path.exists(f"/proc/{worker}"))
+        self.assertEqual(sorted(os.listdir(self.runtime)), ["ledger", "log", "meter.sock", "vm"])
+        with self.assertRaises(OSError):
+            os.pread(descriptor, 64, 0)
+
+    def test_takes_the_place_of_a_killed_keeper(self):
+        self.start()
+        worker = self.server.worker()
+        self.server.process.kill()
+        self.assertEqual(self.server.finish(), -signal.SIGKILL)
+        until(lambda: not os.path.exists(f"/proc/{worker}"), "the worker follows its keeper")
+        with self.assertRaises(OSError):
+            os.listdir(self.mount)
+        self.server = Server(self.runtime)
+        self.assertGreater(int(self.read(ENERGY)), 1000000)
+
+    def test_only_one_a_directory(self):
+        self.start()
+        second = subprocess.run([PROGRAMS["wattport_fs"], "--runtime-dir", self.runtime, "--config", "/dev/null"],
+                                capture_output=True, text=True, timeout=20, check=False)
+        self.assertEqual(second.returncode, 1)
+        self.assertIn("another wattport-fs serves", second.stderr)
+        self.assertGreater(int(self.read(ENERGY)), 1000000)
+        self.assertTrue(os.path.exists(os.path.join(self.runtime, "fs.pid")))
+
+    def test_mount_that_somebody_took_away(self):
+        self.start()
+        subprocess.run(["umount", self.mount], check=True)
+        self.assertEqual(self.server.finish(), 1)
+        self.assertIn("somebody unmounted", self.server.text())
+
+    def test_usage(self):
+        for arguments in (["--nonsense"], ["extra"], ["--tree.psys=perhaps"], ["--config", "/nonexistent"]):
+            done = subprocess.run([PROGRAMS["wattport_fs"], *arguments], capture_output=True, timeout=20, check=False)
+            self.assertEqual((done.returncode, done.stdout), (2, b""), arguments)
+            self.assertNotEqual(done.stderr, b"")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--wattport-fs", required=True)
+    parser.add_argument("--ledger-writer", required=True)
+    parser.add_argument("--sanitized", action="store_true", help="the build has no system call filter")
+    arguments, rest = parser.parse_known_args()
+    PROGRAMS.update(wattport_fs=os.path.abspath(arguments.wattport_fs), sanitized=arguments.sanitized,
+                    ledger_writer=os.path.abspath(arguments.ledger_writer))
+    if os.geteuid() != 0:
+        print("skipped: mounting needs root")
+        sys.exit(SKIPPED)
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        print("skipped: there is no /dev/fuse")
+        sys.exit(SKIPPED)
+    unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
+
+
+if __name__ == "__main__":
+    main()
