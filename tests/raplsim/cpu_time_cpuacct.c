@@ -80,6 +80,6 @@ int cpu_time_cpuacct_open(struct cpu_time_cpus cpus, struct cpu_time **ret_sourc
 	source->base.ops = &cpuacct_ops;
 	source->cpus = cpus;
 	source->fd = TAKE_FD(fd);
-	*ret_source = &TAKE_PTR(source)->base;
+	*ret_source = (struct cpu_time *)TAKE_PTR(source);
 	return 0;
 }

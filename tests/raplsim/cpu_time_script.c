@@ -55,7 +55,7 @@ int cpu_time_script_open(size_t cpu_count, uint64_t now_ns, struct cpu_time **re
 	source->base.ops = &script_ops;
 	source->now_ns = now_ns;
 	source->cpu_count = cpu_count;
-	*ret_source = &source->base;
+	*ret_source = (struct cpu_time *)source;
 	return 0;
 }
 

@@ -127,6 +127,6 @@ int cpu_time_stat_open(struct cpu_time_cpus cpus, struct cpu_time **ret_source)
 	source->start_ticks = TAKE_PTR(arrays);
 	source->last_ns = source->start_ticks + cpus.count;
 	source->away_ticks = source->last_ns + cpus.count;
-	*ret_source = &TAKE_PTR(source)->base;
+	*ret_source = (struct cpu_time *)TAKE_PTR(source);
 	return 0;
 }

@@ -345,10 +345,11 @@ static const struct fuse_lowlevel_ops operations = {
 /* Root's files are for root alone, and the kernel sees to it: default_permissions. */
 static int mount_session(struct mount *mount, const char *path)
 {
-	const char *arguments[] = {"raplsim", "-o",
-				   "fsname=raplsim,default_permissions,allow_other"};
-	struct fuse_args args = {.argc = geteuid() == 0 ? 3 : 1,
-				 .argv = (char **)(uintptr_t)arguments};
+	char name[] = "raplsim";
+	char flag[] = "-o";
+	char values[] = "fsname=raplsim,default_permissions,allow_other";
+	char *arguments[] = {name, flag, values, NULL};
+	struct fuse_args args = {.argc = geteuid() == 0 ? 3 : 1, .argv = arguments};
 	int flags;
 
 	mount->session = fuse_session_new(&args, &operations, sizeof(operations), mount);

@@ -58,14 +58,14 @@ static int serve(struct simulator *simulator, struct mount *mount, struct contro
 		struct pollfd fds[CONTROL_POLL_FDS_MAX + 2] = {
 		    {.fd = signal_fd, .events = POLLIN}, {.fd = mount_fd(mount), .events = POLLIN}};
 		size_t count = control_poll_fds(control, fds + 2);
-		int r;
 
 		if (poll(fds, 2 + count, mount_send_due(mount)) < 0 && errno != EINTR)
 			return -errno;
 		if (fds[0].revents != 0)
 			return 0;
 		if (fds[1].revents != 0) {
-			r = mount_serve(mount);
+			int r = mount_serve(mount);
+
 			if (r < 0)
 				return r;
 		}

@@ -41,14 +41,14 @@ static int read_cpu_list(const char *path, char text[TREE_TEXT_SIZE])
 static int find_cpus(struct simulator *simulator)
 {
 	const struct simulator_config *config = &simulator->config;
-	char text[TREE_TEXT_SIZE];
-	int r;
 
 	simulator->cpu_ids = calloc(CPU_LIST_CPUS_MAX, sizeof(*simulator->cpu_ids));
 	if (!simulator->cpu_ids)
 		return -ENOMEM;
 	if (config->cpu_count == 0) {
-		r = read_cpu_list(CPUS_DIR "online", text);
+		char text[TREE_TEXT_SIZE];
+		int r = read_cpu_list(CPUS_DIR "online", text);
+
 		return r < 0 ? r : cpu_list_parse(text, simulator->cpu_ids);
 	}
 	if (!config->scripted || config->cpu_count > CPU_LIST_CPUS_MAX)

@@ -50,11 +50,14 @@ size_t tree_add(struct tree *tree, size_t parent, enum tree_kind kind, const cha
 
 static void set_text(struct tree *tree, size_t node, const char *text)
 {
+	struct tree_node *file = &tree->nodes[node];
+
 	if (tree->failed)
 		return;
-	tree->nodes[node].text = strdup(text);
-	if (!tree->nodes[node].text)
+	if (asprintf(&file->text, "%s", text) < 0) {
+		file->text = NULL;
 		tree->failed = true;
+	}
 }
 
 void tree_add_text(struct tree *tree, size_t parent, const char *name, unsigned int mode,
