@@ -8,7 +8,7 @@
 
 static int settings_list_read(const char *path)
 {
-	struct diag diag = {.text = ""};
+	struct diag diag = DIAG_INIT;
 	struct settings settings;
 
 	if (settings_load(path, NULL, &settings, &diag) == 0)
