@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""packaging/wattport.conf and docs/configuration.md say what the table in common/settings.c says, key by key.
+"""packaging/wattport.conf, docs/configuration.md and wattport.conf(5) follow the table in common/settings.c, key by key.
 
-With --update both are written anew from the table (the target update-documents does that).
+With --update the first two are written anew from the table (the target update-documents does that).
 """
 
 import os
@@ -15,6 +15,7 @@ import sources
 
 CONF = "packaging/wattport.conf"
 DOCUMENT = "docs/configuration.md"
+PAGE = "docs/man/wattport.conf.5"
 BEGIN = "<!-- keys: made from common/settings.c by the target update-documents -->\n"
 END = "<!-- end of keys -->\n"
 
@@ -29,6 +30,8 @@ def check(root, build):
     """One finding per document that differs from what the table would make."""
     keys = _keys(build)
     findings = list(_refused(build, _conf(keys)))
+    page = sources.read(root, PAGE).replace("\\-", "-")
+    findings += [f"{PAGE}: {key[0]}.{key[1]} is missing" for key in keys if f".B {key[0]}.{key[1]}\n" not in page]
     return findings + [
         f"{path}:1: is not what common/settings.c says: cmake --build --preset dev --target update-documents"
         for path, text in _documents(root, keys).items()
