@@ -18,6 +18,7 @@ import sources
 JOBS = 2
 # The commands are gcc's; clang need not know all its warnings.
 EXTRA = ("--extra-arg=-Wno-unknown-warning-option",)
+KNOWLEDGE = "tests/checks/analyser.h"
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]*)"', re.MULTILINE)
 
@@ -49,12 +50,20 @@ def check(root, build):
 
 def _tidy(root, build, path):
     done = subprocess.run(
-        ["clang-tidy", "-p", build, "--quiet", *EXTRA, path], cwd=root, capture_output=True, text=True, check=False
+        ["clang-tidy", "-p", build, "--quiet", *EXTRA, *_knowledge(root, path), path], cwd=root, capture_output=True, text=True, check=False
     )
     findings = re.findall(r"^\S+:\d+:\d+: (?:error|warning): .*", done.stdout, re.MULTILINE)
     if done.returncode != 0 and not findings:
         findings = [f"{path}: clang-tidy failed: {done.stdout}{done.stderr}"]
     return [finding.removeprefix(root + os.sep) for finding in findings]
+
+
+def _knowledge(root, path):
+    """The header to include first; but diag.c defines what that makes a macro of."""
+    header = os.path.join(root, KNOWLEDGE)
+    if not os.path.exists(header) or path == os.path.join(root, "common/diag.c"):
+        return ()
+    return ("--extra-arg=-include", f"--extra-arg={header}")
 
 
 def _state(root, path, command, version):
@@ -71,7 +80,7 @@ def _state(root, path, command, version):
 def _inputs(root, path):
     """The file, the project's headers that it includes however deep, and the .clang-tidy files above it."""
     found = set()
-    waiting = [path]
+    waiting = [path, os.path.join(root, KNOWLEDGE)]
     while waiting:
         name = waiting.pop()
         if name in found or not os.path.exists(name):

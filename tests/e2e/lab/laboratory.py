@@ -18,16 +18,17 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("WATTPORT_BUILD_DIR", os.path.join(ROOT, "build", "dev"))
 CACHE = os.environ.get("WATTPORT_E2E_CACHE", os.path.join(ROOT, "build", "e2e-cache"))
 
+PROBE = "tests/e2e/guest_probe"
 NODE_EXPORTER = "/usr/bin/prometheus-node-exporter"
 
 
 class Laboratory(contextlib.ExitStack):
     """Use as a context manager. After the last teardown it asserts that nothing is left behind."""
 
-    def __init__(self, guest_programs=()):
-        """guest_programs: what the guests get beside the probe, as paths in the build."""
+    def __init__(self, guest_programs=(), probe=True):
+        """guest_programs: what the guests get beside the probe, if they get that, as paths in the build."""
         super().__init__()
-        self._guest_programs = tuple(guest_programs)
+        self._guest_programs = (PROBE,) * probe + tuple(guest_programs)
         self._guests = 0
         self._initrds = {}
         self.libvirtd = None
@@ -85,11 +86,12 @@ class Laboratory(contextlib.ExitStack):
         return running
 
     def guest(self, name, share, flavour="generic", **options):
-        """Starts a guest with a kernel. Does not wait for it: guests may boot side by side."""
+        """Starts a guest with a kernel, and with the share if it is not None. Does not wait for it: guests may boot
+        side by side."""
         kernel = kernel_module.fetch(CACHE, flavour)
         self._guests += 1
         domain = Domain(
-            name, kernel=kernel.image, initrd=self._initrd(kernel, flavour), shares=[share],
+            name, kernel=kernel.image, initrd=self._initrd(kernel, flavour), shares=[share] if share else [],
             console=self.path(f"console-{self._guests}.log"), **options,
         )
         guest = Guest(self.libvirtd, domain, f"127.0.0.{10 + self._guests}")
@@ -114,7 +116,7 @@ class Laboratory(contextlib.ExitStack):
             archive = Initramfs()
             archive.add_modules(kernel)
             archive.add_program(NODE_EXPORTER, "/bin/prometheus-node-exporter")
-            for path in ("tests/e2e/guest_probe", *self._guest_programs):
+            for path in self._guest_programs:
                 archive.add_program(self.program(path), f"/bin/{os.path.basename(path)}")
             self._initrds[flavour] = self.path(f"initrd-{flavour}")
             archive.write(self._initrds[flavour])
