@@ -10,6 +10,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+__extension__ typedef unsigned __int128 wide;
+
 /* A zone as long as the agent runs, through all reopenings of the source. */
 struct meter_track {
 	char id[ZONE_ID_SIZE];
@@ -240,8 +242,7 @@ static void meter_advance_marks(struct meter *meter, struct mono_time now)
 /* Microjoules over nanoseconds in microwatts; 0 only for a counter that stood still. */
 static uint64_t meter_power_uw(uint64_t energy_uj, uint64_t elapsed_ns)
 {
-	return (uint64_t)((__extension__(unsigned __int128)) energy_uj * CLOCK_NS_PER_SECOND /
-			  elapsed_ns);
+	return (uint64_t)((wide)energy_uj * CLOCK_NS_PER_SECOND / elapsed_ns);
 }
 
 static void meter_show(const struct meter *meter, struct mono_time now,
