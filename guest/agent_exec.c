@@ -1,5 +1,5 @@
-#include "guest/agent.h"
 #include "common/cleanup.h"
+#include "guest/agent.h"
 #include "guest/exec.h"
 #include "guest/report.h"
 
@@ -61,8 +61,8 @@ static int agent_exec_report(const struct agent_exec_options *options,
 {
 	const struct report_exec report = {
 	    .result = result, .command = options->command, .at = options->agent->at};
-	int status = options->json ? report_exec_json(stream, &report)
-				   : report_exec_text(stream, &report);
+	int status =
+	    options->json ? report_exec_json(stream, &report) : report_exec_text(stream, &report);
 
 	if (status < 0)
 		(void)agent_fail("cannot write the report");

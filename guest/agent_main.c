@@ -74,13 +74,12 @@ int main(int argc, char **argv)
 	    .parser = agent_main_parse,
 	    .args_doc = "\nmount [OPTION...]\nstatus [OPTION...]\nexec [OPTION...] -- COMMAND "
 			"[ARGUMENT...]",
-	    .doc =
-		"Reads the energy of this machine, from the host's tree or from its own RAPL.\v"
-		"Without a command: the service, which exports the readings for Prometheus.\n"
-		"  mount   lay the host's tree over this machine's powercap\n"
-		"  status  show power and energy now\n"
-		"  exec    measure a command\n"
-		"Each has its own --help.",
+	    .doc = "Reads the energy of this machine, from the host's tree or from its own RAPL.\v"
+		   "Without a command: the service, which exports the readings for Prometheus.\n"
+		   "  mount   lay the host's tree over this machine's powercap\n"
+		   "  status  show power and energy now\n"
+		   "  exec    measure a command\n"
+		   "Each has its own --help.",
 	    .children = children,
 	};
 	struct agent_main main_options = {

@@ -1,6 +1,6 @@
-#include "guest/agent.h"
 #include "common/cleanup.h"
 #include "common/parse.h"
+#include "guest/agent.h"
 #include "guest/mount.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
-#include "guest/agent.h"
 #include "common/cleanup.h"
 #include "common/http_server.h"
 #include "common/log.h"
 #include "common/privilege.h"
+#include "guest/agent.h"
 #include "guest/exporter.h"
 
 #include <errno.h>
@@ -114,8 +114,8 @@ static int agent_service_start(struct agent_service *service,
 /* Until a signal ends it. */
 static void agent_service_run(struct agent_service *service, const sigset_t *ends)
 {
-	const struct timespec period = {
-	    .tv_sec = (time_t)(METER_PERIOD_NS_MAX / CLOCK_NS_PER_SECOND)};
+	const struct timespec period = {.tv_sec =
+					    (time_t)(METER_PERIOD_NS_MAX / CLOCK_NS_PER_SECOND)};
 
 	for (;;) {
 		int signal_number = sigtimedwait(ends, NULL, &period);

@@ -1,6 +1,6 @@
-#include "guest/agent.h"
 #include "common/cleanup.h"
 #include "common/parse.h"
+#include "guest/agent.h"
 #include "guest/report.h"
 
 #include <time.h>
@@ -50,8 +50,7 @@ static void agent_status_measure(struct meter *meter, uint64_t period_ns,
 {
 	meter_read(meter, &readings[0]);
 	for (uint64_t left_ns = period_ns; left_ns > 0;) {
-		uint64_t part_ns =
-		    left_ns < METER_PERIOD_NS_MAX ? left_ns : METER_PERIOD_NS_MAX;
+		uint64_t part_ns = left_ns < METER_PERIOD_NS_MAX ? left_ns : METER_PERIOD_NS_MAX;
 
 		(void)nanosleep(
 		    &(struct timespec){.tv_sec = (time_t)(part_ns / CLOCK_NS_PER_SECOND),
@@ -90,8 +89,8 @@ int agent_status(struct agent *agent, int argc, char **argv)
 	if (agent_open_meter(agent, &root, &meter) < 0)
 		return AGENT_EXIT_FAILED;
 	agent_status_measure(meter, options.period_ns, readings);
-	report = (struct report_status){
-	    .earlier = &readings[0], .later = &readings[1], .at = agent->at};
+	report =
+	    (struct report_status){.earlier = &readings[0], .later = &readings[1], .at = agent->at};
 	status = options.json ? report_status_json(stdout, &report)
 			      : report_status_text(stdout, &report);
 	if (status < 0)

@@ -116,9 +116,9 @@ void exporter_write_metrics(struct metrics *metrics, const struct meter_reading 
 	exporter_add_one(metrics, &exporter_up, metrics_integer(reading->up));
 	/* A tree that does not tell its age has none that we know. */
 	if (reading->has_info)
-		exporter_add_one(metrics, &exporter_age,
-				 (struct metrics_value){.magnitude = reading->info.age_ms,
-							.decimals = 3});
+		exporter_add_one(
+		    metrics, &exporter_age,
+		    (struct metrics_value){.magnitude = reading->info.age_ms, .decimals = 3});
 	else if (reading->up)
 		exporter_add_one(metrics, &exporter_age, metrics_integer(0));
 	if (reading->has_info)
@@ -168,8 +168,8 @@ static int exporter_handle_page(void *context, const struct http_request *reques
 
 	(void)request;
 	exporter_read(exporter, &exporter->reading);
-	status = exporter_write_page(&exporter->reading, &response->allocated,
-				     &response->body_size);
+	status =
+	    exporter_write_page(&exporter->reading, &response->allocated, &response->body_size);
 	if (status < 0)
 		return status;
 	response->body = response->allocated;

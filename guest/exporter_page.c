@@ -61,9 +61,10 @@ static void exporter_page_origin(FILE *stream, const struct meter_reading *readi
 		(void)fputs("</p>\n", stream);
 	}
 	if (reading->has_info && reading->info.estimate)
-		(void)fputs("<p class=\"estimate\">These figures are an estimate: the host computes "
-			    "them from a model, it does not measure them.</p>\n",
-			    stream);
+		(void)fputs(
+		    "<p class=\"estimate\">These figures are an estimate: the host computes "
+		    "them from a model, it does not measure them.</p>\n",
+		    stream);
 	if (reading->has_info) {
 		(void)fputs("<p>From the host (", stream);
 		exporter_page_text(stream, reading->info.source);

@@ -94,8 +94,7 @@ void meter_destroy(struct meter *meter)
 static int meter_open_on(struct meter *meter, const struct sysroot *root, bool from_tree,
 			 struct diag *diag)
 {
-	struct energy_source_context context = {
-	    .root = root, .clock = meter->clock, .parts = true};
+	struct energy_source_context context = {.root = root, .clock = meter->clock, .parts = true};
 	int status = energy_source_open("powercap", &context, &meter->source, diag);
 
 	if (status == 0)
@@ -184,26 +183,29 @@ static void meter_book(struct meter_track *track, const struct zone *zone,
 }
 
 /* Opens what is not open and reads all zones. Returns how many could be read, or -errno. */
-static int meter_sample(struct meter *meter, struct diag *diag)
+static int meter_sample(struct meter *meter, struct meter_reading *reading)
 {
 	int count = 0, status = 0;
 
 	for (size_t i = 0; i < meter->track_count; i++)
 		meter->tracks[i].read_now = false;
 	if (meter->source == NULL)
-		status = meter_open(meter, diag);
+		status = meter_open(meter, &reading->reason);
+	reading->time = clock_now_mono(meter->clock);
 	if (status < 0)
 		return status;
+	reading->opened = true;
+	reading->from_tree = meter->from_tree;
 	sample_clear(&meter->sample);
 	status = energy_source_read(meter->source, &meter->sample);
-	meter->sample.time = clock_now_mono(meter->clock);
+	reading->time = clock_now_mono(meter->clock);
 	for (size_t i = 0; status == 0 && i < meter->sample.zone_count; i++) {
 		const struct zone *zone = &meter->source->zones[i];
 		struct meter_track *track = meter_track(meter, zone->id);
 
 		if (track == NULL)
 			continue;
-		meter_book(track, zone, &meter->sample.zones[i], meter->sample.time);
+		meter_book(track, zone, &meter->sample.zones[i], reading->time);
 		if (track->read_now)
 			count++;
 	}
@@ -211,8 +213,8 @@ static int meter_sample(struct meter *meter, struct diag *diag)
 		return count;
 	/* Unmounted, or mounted anew: the next reading looks where the tree is then. */
 	meter_close(meter);
-	return diag_error(diag, -EIO, "no zone can be read%s",
-			  meter->from_tree
+	return diag_error(&reading->reason, -EIO, "no zone can be read%s",
+			  reading->from_tree
 			      ? ": the host's side is away, or the tree was unmounted; on the "
 				"host: systemctl status wattportd wattport-fs"
 			      : "; energy_uj is root's since Linux 5.10: run it with sudo");
@@ -255,8 +257,8 @@ static void meter_show(const struct meter *meter, struct mono_time now,
 		const struct meter_track *track = &meter->tracks[i];
 		struct meter_zone *zone = &reading->zones[i];
 
-		*zone = (struct meter_zone){.available = track->read_now,
-					    .energy_uj = track->total_uj};
+		*zone =
+		    (struct meter_zone){.available = track->read_now, .energy_uj = track->total_uj};
 		memcpy(zone->id, track->id, sizeof(zone->id));
 		if (!track->read_now || !reading->up || i >= meter->base.count ||
 		    !meter->base.read[i] || elapsed_ns == 0)
@@ -295,10 +297,7 @@ void meter_read(struct meter *meter, struct meter_reading *ret_reading)
 	int status;
 
 	*ret_reading = (struct meter_reading){.up = false};
-	status = meter_sample(meter, &ret_reading->reason);
-	ret_reading->from_tree = meter->source != NULL && meter->from_tree;
-	ret_reading->time =
-	    meter->source != NULL ? meter->sample.time : clock_now_mono(meter->clock);
+	status = meter_sample(meter, ret_reading);
 	if (status > 0 && meter_read_info(meter, ret_reading) == 0)
 		ret_reading->up = true;
 	if (status > 0)

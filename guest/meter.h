@@ -53,8 +53,9 @@ struct meter_zone {
 
 struct meter_reading {
 	struct mono_time time;
-	bool up;	  /* the figures are measured now; else `reason` says what is wrong */
-	bool from_tree;	  /* else from powercap: `info` says nothing */
+	bool up;	/* the figures are measured now; else `reason` says what is wrong */
+	bool opened;	/* there is a source; else the rest says nothing */
+	bool from_tree; /* else from powercap: `info` says nothing */
 	bool has_info;
 	struct tree_info info;
 	size_t zone_count;

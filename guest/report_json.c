@@ -1,5 +1,4 @@
 #include "guest/report.h"
-#include "guest/report_internal.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -58,8 +57,10 @@ static void report_set_origin(json_t *object, const struct meter_reading *readin
 	(void)json_object_set_new(object, "up", json_boolean(reading->up));
 	(void)json_object_set_new(object, "reason",
 				  reading->up ? json_null() : report_string(reading->reason.text));
-	(void)json_object_set_new(object, "source", report_string(report_source(reading)));
-	(void)json_object_set_new(object, "estimate", json_boolean(report_is_estimate(reading)));
+	(void)json_object_set_new(
+	    object, "source",
+	    reading->opened ? json_string(reading->from_tree ? "tree" : "powercap") : json_null());
+	(void)json_object_set_new(object, "estimate", json_boolean(info != NULL && info->estimate));
 	(void)json_object_set_new(object, "host_source",
 				  info != NULL ? report_string(info->source) : json_null());
 	(void)json_object_set_new(object, "view",
@@ -106,7 +107,7 @@ int report_exec_json(FILE *stream, const struct report_exec *report)
 	(void)json_object_set_new(object, "user_ns", report_number(result->user_ns));
 	(void)json_object_set_new(object, "system_ns", report_number(result->system_ns));
 	report_set_origin(object, result->after.up && !result->before.up ? &result->before
-									  : &result->after);
+									 : &result->after);
 	(void)json_object_set_new(object, "zones",
 				  report_zones(&result->before, &result->after, false));
 	return report_dump(stream, object);

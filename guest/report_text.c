@@ -1,5 +1,4 @@
 #include "guest/report.h"
-#include "guest/report_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -27,9 +26,9 @@ static int report_flush(FILE *stream)
 /* Where the figures come from and what they are worth: the end of every report. */
 static void report_origin(FILE *stream, const struct meter_reading *reading, const char *at)
 {
-	if (!reading->from_tree)
+	if (reading->opened && !reading->from_tree)
 		(void)fprintf(stream, "source    this machine's own powercap, measured\n");
-	else
+	if (reading->opened && reading->from_tree)
 		(void)fprintf(stream, "source    the host's tree at %s\n", at);
 	if (reading->has_info) {
 		const struct tree_info *info = &reading->info;
@@ -41,7 +40,8 @@ static void report_origin(FILE *stream, const struct meter_reading *reading, con
 		(void)fprintf(stream, "data age  %" PRIu64 " ms\n", info->age_ms);
 	}
 	if (!reading->up)
-		(void)fprintf(stream, "\nNOT UP: %s\n", reading->reason.text);
+		(void)fprintf(stream, "%sNOT UP: %s\n", reading->opened ? "\n" : "",
+			      reading->reason.text);
 }
 
 static void report_status_zone(FILE *stream, const struct report_status *report,
@@ -52,8 +52,7 @@ static void report_status_zone(FILE *stream, const struct report_status *report,
 
 	if (zone->available)
 		(void)report_micro(zone->energy_uj, energy);
-	if (report->later->up &&
-	    meter_reading_use(report->earlier, report->later, zone->id, &use))
+	if (report->later->up && meter_reading_use(report->earlier, report->later, zone->id, &use))
 		(void)report_micro(use.power_uw, power);
 	(void)fprintf(stream, "%-20s %14s %20s\n", zone->id, power, energy);
 }
@@ -68,10 +67,7 @@ int report_status_text(FILE *stream, const struct report_status *report)
 		report_status_zone(stream, report, &reading->zones[i]);
 	if (reading->zone_count > 0)
 		(void)fputc('\n', stream);
-	if (reading->zone_count > 0 || reading->from_tree)
-		report_origin(stream, reading, report->at);
-	else
-		(void)fprintf(stream, "NOT UP: %s\n", reading->reason.text);
+	report_origin(stream, reading, report->at);
 	return report_flush(stream);
 }
 

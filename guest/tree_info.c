@@ -42,27 +42,26 @@ static int tree_info_read_mode(int tree_fd, bool *ret_exact)
 int tree_info_read(int tree_fd, struct tree_info *ret_info)
 {
 	struct tree_info info = {.age_ms = 0};
-	char age[TREE_INFO_TEXT_SIZE];
+	char text[TREE_INFO_TEXT_SIZE];
 	struct uuid uuid;
-	int status = file_read_line_at(tree_fd, "wattport/age_ms", age, sizeof(age));
+	int status = file_read_line_at(tree_fd, "wattport/age_ms", text, sizeof(text));
 
 	if (status < 0)
 		return status;
-	if (parse_u64(age, &info.age_ms) < 0)
+	if (parse_u64(text, &info.age_ms) < 0)
 		return -EBADMSG;
 	status = tree_info_read_mode(tree_fd, &info.exact);
 	if (status < 0)
 		return status;
-	status =
-	    file_read_line_at(tree_fd, "wattport/source", info.source, sizeof(info.source));
+	status = file_read_line_at(tree_fd, "wattport/source", info.source, sizeof(info.source));
 	if (status < 0)
 		return status;
 	tree_info_clean(info.source);
 	info.estimate = tree_info_is_estimate(info.source);
 	/* The uuid is for people: one that is not well-formed is not shown. */
-	if (file_read_line_at(tree_fd, "wattport/uuid", info.uuid, sizeof(info.uuid)) < 0 ||
-	    uuid_parse(info.uuid, &uuid) < 0)
-		info.uuid[0] = '\0';
+	if (file_read_line_at(tree_fd, "wattport/uuid", text, sizeof(text)) == 0 &&
+	    uuid_parse(text, &uuid) == 0)
+		uuid_format(&uuid, info.uuid);
 	*ret_info = info;
 	return 0;
 }
