@@ -43,9 +43,10 @@ static error_t agent_mount_parse(int key, char *argument, struct argp_state *sta
 				   argument);
 		return 0;
 	case AGENT_KEY_WAIT:
-		if (parse_u32(argument, &seconds) < 0)
-			argp_error(state, "--wait is a number of seconds, not '%s'", argument);
-		options->mount.wait_ns = seconds * CLOCK_NS_PER_SECOND;
+		if (parse_u32(argument, &seconds) == 0)
+			options->mount.wait_ns = seconds * CLOCK_NS_PER_SECOND;
+		else if (parse_duration_ns(argument, &options->mount.wait_ns) < 0)
+			argp_error(state, "--wait is a time like 30s, not '%s'", argument);
 		return 0;
 	case AGENT_KEY_FORCE:
 		options->mount.force = true;
@@ -102,7 +103,7 @@ int agent_mount(struct agent *agent, int argc, char **argv)
 	    {"undo", AGENT_KEY_UNDO, NULL, 0, "Take away what mount has made", 0},
 	    {"tag", AGENT_KEY_TAG, "TAG", 0, "The share's tag (" SHARE_TAG_DEFAULT ")", 0},
 	    {"transport", AGENT_KEY_TRANSPORT, "NAME", 0, "9p, virtiofs or auto", 0},
-	    {"wait", AGENT_KEY_WAIT, "SECONDS", 0, "Wait so long for the share to appear (0)", 0},
+	    {"wait", AGENT_KEY_WAIT, "TIME", 0, "Wait so long (30s) for the share to appear", 0},
 	    {"force", AGENT_KEY_FORCE, NULL, 0, "Cover a RAPL of this machine's own", 0},
 	    {.name = NULL}};
 	static const struct argp_child children[] = {{.argp = &agent_place_argp}, {.argp = NULL}};
