@@ -20,6 +20,7 @@ struct mount_place {
 	char at[PATH_MAX];
 	char frame[PATH_MAX + sizeof(MOUNT_FRAME_SUFFIX)];
 	struct mount_paths paths;
+	bool made; /* the directory `at` was not there before */
 };
 
 /* What is needed to carry steps out. */
@@ -41,9 +42,19 @@ static int mount_make_directories(const char *path, struct diag *diag)
 			continue;
 		memcpy(partial, path, i);
 		partial[i] = '\0';
-		if (mkdir(partial, 0755) < 0 && errno != EEXIST)
-			return diag_error(diag, -errno, "cannot make the directory %s: %s", partial,
-					  strerror(errno));
+		/* An overlay's directory has its uppermost layer's mode: no umask may narrow it. */
+		if (mkdir(partial, 0755) == 0 && chmod(partial, 0755) == 0)
+			continue;
+		if (errno == EEXIST)
+			continue;
+		if (errno == EACCES)
+			return diag_error(
+			    diag, -EPERM,
+			    "cannot make the directory %s: mounting needs root: run it "
+			    "with sudo",
+			    partial);
+		return diag_error(diag, -errno, "cannot make the directory %s: %s", partial,
+				  strerror(errno));
 	}
 	return 0;
 }
@@ -62,6 +73,7 @@ static int mount_place_init(const struct sysroot *root, const char *at, bool mak
 				  "--at cannot hold ':', ',' or '\\', which part the options of "
 				  "mount(8)");
 	if (make) {
+		place->made = access(at, F_OK) < 0;
 		status = mount_make_directories(at, diag);
 		if (status < 0)
 			return status;
@@ -181,6 +193,18 @@ static void mount_roll_back(const struct mount_plan *plan, size_t count)
 	}
 }
 
+/* What a failed mount_lay() leaves: no mounts by now, but directories. */
+static void mount_clear(const struct mount_place *place)
+{
+	cleanup_mount_plan struct mount_plan plan = {.steps = NULL};
+
+	(void)mount_plan_clear_frame(&place->paths, &plan);
+	for (size_t i = 0; i < plan.count; i++)
+		(void)rmdir(plan.steps[i].target);
+	if (place->made)
+		(void)rmdir(place->at);
+}
+
 static bool mount_plan_has(const struct mount_plan *plan, enum mount_step_kind kind)
 {
 	for (size_t i = 0; i < plan->count; i++)
@@ -258,7 +282,7 @@ int mount_lay(const struct sysroot *root, const struct clock *clock,
 	cleanup_mount_plan struct mount_plan plan = {.steps = NULL};
 	struct share_choice choice = {.count = 0};
 	struct mount_report report = {.changed = false};
-	struct mount_place place;
+	struct mount_place place = {.made = false};
 	struct mount_task task = {
 	    .root = root, .options = options, .choice = &choice, .report = &report};
 	int status = mount_place_init(root, options->at, true, &place, diag);
@@ -278,7 +302,7 @@ int mount_lay(const struct sysroot *root, const struct clock *clock,
 	if (status == 0)
 		status = mount_carry_out(&task, &plan, diag);
 	if (status < 0) {
-		(void)rmdir(place.at);
+		mount_clear(&place);
 		return status;
 	}
 	*ret_report = report;
@@ -292,7 +316,7 @@ int mount_undo(const struct sysroot *root, const char *at, struct mount_report *
 	cleanup_mount_plan struct mount_plan plan = {.steps = NULL};
 	struct mount_report report = {.changed = false};
 	struct mount_task task = {.root = root, .report = &report};
-	struct mount_place place;
+	struct mount_place place = {.made = false};
 	int status = mount_place_init(root, at, false, &place, diag);
 
 	if (status < 0)
@@ -314,7 +338,7 @@ bool mount_is_laid(const struct sysroot *root, const char *at)
 {
 	cleanup_mountinfo struct mountinfo mountinfo = {.text = NULL};
 	struct mount_state state = {.shared = false};
-	struct mount_place place;
+	struct mount_place place = {.made = false};
 
 	if (mount_place_init(root, at, false, &place, NULL) < 0 ||
 	    mountinfo_read(root, &mountinfo) < 0 ||

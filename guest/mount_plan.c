@@ -319,9 +319,9 @@ static int mount_plan_undo_binds(const struct mountinfo *mountinfo, const struct
 	return 0;
 }
 
-/* The directories, innermost first; those that were never made, or are not empty, stay away. */
-static int mount_plan_undo_directories(const struct mount_paths *paths, struct mount_plan *plan)
+int mount_plan_clear_frame(const struct mount_paths *paths, struct mount_plan *plan)
 {
+	/* Innermost first. */
 	static const char *const below[] = {"/devices/virtual/powercap",
 					    "/devices/virtual",
 					    "/devices",
@@ -340,7 +340,7 @@ static int mount_plan_undo_directories(const struct mount_paths *paths, struct m
 		if (status < 0)
 			return status;
 	}
-	return mount_plan_add(plan, MOUNT_STEP_REMOVE, NULL, paths->at);
+	return 0;
 }
 
 static int mount_plan_undo_frame(const struct mountinfo *mountinfo, const struct mount_paths *paths,
@@ -375,7 +375,9 @@ int mount_plan_undo(const struct mountinfo *mountinfo, const struct mount_paths 
 	    (strcmp(tree->type, "9p") == 0 || strcmp(tree->type, "virtiofs") == 0))
 		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, paths->at);
 	if (status == 0)
-		status = mount_plan_undo_directories(paths, plan);
+		status = mount_plan_clear_frame(paths, plan);
+	if (status == 0)
+		status = mount_plan_add(plan, MOUNT_STEP_REMOVE, NULL, paths->at);
 	if (status < 0)
 		return diag_error(diag, status, "cannot plan the unmounts: %s", strerror(-status));
 	return 0;

@@ -92,6 +92,9 @@ int mount_plan_lay(const struct mount_state *state, const struct mount_paths *pa
 int mount_plan_undo(const struct mountinfo *mountinfo, const struct mount_paths *paths,
 		    struct mount_plan *plan, struct diag *diag);
 
+/* Adds the removal of the frame's directories; those that were never made, or are in use, stay. */
+int mount_plan_clear_frame(const struct mount_paths *paths, struct mount_plan *plan);
+
 /* The state's part that mountinfo tells: shared, overlaid, bound, kept of the children listed. */
 int mount_plan_observe(const struct mountinfo *mountinfo, const struct mount_paths *paths,
 		       struct mount_state *state);
