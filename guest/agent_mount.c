@@ -110,8 +110,8 @@ int agent_mount(struct agent *agent, int argc, char **argv)
 	static const struct argp argp = {
 	    .options = argp_options,
 	    .parser = agent_mount_parse,
-	    .doc = "Finds the host's share, mounts it and lays it over /sys/class/powercap and "
-		   "/sys/devices/virtual/powercap. May be repeated.",
+	    .doc = "Finds the host's share, mounts it and lays it over this machine's powercap: "
+		   "class/powercap and devices/virtual/powercap of /sys. May be repeated.",
 	    .children = children,
 	};
 	struct agent_mount_options options = {

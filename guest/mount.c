@@ -27,7 +27,7 @@ struct mount_place {
 struct mount_task {
 	const struct sysroot *root;
 	const struct mount_options *options; /* NULL for an undo */
-	const struct share_choice *choice;
+	const struct share_choice *choice;   /* NULL for an undo */
 	struct mount_report *report;
 };
 
@@ -64,7 +64,6 @@ static int mount_place_init(const struct sysroot *root, const char *at, bool mak
 			    struct mount_place *place, struct diag *diag)
 {
 	cleanup_free char *resolved = NULL;
-	int status;
 
 	if (at[0] != '/' || strlen(at) >= PATH_MAX)
 		return diag_error(diag, -EINVAL, "--at wants an absolute path, not '%s'", at);
@@ -73,10 +72,12 @@ static int mount_place_init(const struct sysroot *root, const char *at, bool mak
 				  "--at cannot hold ':', ',' or '\\', which part the options of "
 				  "mount(8)");
 	if (make) {
-		place->made = access(at, F_OK) < 0;
-		status = mount_make_directories(at, diag);
+		bool made = access(at, F_OK) < 0;
+		int status = mount_make_directories(at, diag);
+
 		if (status < 0)
 			return status;
+		place->made = made;
 	}
 	resolved = realpath(at, NULL);
 	if (resolved == NULL && (make || errno != ENOENT))
@@ -92,6 +93,7 @@ static int mount_do_share(const struct mount_task *task, const char *target, str
 {
 	int status = -ENODEV;
 
+	assert(task->choice != NULL);
 	for (size_t i = 0; i < task->choice->count && status < 0; i++)
 		status = share_mount(task->choice->transports[i], task->options->tag, target, diag);
 	return status;

@@ -74,7 +74,7 @@ static bool mount_plan_is_bind(const struct mountinfo *mountinfo, const struct m
 			       const struct mountinfo_entry *entry, const char *side)
 {
 	const struct mountinfo_entry *tree = mountinfo_on(mountinfo, paths->at);
-	struct mount_path root;
+	struct mount_path root = {.text = ""};
 
 	if (entry == NULL)
 		return false;
@@ -101,7 +101,7 @@ static bool mount_plan_is_overlay(const struct mountinfo_entry *entry)
 int mount_plan_observe(const struct mountinfo *mountinfo, const struct mount_paths *paths,
 		       struct mount_state *state)
 {
-	struct mount_path path;
+	struct mount_path path = {.text = ""};
 
 	state->shared = mountinfo_on(mountinfo, paths->at) != NULL;
 	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++) {
@@ -152,7 +152,7 @@ static bool mount_state_needs_view(const struct mount_state *state)
 static int mount_plan_lay_overlay(const struct mount_side *side, const char *name,
 				  const struct mount_paths *paths, struct mount_plan *plan)
 {
-	struct mount_path source, target;
+	struct mount_path source = {.text = ""}, target = {.text = ""};
 	int status;
 
 	if (!mount_side_needs_overlay(side))
@@ -175,12 +175,12 @@ static int mount_plan_lay_children(const struct mount_side *side, const char *na
 		return 0;
 	for (size_t i = 0; i < side->child_count; i++) {
 		const struct mount_child *child = &side->children[i];
-		struct mount_path source, target;
+		struct mount_path source = {.text = ""}, target = {.text = ""};
 		int status;
 
 		if (child->kept)
 			continue;
-		if (mount_path_format(&source, "%s/sys/%s/%s", paths->frame, name, child->name) <
+		if (mount_path_format(&source, "%s/view/%s/%s", paths->frame, name, child->name) <
 			0 ||
 		    mount_path_format(&target, "%s/%s/%s", paths->sys, name, child->name) < 0)
 			return -ENAMETOOLONG;
@@ -196,10 +196,10 @@ static int mount_plan_lay_frame(const struct mount_state *state, const struct mo
 				struct mount_plan *plan)
 {
 	bool view = mount_state_needs_view(state);
-	struct mount_path view_path;
+	struct mount_path view_path = {.text = ""};
 	int status = 0;
 
-	if (mount_path_format(&view_path, "%s/sys", paths->frame) < 0)
+	if (mount_path_format(&view_path, "%s/view", paths->frame) < 0)
 		return -ENAMETOOLONG;
 	if (view)
 		status = mount_plan_add(plan, MOUNT_STEP_DIRECTORY, NULL, view_path.text);
@@ -234,7 +234,7 @@ static int mount_plan_lay_binds(const struct mount_state *state, const struct mo
 				struct mount_plan *plan)
 {
 	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++) {
-		struct mount_path source, target;
+		struct mount_path source = {.text = ""}, target = {.text = ""};
 		int status;
 
 		if (state->sides[i].bound)
@@ -279,7 +279,7 @@ static int mount_plan_undo_overlay(const struct mountinfo *mountinfo,
 {
 	const struct mountinfo_entry *sys = mountinfo_at(mountinfo, paths->sys);
 	const struct mountinfo_entry *overlay;
-	struct mount_path path;
+	struct mount_path path = {.text = ""};
 
 	if (mount_path_format(&path, "%s/%s", paths->sys, name) < 0)
 		return -ENAMETOOLONG;
@@ -304,7 +304,7 @@ static int mount_plan_undo_binds(const struct mountinfo *mountinfo, const struct
 				 struct mount_plan *plan)
 {
 	for (size_t i = MOUNT_PLAN_SIDES; i-- > 0;) {
-		struct mount_path path;
+		struct mount_path path = {.text = ""};
 		int status;
 
 		if (mount_path_format(&path, "%s/%s/powercap", paths->sys, mount_plan_sides[i]) < 0)
@@ -327,11 +327,11 @@ int mount_plan_clear_frame(const struct mount_paths *paths, struct mount_plan *p
 					    "/devices",
 					    "/class/powercap",
 					    "/class",
-					    "/sys",
+					    "/view",
 					    ""};
 
 	for (size_t i = 0; i < sizeof(below) / sizeof(below[0]); i++) {
-		struct mount_path path;
+		struct mount_path path = {.text = ""};
 		int status;
 
 		if (mount_path_format(&path, "%s%s", paths->frame, below[i]) < 0)
@@ -346,14 +346,14 @@ int mount_plan_clear_frame(const struct mount_paths *paths, struct mount_plan *p
 static int mount_plan_undo_frame(const struct mountinfo *mountinfo, const struct mount_paths *paths,
 				 struct mount_plan *plan)
 {
-	struct mount_path view;
+	struct mount_path view = {.text = ""};
 	int status = 0;
 
 	for (size_t i = MOUNT_PLAN_SIDES; i-- > 0 && status == 0;)
 		status = mount_plan_undo_overlay(mountinfo, paths, mount_plan_sides[i], plan);
 	if (status < 0)
 		return status;
-	if (mount_path_format(&view, "%s/sys", paths->frame) < 0)
+	if (mount_path_format(&view, "%s/view", paths->frame) < 0)
 		return -ENAMETOOLONG;
 	if (mountinfo_on(mountinfo, view.text) == NULL)
 		return 0;

@@ -71,7 +71,7 @@ int report_status_text(FILE *stream, const struct report_status *report)
 	return report_flush(stream);
 }
 
-static void report_command(FILE *stream, char *const command[])
+static void report_command(FILE *stream, char *const *command)
 {
 	for (size_t i = 0; command[i] != NULL; i++) {
 		(void)fputc(i == 0 ? '\'' : ' ', stream);

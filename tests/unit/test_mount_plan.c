@@ -76,14 +76,15 @@ static void test_kernel_with_class(void **state)
 	    &machine, false,
 	    "directory /run/wattport/tree\n"
 	    "share /run/wattport/tree\n"
-	    "directory /run/wattport/tree-frame/sys\n"
-	    "view /sys > /run/wattport/tree-frame/sys\n"
+	    "directory /run/wattport/tree-frame/view\n"
+	    "view /sys > /run/wattport/tree-frame/view\n"
 	    "directory /run/wattport/tree-frame/devices/virtual/powercap\n"
 	    "overlay /run/wattport/tree-frame/devices/virtual > /sys/devices/virtual\n"
-	    "bind /run/wattport/tree-frame/sys/devices/virtual/net > /sys/devices/virtual/net\n"
-	    "bind /run/wattport/tree-frame/sys/devices/virtual/block > /sys/devices/virtual/block\n"
-	    "unmount /run/wattport/tree-frame/sys\n"
-	    "remove /run/wattport/tree-frame/sys\n"
+	    "bind /run/wattport/tree-frame/view/devices/virtual/net > /sys/devices/virtual/net\n"
+	    "bind /run/wattport/tree-frame/view/devices/virtual/block > "
+	    "/sys/devices/virtual/block\n"
+	    "unmount /run/wattport/tree-frame/view\n"
+	    "remove /run/wattport/tree-frame/view\n"
 	    "bind /run/wattport/tree/class/powercap > /sys/class/powercap\n"
 	    "bind /run/wattport/tree/devices/virtual/powercap > /sys/devices/virtual/powercap\n");
 }
@@ -100,16 +101,16 @@ static void test_kernel_without_class(void **state)
 	(void)state;
 	check_lay(
 	    &machine, false,
-	    "directory /run/wattport/tree-frame/sys\n"
-	    "view /sys > /run/wattport/tree-frame/sys\n"
+	    "directory /run/wattport/tree-frame/view\n"
+	    "view /sys > /run/wattport/tree-frame/view\n"
 	    "directory /run/wattport/tree-frame/class/powercap\n"
 	    "overlay /run/wattport/tree-frame/class > /sys/class\n"
 	    "directory /run/wattport/tree-frame/devices/virtual/powercap\n"
 	    "overlay /run/wattport/tree-frame/devices/virtual > /sys/devices/virtual\n"
-	    "bind /run/wattport/tree-frame/sys/class/net > /sys/class/net\n"
-	    "bind /run/wattport/tree-frame/sys/devices/virtual/tty > /sys/devices/virtual/tty\n"
-	    "unmount /run/wattport/tree-frame/sys\n"
-	    "remove /run/wattport/tree-frame/sys\n"
+	    "bind /run/wattport/tree-frame/view/class/net > /sys/class/net\n"
+	    "bind /run/wattport/tree-frame/view/devices/virtual/tty > /sys/devices/virtual/tty\n"
+	    "unmount /run/wattport/tree-frame/view\n"
+	    "remove /run/wattport/tree-frame/view\n"
 	    "bind /run/wattport/tree/class/powercap > /sys/class/powercap\n"
 	    "bind /run/wattport/tree/devices/virtual/powercap > /sys/devices/virtual/powercap\n");
 }
@@ -155,11 +156,12 @@ static void test_goes_on_where_it_was_cut_off(void **state)
 	(void)state;
 	check_lay(
 	    &machine, false,
-	    "directory /run/wattport/tree-frame/sys\n"
-	    "view /sys > /run/wattport/tree-frame/sys\n"
-	    "bind /run/wattport/tree-frame/sys/devices/virtual/block > /sys/devices/virtual/block\n"
-	    "unmount /run/wattport/tree-frame/sys\n"
-	    "remove /run/wattport/tree-frame/sys\n"
+	    "directory /run/wattport/tree-frame/view\n"
+	    "view /sys > /run/wattport/tree-frame/view\n"
+	    "bind /run/wattport/tree-frame/view/devices/virtual/block > "
+	    "/sys/devices/virtual/block\n"
+	    "unmount /run/wattport/tree-frame/view\n"
+	    "remove /run/wattport/tree-frame/view\n"
 	    "bind /run/wattport/tree/devices/virtual/powercap > /sys/devices/virtual/powercap\n");
 }
 
@@ -257,10 +259,10 @@ static void test_undoes_remains(void **state)
 	(void)snprintf(text, sizeof(text), "%s%s", base_mounts,
 		       "24 21 0:41 / /sys/class ro - overlay wattport ro\n"
 		       "25 24 0:40 /class/powercap /sys/class/powercap ro - virtiofs wattport ro\n"
-		       "26 22 0:20 / /run/wattport/tree-frame/sys rw - sysfs sysfs rw\n");
+		       "26 22 0:20 / /run/wattport/tree-frame/view rw - sysfs sysfs rw\n");
 	check_undo(text, "unmount /sys/class/powercap\n"
 			 "unmount /sys/class\n"
-			 "unmount /run/wattport/tree-frame/sys\n");
+			 "unmount /run/wattport/tree-frame/view\n");
 }
 
 /* A tree that an administrator bound there is used, and stays. */
