@@ -217,19 +217,6 @@ static int mount_plan_lay_frame(const struct mount_state *state, const struct mo
 	return status;
 }
 
-static int mount_plan_lay_share(const struct mount_state *state, const struct mount_paths *paths,
-				struct mount_plan *plan)
-{
-	int status;
-
-	if (state->shared)
-		return 0;
-	status = mount_plan_add(plan, MOUNT_STEP_DIRECTORY, NULL, paths->at);
-	if (status < 0)
-		return status;
-	return mount_plan_add(plan, MOUNT_STEP_SHARE, NULL, paths->at);
-}
-
 static int mount_plan_lay_binds(const struct mount_state *state, const struct mount_paths *paths,
 				struct mount_plan *plan)
 {
@@ -251,20 +238,24 @@ static int mount_plan_lay_binds(const struct mount_state *state, const struct mo
 	return 0;
 }
 
-int mount_plan_lay(const struct mount_state *state, const struct mount_paths *paths, bool force,
+int mount_plan_allow(const struct mount_state *state, struct diag *diag)
+{
+	if (state->rapl[0] == '\0' || state->sides[0].bound)
+		return 0;
+	return diag_error(diag, -EEXIST,
+			  "this machine has a RAPL of its own (%s): clients read that one already; "
+			  "cover it with --force",
+			  state->rapl);
+}
+
+int mount_plan_lay(const struct mount_state *state, const struct mount_paths *paths,
 		   struct mount_plan *plan, struct diag *diag)
 {
 	int status;
 
+	assert(state->shared);
 	assert(plan->count == 0);
-	if (state->rapl[0] != '\0' && !state->sides[0].bound && !force)
-		return diag_error(diag, -EEXIST,
-				  "this machine has a RAPL of its own (%s): clients read that one "
-				  "already; cover it with --force",
-				  state->rapl);
-	status = mount_plan_lay_share(state, paths, plan);
-	if (status == 0)
-		status = mount_plan_lay_frame(state, paths, plan);
+	status = mount_plan_lay_frame(state, paths, plan);
 	if (status == 0)
 		status = mount_plan_lay_binds(state, paths, plan);
 	if (status < 0)

@@ -14,6 +14,7 @@
  * 2. An overlay is read-only, but tunables below /sys/class and /sys/devices/virtual are written
  *    (zram's disksize, uevent by `udevadm trigger`). So each of the kernel's other directories is
  *    bound back in its own place, from a second, private view of /sys that goes away at the end.
+ *    One that the kernel makes later is seen, but is read-only until `mount` is run again.
  */
 #ifndef WATTPORT_GUEST_MOUNT_PLAN_H
 #define WATTPORT_GUEST_MOUNT_PLAN_H
@@ -60,7 +61,6 @@ struct mount_state {
 };
 
 enum mount_step_kind {
-	MOUNT_STEP_SHARE,     /* the share on target */
 	MOUNT_STEP_DIRECTORY, /* make target, with its parents */
 	MOUNT_STEP_VIEW,      /* source without its submounts on target, private */
 	MOUNT_STEP_OVERLAY,   /* source and below it target's own content, read-only, on target */
@@ -81,11 +81,15 @@ struct mount_plan {
 	struct mount_step *steps;
 };
 
+/* 0, or -EEXIST when the machine has a RAPL of its own that would be covered. */
+int mount_plan_allow(const struct mount_state *state, struct diag *diag);
+
 /*
- * Fills an empty plan ({0}) with what is left to do; none is left when all is in place. -EEXIST,
- * without `force`, when the machine has a RAPL of its own; -E2BIG, -ENOMEM.
+ * Fills an empty plan ({0}) with what is left to do once the share is mounted; no step is left when
+ * all is in place. The state must be looked at after that, for the first file system without a
+ * device that is mounted makes a directory of its own: devices/virtual/bdi. -E2BIG, -ENOMEM.
  */
-int mount_plan_lay(const struct mount_state *state, const struct mount_paths *paths, bool force,
+int mount_plan_lay(const struct mount_state *state, const struct mount_paths *paths,
 		   struct mount_plan *plan, struct diag *diag);
 
 /* Fills an empty plan with what takes away exactly what mount_plan_lay() had made. */

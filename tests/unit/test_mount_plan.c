@@ -14,10 +14,9 @@ static const struct mount_paths paths = {
 static void write_plan(const struct mount_plan *plan, char *text)
 {
 	static const char *const kinds[] = {
-	    [MOUNT_STEP_SHARE] = "share",   [MOUNT_STEP_DIRECTORY] = "directory",
-	    [MOUNT_STEP_VIEW] = "view",	    [MOUNT_STEP_OVERLAY] = "overlay",
-	    [MOUNT_STEP_BIND] = "bind",	    [MOUNT_STEP_UNMOUNT] = "unmount",
-	    [MOUNT_STEP_REMOVE] = "remove",
+	    [MOUNT_STEP_DIRECTORY] = "directory", [MOUNT_STEP_VIEW] = "view",
+	    [MOUNT_STEP_OVERLAY] = "overlay",	  [MOUNT_STEP_BIND] = "bind",
+	    [MOUNT_STEP_UNMOUNT] = "unmount",	  [MOUNT_STEP_REMOVE] = "remove",
 	};
 	size_t used = 0;
 
@@ -33,13 +32,13 @@ static void write_plan(const struct mount_plan *plan, char *text)
 	}
 }
 
-static void check_lay(const struct mount_state *state, bool force, const char *expected)
+static void check_lay(const struct mount_state *state, const char *expected)
 {
 	cleanup_mount_plan struct mount_plan plan = {.steps = NULL};
 	struct diag diag = DIAG_INIT;
 	char text[PLAN_TEXT_SIZE];
 
-	assert_int_equal(mount_plan_lay(state, &paths, force, &plan, &diag), 0);
+	assert_int_equal(mount_plan_lay(state, &paths, &plan, &diag), 0);
 	write_plan(&plan, text);
 	assert_string_equal(text, expected);
 }
@@ -68,14 +67,13 @@ static void test_kernel_with_class(void **state)
 {
 	struct mount_child children[] = {{.name = "net"}, {.name = "block"}};
 	const struct mount_state machine = {
+	    .shared = true,
 	    .sides = {{.has_powercap = true},
 		      {.child_count = CHECK_COUNT(children), .children = children}}};
 
 	(void)state;
 	check_lay(
-	    &machine, false,
-	    "directory /run/wattport/tree\n"
-	    "share /run/wattport/tree\n"
+	    &machine,
 	    "directory /run/wattport/tree-frame/view\n"
 	    "view /sys > /run/wattport/tree-frame/view\n"
 	    "directory /run/wattport/tree-frame/devices/virtual/powercap\n"
@@ -100,7 +98,7 @@ static void test_kernel_without_class(void **state)
 
 	(void)state;
 	check_lay(
-	    &machine, false,
+	    &machine,
 	    "directory /run/wattport/tree-frame/view\n"
 	    "view /sys > /run/wattport/tree-frame/view\n"
 	    "directory /run/wattport/tree-frame/class/powercap\n"
@@ -123,7 +121,7 @@ static void test_kernel_with_both(void **state)
 
 	(void)state;
 	check_lay(
-	    &machine, false,
+	    &machine,
 	    "bind /run/wattport/tree/class/powercap > /sys/class/powercap\n"
 	    "bind /run/wattport/tree/devices/virtual/powercap > /sys/devices/virtual/powercap\n");
 }
@@ -132,6 +130,7 @@ static void test_nothing_is_left_to_do(void **state)
 {
 	struct mount_child children[] = {{.name = "net", .kept = true}};
 	const struct mount_state machine = {.shared = true,
+					    .rapl = "intel-rapl:0", /* the tree's own */
 					    .sides = {{.bound = true, .has_powercap = true},
 						      {.bound = true,
 						       .overlaid = true,
@@ -139,8 +138,11 @@ static void test_nothing_is_left_to_do(void **state)
 						       .child_count = 1,
 						       .children = children}}};
 
+	struct diag diag = DIAG_INIT;
+
 	(void)state;
-	check_lay(&machine, false, "");
+	assert_int_equal(mount_plan_allow(&machine, &diag), 0);
+	check_lay(&machine, "");
 }
 
 /* Killed half-way: the overlay is there, one directory not yet bound back, nothing bound. */
@@ -155,7 +157,7 @@ static void test_goes_on_where_it_was_cut_off(void **state)
 
 	(void)state;
 	check_lay(
-	    &machine, false,
+	    &machine,
 	    "directory /run/wattport/tree-frame/view\n"
 	    "view /sys > /run/wattport/tree-frame/view\n"
 	    "bind /run/wattport/tree-frame/view/devices/virtual/block > "
@@ -171,16 +173,14 @@ static void test_spares_a_rapl_of_its_own(void **state)
 	    .shared = true,
 	    .rapl = "intel-rapl:0",
 	    .sides = {{.has_powercap = true}, {.has_powercap = true}}};
-	cleanup_mount_plan struct mount_plan plan = {.steps = NULL};
 	struct diag diag = DIAG_INIT;
 
 	(void)state;
-	assert_int_equal(mount_plan_lay(&machine, &paths, false, &plan, &diag), -EEXIST);
+	assert_int_equal(mount_plan_allow(&machine, &diag), -EEXIST);
 	check_contains(diag.text, "intel-rapl:0");
 	check_contains(diag.text, "--force");
-	assert_int_equal(plan.count, 0);
 	check_lay(
-	    &machine, true,
+	    &machine,
 	    "bind /run/wattport/tree/class/powercap > /sys/class/powercap\n"
 	    "bind /run/wattport/tree/devices/virtual/powercap > /sys/devices/virtual/powercap\n");
 }
@@ -290,7 +290,7 @@ static void test_refuses_paths_that_are_too_long(void **state)
 	(void)state;
 	memset(at, 'a', sizeof(at) - 1);
 	at[0] = '/';
-	assert_int_equal(mount_plan_lay(&machine, &long_paths, false, &plan, &diag), -ENAMETOOLONG);
+	assert_int_equal(mount_plan_lay(&machine, &long_paths, &plan, &diag), -ENAMETOOLONG);
 }
 
 int main(void)
