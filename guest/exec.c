@@ -127,11 +127,12 @@ int exec_run(struct meter *meter, char *const command[], struct exec_result *ret
 	     struct diag *diag)
 {
 	struct exec_task task = {.meter = meter, .signal_fd = -1};
-	cleanup_free struct exec_result *result = calloc(1, sizeof(*result));
+	cleanup_free struct exec_result *result = NULL;
 	sigset_t taken, former;
 	int status;
 
 	assert(command[0] != NULL);
+	result = calloc(1, sizeof(*result));
 	if (result == NULL)
 		return diag_error(diag, -ENOMEM, "out of memory");
 	(void)sigemptyset(&taken);

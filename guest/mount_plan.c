@@ -1,9 +1,7 @@
 #include "guest/mount_plan.h"
-#include "common/cleanup.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +11,7 @@ const char *const mount_plan_sides[MOUNT_PLAN_SIDES] = {"class", "devices/virtua
 
 /* A path built in place: too long ones end in -ENAMETOOLONG before anything is done. */
 struct mount_path {
-	char text[PATH_MAX];
+	char text[MOUNT_PLAN_PATH_SIZE];
 };
 
 __attribute__((format(printf, 2, 3))) static int mount_path_format(struct mount_path *path,
@@ -48,24 +46,19 @@ static int mount_plan_grow(struct mount_plan *plan)
 static int mount_plan_add(struct mount_plan *plan, enum mount_step_kind kind, const char *source,
 			  const char *target)
 {
-	cleanup_free char *source_copy = NULL;
-	cleanup_free char *target_copy = strdup(target);
+	struct mount_step *step;
 	int status = mount_plan_grow(plan);
 
 	if (status < 0)
 		return status;
-	if (target_copy == NULL)
-		return -ENOMEM;
-	if (source != NULL) {
-		source_copy = strdup(source);
-		if (source_copy == NULL)
-			return -ENOMEM;
-	}
-	plan->steps[plan->count++] = (struct mount_step){
-	    .kind = kind,
-	    .source = TAKE_PTR(source_copy),
-	    .target = TAKE_PTR(target_copy),
-	};
+	if ((source != NULL && strlen(source) >= sizeof(step->source)) ||
+	    strlen(target) >= sizeof(step->target))
+		return -ENAMETOOLONG;
+	step = &plan->steps[plan->count++];
+	*step = (struct mount_step){.kind = kind};
+	if (source != NULL)
+		memcpy(step->source, source, strlen(source));
+	memcpy(step->target, target, strlen(target));
 	return 0;
 }
 
@@ -376,22 +369,13 @@ int mount_plan_undo(const struct mountinfo *mountinfo, const struct mount_paths 
 
 void mount_plan_finish(struct mount_plan *plan)
 {
-	for (size_t i = 0; i < plan->count; i++) {
-		free(plan->steps[i].source);
-		free(plan->steps[i].target);
-	}
 	free(plan->steps);
 	*plan = (struct mount_plan){.steps = NULL};
 }
 
 void mount_state_finish(struct mount_state *state)
 {
-	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++) {
-		struct mount_side *side = &state->sides[i];
-
-		for (size_t j = 0; j < side->child_count; j++)
-			free(side->children[j].name);
-		free(side->children);
-	}
+	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++)
+		free(state->sides[i].children);
 	*state = (struct mount_state){.shared = false};
 }

@@ -22,6 +22,7 @@
 #include "common/diag.h"
 #include "guest/mountinfo.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -29,6 +30,7 @@
 #define MOUNT_PLAN_SIDES     2
 #define MOUNT_PLAN_SOURCE    "wattport" /* of the overlays: by it we know our own */
 #define MOUNT_PLAN_ZONE_SIZE 64
+#define MOUNT_PLAN_PATH_SIZE 1024 /* of each path, with the NUL; longer ones are refused */
 
 /* Absolute paths without links, as mountinfo writes them. */
 struct mount_paths {
@@ -42,7 +44,7 @@ extern const char *const mount_plan_sides[MOUNT_PLAN_SIDES];
 
 /* A directory of the kernel beside powercap. */
 struct mount_child {
-	char *name;
+	char name[NAME_MAX + 1];
 	bool kept; /* something is mounted on it: bound back already */
 };
 
@@ -71,8 +73,8 @@ enum mount_step_kind {
 
 struct mount_step {
 	enum mount_step_kind kind;
-	char *source; /* NULL where the kind has none */
-	char *target;
+	char source[MOUNT_PLAN_PATH_SIZE]; /* empty where the kind has none */
+	char target[MOUNT_PLAN_PATH_SIZE];
 };
 
 struct mount_plan {

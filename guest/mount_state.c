@@ -25,8 +25,7 @@ static DIR *mount_state_open_list(int dir_fd, const char *path)
 
 static int mount_side_add_child(struct mount_side *side, const char *name)
 {
-	struct mount_child *children;
-	char *copy;
+	struct mount_child *children, *child;
 
 	if (side->child_count >= MOUNT_STATE_CHILD_MAX)
 		return -E2BIG;
@@ -34,10 +33,9 @@ static int mount_side_add_child(struct mount_side *side, const char *name)
 	if (children == NULL)
 		return -ENOMEM;
 	side->children = children;
-	copy = strdup(name);
-	if (copy == NULL)
-		return -ENOMEM;
-	side->children[side->child_count++] = (struct mount_child){.name = copy};
+	child = &children[side->child_count++];
+	*child = (struct mount_child){.kept = false};
+	(void)snprintf(child->name, sizeof(child->name), "%s", name);
 	return 0;
 }
 

@@ -23,11 +23,10 @@ static void write_plan(const struct mount_plan *plan, char *text)
 	*text = '\0';
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct mount_step *step = &plan->steps[i];
-		const char *source = step->source != NULL ? step->source : "";
 
 		used += (size_t)snprintf(text + used, PLAN_TEXT_SIZE - used, "%s %s%s%s\n",
-					 kinds[step->kind], source, *source != '\0' ? " > " : "",
-					 step->target);
+					 kinds[step->kind], step->source,
+					 step->source[0] != '\0' ? " > " : "", step->target);
 		assert_true(used < PLAN_TEXT_SIZE);
 	}
 }
@@ -280,7 +279,7 @@ static void test_leaves_a_tree_of_others(void **state)
 
 static void test_refuses_paths_that_are_too_long(void **state)
 {
-	static char at[4096];
+	static char at[MOUNT_PLAN_PATH_SIZE];
 	const struct mount_paths long_paths = {.sys = "/sys", .at = at, .frame = at};
 	const struct mount_state machine = {
 	    .shared = true, .sides = {{.has_powercap = true}, {.has_powercap = true}}};
