@@ -1,3 +1,4 @@
+#include "common/http_address.h"
 #include "guest/agent.h"
 #include "guest/mount.h"
 
@@ -41,12 +42,16 @@ static const struct agent_command *agent_find_command(const char *name)
 static error_t agent_main_parse(int key, char *argument, struct argp_state *state)
 {
 	struct agent_main *main_options = state->input;
+	struct http_address address;
+	struct diag diag = DIAG_INIT;
 
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &main_options->agent;
 		return 0;
 	case AGENT_KEY_LISTEN:
+		if (http_address_parse(argument, &address, &diag) < 0)
+			argp_error(state, "--http.listen: %s", diag.text);
 		main_options->service.listen = argument;
 		return 0;
 	case ARGP_KEY_ARG:

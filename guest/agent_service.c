@@ -13,6 +13,7 @@
 /* What a reading, the HTTP server and the wait for the end need beyond privilege.c's own list. */
 static const int agent_service_syscalls[] = {
     /* the tree: opened again when the host's side was away, and its wattport/ at each reading */
+    SCMP_SYS(open),
     SCMP_SYS(openat),
     SCMP_SYS(getdents64),
     SCMP_SYS(readlink),
@@ -23,24 +24,26 @@ static const int agent_service_syscalls[] = {
     SCMP_SYS(lstat),
     SCMP_SYS(stat),
     SCMP_SYS(fcntl),
+    SCMP_SYS(fcntl64),
+    SCMP_SYS(fstatat64),
     /* connections */
+    SCMP_SYS(accept),
     SCMP_SYS(accept4),
-    SCMP_SYS(epoll_ctl),
-    SCMP_SYS(epoll_wait),
-    SCMP_SYS(epoll_pwait),
     SCMP_SYS(poll),
     SCMP_SYS(ppoll),
+    SCMP_SYS(ppoll_time64),
     SCMP_SYS(recvfrom),
     SCMP_SYS(sendto),
     SCMP_SYS(sendmsg),
+    SCMP_SYS(sendfile),
     SCMP_SYS(setsockopt),
     SCMP_SYS(getsockopt),
     SCMP_SYS(getsockname),
     SCMP_SYS(getpeername),
     SCMP_SYS(shutdown),
-    SCMP_SYS(ioctl),
     /* the end */
     SCMP_SYS(rt_sigtimedwait),
+    SCMP_SYS(rt_sigtimedwait_time64),
 };
 
 #define AGENT_SERVICE_SYSCALL_COUNT                                                                \
