@@ -41,6 +41,8 @@ static const int agent_service_syscalls[] = {
     SCMP_SYS(getsockname),
     SCMP_SYS(getpeername),
     SCMP_SYS(shutdown),
+    /* the server's thread, which names itself, maybe after the filter is in place */
+    SCMP_SYS(prctl),
     /* the end */
     SCMP_SYS(rt_sigtimedwait),
     SCMP_SYS(rt_sigtimedwait_time64),

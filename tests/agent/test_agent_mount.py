@@ -193,7 +193,8 @@ class MountTest(unittest.TestCase):
 
     def test_mistakes_of_usage(self):
         for arguments in (["mount", "x"], ["mount", "--wait", "soon"], ["mount", "--transport", "nfs"], ["exec"],
-                          ["status", "--period", "0s"], ["status", "--source", "sun"], ["dance"], ["--http.listen", "nowhere"]):
+                          ["status", "--period", "0s"], ["status", "--source", "sun"], ["dance"],
+                          ["--http.listen", "nowhere"]):
             done = subprocess.run([AGENT, *arguments], capture_output=True, check=False)
             self.assertEqual(done.returncode, 2, arguments)
         self.assertEqual(self.machine.run("mount", "--at", "relative")[0], 1)
