@@ -20,14 +20,15 @@ struct mount_place {
 	char at[PATH_MAX];
 	char frame[PATH_MAX + sizeof(MOUNT_FRAME_SUFFIX)];
 	struct mount_paths paths;
+	bool made; /* the directory `at` was not there before */
 };
 
 /* What is needed to carry steps out. */
 struct mount_task {
 	const struct sysroot *root;
-	const struct mount_options *options; /* NULL for an undo */
-	const struct share_choice *choice;
-	struct mount_report *report;
+	struct mount_place place;
+	struct mount_report report;
+	bool share_mounted; /* by us, just now */
 };
 
 static int mount_make_directories(const char *path, struct diag *diag)
@@ -41,9 +42,19 @@ static int mount_make_directories(const char *path, struct diag *diag)
 			continue;
 		memcpy(partial, path, i);
 		partial[i] = '\0';
-		if (mkdir(partial, 0755) < 0 && errno != EEXIST)
-			return diag_error(diag, -errno, "cannot make the directory %s: %s", partial,
-					  strerror(errno));
+		/* An overlay's directory has its uppermost layer's mode: no umask may narrow it. */
+		if (mkdir(partial, 0755) == 0 && chmod(partial, 0755) == 0)
+			continue;
+		if (errno == EEXIST)
+			continue;
+		if (errno == EACCES)
+			return diag_error(
+			    diag, -EPERM,
+			    "cannot make the directory %s: mounting needs root: run it "
+			    "with sudo",
+			    partial);
+		return diag_error(diag, -errno, "cannot make the directory %s: %s", partial,
+				  strerror(errno));
 	}
 	return 0;
 }
@@ -53,7 +64,6 @@ static int mount_place_init(const struct sysroot *root, const char *at, bool mak
 			    struct mount_place *place, struct diag *diag)
 {
 	cleanup_free char *resolved = NULL;
-	int status;
 
 	if (at[0] != '/' || strlen(at) >= PATH_MAX)
 		return diag_error(diag, -EINVAL, "--at wants an absolute path, not '%s'", at);
@@ -62,9 +72,12 @@ static int mount_place_init(const struct sysroot *root, const char *at, bool mak
 				  "--at cannot hold ':', ',' or '\\', which part the options of "
 				  "mount(8)");
 	if (make) {
-		status = mount_make_directories(at, diag);
+		bool made = access(at, F_OK) < 0;
+		int status = mount_make_directories(at, diag);
+
 		if (status < 0)
 			return status;
+		place->made = made;
 	}
 	resolved = realpath(at, NULL);
 	if (resolved == NULL && (make || errno != ENOENT))
@@ -74,15 +87,6 @@ static int mount_place_init(const struct sysroot *root, const char *at, bool mak
 	place->paths = (struct mount_paths){
 	    .sys = sysroot_sys_path(root), .at = place->at, .frame = place->frame};
 	return 0;
-}
-
-static int mount_do_share(const struct mount_task *task, const char *target, struct diag *diag)
-{
-	int status = -ENODEV;
-
-	for (size_t i = 0; i < task->choice->count && status < 0; i++)
-		status = share_mount(task->choice->transports[i], task->options->tag, target, diag);
-	return status;
 }
 
 static int mount_do_overlay(const struct mount_task *task, const struct mount_step *step,
@@ -96,7 +100,7 @@ static int mount_do_overlay(const struct mount_task *task, const struct mount_st
 				  "this kernel has no %s to bind on and no overlay file system to "
 				  "make one with; load or build the module 'overlay', or read the "
 				  "tree at %s",
-				  step->target, task->report->at);
+				  step->target, task->report.at);
 	(void)snprintf(options, sizeof(options), "lowerdir=%s:%s", step->source, step->target);
 	if (mount(MOUNT_PLAN_SOURCE, step->target, "overlay",
 		  MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
@@ -134,12 +138,9 @@ static int mount_do_unmount(const char *target, bool *busy, struct diag *diag)
 	return diag_error(diag, -errno, "cannot unmount %s: %s", target, strerror(errno));
 }
 
-static int mount_do_step(const struct mount_task *task, const struct mount_step *step,
-			 struct diag *diag)
+static int mount_do_step(struct mount_task *task, const struct mount_step *step, struct diag *diag)
 {
 	switch (step->kind) {
-	case MOUNT_STEP_SHARE:
-		return mount_do_share(task, step->target, diag);
 	case MOUNT_STEP_DIRECTORY:
 		return mount_make_directories(step->target, diag);
 	case MOUNT_STEP_VIEW:
@@ -149,7 +150,7 @@ static int mount_do_step(const struct mount_task *task, const struct mount_step 
 	case MOUNT_STEP_BIND:
 		return mount_do_bind(step, false, diag);
 	case MOUNT_STEP_UNMOUNT:
-		return mount_do_unmount(step->target, &task->report->busy, diag);
+		return mount_do_unmount(step->target, &task->report.busy, diag);
 	case MOUNT_STEP_REMOVE:
 		(void)rmdir(step->target);
 		return 0;
@@ -165,7 +166,6 @@ static void mount_roll_back(const struct mount_plan *plan, size_t count)
 		const struct mount_step *step = &plan->steps[count];
 
 		switch (step->kind) {
-		case MOUNT_STEP_SHARE:
 		case MOUNT_STEP_VIEW:
 		case MOUNT_STEP_OVERLAY:
 		case MOUNT_STEP_BIND:
@@ -181,40 +181,37 @@ static void mount_roll_back(const struct mount_plan *plan, size_t count)
 	}
 }
 
-static bool mount_plan_has(const struct mount_plan *plan, enum mount_step_kind kind)
+/* What a failed mount_lay() leaves: no mounts by now, but directories. */
+static void mount_clear(const struct mount_place *place)
 {
-	for (size_t i = 0; i < plan->count; i++)
-		if (plan->steps[i].kind == kind)
-			return true;
-	return false;
+	cleanup_mount_plan struct mount_plan plan = {.steps = NULL};
+
+	(void)mount_plan_clear_frame(&place->paths, &plan);
+	for (size_t i = 0; i < plan.count; i++)
+		(void)rmdir(plan.steps[i].target);
+	if (place->made)
+		(void)rmdir(place->at);
 }
 
-/* All steps, or none of them. The tree is looked at before it is laid over anything. */
-static int mount_carry_out(const struct mount_task *task, const struct mount_plan *plan,
-			   struct diag *diag)
+/* Carries the steps out in order; returns how many were done, and with which status it ended. */
+static size_t mount_carry_out(struct mount_task *task, const struct mount_plan *plan,
+			      int *ret_status, struct diag *diag)
 {
-	bool checked = task->options == NULL;
+	int status = 0;
 
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct mount_step *step = &plan->steps[i];
-		int status = 0;
 
-		if (!checked && step->kind != MOUNT_STEP_SHARE &&
-		    step->kind != MOUNT_STEP_DIRECTORY) {
-			status = mount_state_check_tree(task->report->at, diag);
-			checked = true;
-		}
-		if (status == 0)
-			status = mount_do_step(task, step, diag);
+		status = mount_do_step(task, step, diag);
 		if (status < 0) {
-			if (task->options != NULL)
-				mount_roll_back(plan, i);
-			return status;
+			*ret_status = status;
+			return i;
 		}
 		if (step->kind != MOUNT_STEP_DIRECTORY && step->kind != MOUNT_STEP_REMOVE)
-			task->report->changed = true;
+			task->report.changed = true;
 	}
-	return 0;
+	*ret_status = status;
+	return plan->count;
 }
 
 /* Looks for the share until it is there or the time is over. */
@@ -249,39 +246,83 @@ static int mount_read_mountinfo(const struct sysroot *root, struct mountinfo *re
 	return 0;
 }
 
+static int mount_look(const struct mount_task *task, struct mount_state *ret_state,
+		      struct diag *diag)
+{
+	cleanup_mountinfo struct mountinfo mountinfo = {.text = NULL};
+	int status = mount_read_mountinfo(task->root, &mountinfo, diag);
+
+	if (status < 0)
+		return status;
+	return mount_state_read(task->root, &mountinfo, &task->place.paths, ret_state, diag);
+}
+
+/* The share alone, unless something is mounted in its place already. */
+static int mount_lay_share(struct mount_task *task, const struct clock *clock,
+			   const struct mount_options *options, struct diag *diag)
+{
+	cleanup_mount_state struct mount_state state = {.shared = false};
+	struct share_choice choice = {.count = 0};
+	int status = mount_look(task, &state, diag);
+
+	if (status == 0 && !options->force)
+		status = mount_plan_allow(&state, diag);
+	if (status < 0 || state.shared)
+		return status;
+	status = mount_await_share(task->root, clock, options, &choice, diag);
+	if (status < 0)
+		return status;
+	status = -ENODEV;
+	for (size_t i = 0; i < choice.count && status < 0; i++)
+		status = share_mount(choice.transports[i], options->tag, task->place.at, diag);
+	if (status < 0)
+		return status;
+	task->share_mounted = true;
+	task->report.changed = true;
+	return 0;
+}
+
+/* What lies over /sys: all steps, or none of them. */
+static int mount_lay_over(struct mount_task *task, struct diag *diag)
+{
+	cleanup_mount_state struct mount_state state = {.shared = false};
+	cleanup_mount_plan struct mount_plan plan = {.steps = NULL};
+	int status = mount_look(task, &state, diag);
+	size_t done;
+
+	if (status == 0)
+		status = mount_plan_lay(&state, &task->place.paths, &plan, diag);
+	if (status < 0 || plan.count == 0)
+		return status;
+	status = mount_state_check_tree(task->place.at, diag);
+	if (status < 0)
+		return status;
+	done = mount_carry_out(task, &plan, &status, diag);
+	if (status < 0)
+		mount_roll_back(&plan, done);
+	return status;
+}
+
 int mount_lay(const struct sysroot *root, const struct clock *clock,
 	      const struct mount_options *options, struct mount_report *ret_report,
 	      struct diag *diag)
 {
-	cleanup_mountinfo struct mountinfo mountinfo = {.text = NULL};
-	cleanup_mount_state struct mount_state state = {.shared = false};
-	cleanup_mount_plan struct mount_plan plan = {.steps = NULL};
-	struct share_choice choice = {.count = 0};
-	struct mount_report report = {.changed = false};
-	struct mount_place place;
-	struct mount_task task = {
-	    .root = root, .options = options, .choice = &choice, .report = &report};
-	int status = mount_place_init(root, options->at, true, &place, diag);
+	struct mount_task task = {.root = root};
+	int status = mount_place_init(root, options->at, true, &task.place, diag);
 
 	if (status < 0)
 		return status;
-	memcpy(report.at, place.at, sizeof(report.at));
-	status = mount_read_mountinfo(root, &mountinfo, diag);
-	if (status < 0)
-		return status;
-	status = mount_state_read(root, &mountinfo, &place.paths, &state, diag);
-	if (status < 0)
-		return status;
-	status = mount_plan_lay(&state, &place.paths, options->force, &plan, diag);
-	if (status == 0 && mount_plan_has(&plan, MOUNT_STEP_SHARE))
-		status = mount_await_share(root, clock, options, &choice, diag);
+	memcpy(task.report.at, task.place.at, sizeof(task.report.at));
+	status = mount_lay_share(&task, clock, options, diag);
 	if (status == 0)
-		status = mount_carry_out(&task, &plan, diag);
+		status = mount_lay_over(&task, diag);
 	if (status < 0) {
-		(void)rmdir(place.at);
+		if (task.share_mounted)
+			(void)umount2(task.place.at, UMOUNT_NOFOLLOW | MNT_DETACH);
+		mount_clear(&task.place);
 		return status;
 	}
-	*ret_report = report;
+	*ret_report = task.report;
 	return 0;
 }
 
@@ -290,23 +331,22 @@ int mount_undo(const struct sysroot *root, const char *at, struct mount_report *
 {
 	cleanup_mountinfo struct mountinfo mountinfo = {.text = NULL};
 	cleanup_mount_plan struct mount_plan plan = {.steps = NULL};
-	struct mount_report report = {.changed = false};
-	struct mount_task task = {.root = root, .report = &report};
-	struct mount_place place;
-	int status = mount_place_init(root, at, false, &place, diag);
+	struct mount_task task = {.root = root};
+	int status = mount_place_init(root, at, false, &task.place, diag);
 
 	if (status < 0)
 		return status;
-	memcpy(report.at, place.at, sizeof(report.at));
+	memcpy(task.report.at, task.place.at, sizeof(task.report.at));
 	status = mount_read_mountinfo(root, &mountinfo, diag);
 	if (status < 0)
 		return status;
-	status = mount_plan_undo(&mountinfo, &place.paths, &plan, diag);
-	if (status == 0)
-		status = mount_carry_out(&task, &plan, diag);
+	status = mount_plan_undo(&mountinfo, &task.place.paths, &plan, diag);
 	if (status < 0)
 		return status;
-	*ret_report = report;
+	(void)mount_carry_out(&task, &plan, &status, diag);
+	if (status < 0)
+		return status;
+	*ret_report = task.report;
 	return 0;
 }
 

@@ -1,9 +1,7 @@
 #include "guest/mount_plan.h"
-#include "common/cleanup.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +11,7 @@ const char *const mount_plan_sides[MOUNT_PLAN_SIDES] = {"class", "devices/virtua
 
 /* A path built in place: too long ones end in -ENAMETOOLONG before anything is done. */
 struct mount_path {
-	char text[PATH_MAX];
+	char text[MOUNT_PLAN_PATH_SIZE];
 };
 
 __attribute__((format(printf, 2, 3))) static int mount_path_format(struct mount_path *path,
@@ -48,24 +46,19 @@ static int mount_plan_grow(struct mount_plan *plan)
 static int mount_plan_add(struct mount_plan *plan, enum mount_step_kind kind, const char *source,
 			  const char *target)
 {
-	cleanup_free char *source_copy = NULL;
-	cleanup_free char *target_copy = strdup(target);
+	struct mount_step *step;
 	int status = mount_plan_grow(plan);
 
 	if (status < 0)
 		return status;
-	if (target_copy == NULL)
-		return -ENOMEM;
-	if (source != NULL) {
-		source_copy = strdup(source);
-		if (source_copy == NULL)
-			return -ENOMEM;
-	}
-	plan->steps[plan->count++] = (struct mount_step){
-	    .kind = kind,
-	    .source = TAKE_PTR(source_copy),
-	    .target = TAKE_PTR(target_copy),
-	};
+	if ((source != NULL && strlen(source) >= sizeof(step->source)) ||
+	    strlen(target) >= sizeof(step->target))
+		return -ENAMETOOLONG;
+	step = &plan->steps[plan->count++];
+	*step = (struct mount_step){.kind = kind};
+	if (source != NULL)
+		memcpy(step->source, source, strlen(source));
+	memcpy(step->target, target, strlen(target));
 	return 0;
 }
 
@@ -74,7 +67,7 @@ static bool mount_plan_is_bind(const struct mountinfo *mountinfo, const struct m
 			       const struct mountinfo_entry *entry, const char *side)
 {
 	const struct mountinfo_entry *tree = mountinfo_on(mountinfo, paths->at);
-	struct mount_path root;
+	struct mount_path root = {.text = ""};
 
 	if (entry == NULL)
 		return false;
@@ -101,7 +94,7 @@ static bool mount_plan_is_overlay(const struct mountinfo_entry *entry)
 int mount_plan_observe(const struct mountinfo *mountinfo, const struct mount_paths *paths,
 		       struct mount_state *state)
 {
-	struct mount_path path;
+	struct mount_path path = {.text = ""};
 
 	state->shared = mountinfo_on(mountinfo, paths->at) != NULL;
 	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++) {
@@ -152,7 +145,7 @@ static bool mount_state_needs_view(const struct mount_state *state)
 static int mount_plan_lay_overlay(const struct mount_side *side, const char *name,
 				  const struct mount_paths *paths, struct mount_plan *plan)
 {
-	struct mount_path source, target;
+	struct mount_path source = {.text = ""}, target = {.text = ""};
 	int status;
 
 	if (!mount_side_needs_overlay(side))
@@ -175,12 +168,12 @@ static int mount_plan_lay_children(const struct mount_side *side, const char *na
 		return 0;
 	for (size_t i = 0; i < side->child_count; i++) {
 		const struct mount_child *child = &side->children[i];
-		struct mount_path source, target;
+		struct mount_path source = {.text = ""}, target = {.text = ""};
 		int status;
 
 		if (child->kept)
 			continue;
-		if (mount_path_format(&source, "%s/sys/%s/%s", paths->frame, name, child->name) <
+		if (mount_path_format(&source, "%s/view/%s/%s", paths->frame, name, child->name) <
 			0 ||
 		    mount_path_format(&target, "%s/%s/%s", paths->sys, name, child->name) < 0)
 			return -ENAMETOOLONG;
@@ -196,10 +189,10 @@ static int mount_plan_lay_frame(const struct mount_state *state, const struct mo
 				struct mount_plan *plan)
 {
 	bool view = mount_state_needs_view(state);
-	struct mount_path view_path;
+	struct mount_path view_path = {.text = ""};
 	int status = 0;
 
-	if (mount_path_format(&view_path, "%s/sys", paths->frame) < 0)
+	if (mount_path_format(&view_path, "%s/view", paths->frame) < 0)
 		return -ENAMETOOLONG;
 	if (view)
 		status = mount_plan_add(plan, MOUNT_STEP_DIRECTORY, NULL, view_path.text);
@@ -217,24 +210,11 @@ static int mount_plan_lay_frame(const struct mount_state *state, const struct mo
 	return status;
 }
 
-static int mount_plan_lay_share(const struct mount_state *state, const struct mount_paths *paths,
-				struct mount_plan *plan)
-{
-	int status;
-
-	if (state->shared)
-		return 0;
-	status = mount_plan_add(plan, MOUNT_STEP_DIRECTORY, NULL, paths->at);
-	if (status < 0)
-		return status;
-	return mount_plan_add(plan, MOUNT_STEP_SHARE, NULL, paths->at);
-}
-
 static int mount_plan_lay_binds(const struct mount_state *state, const struct mount_paths *paths,
 				struct mount_plan *plan)
 {
 	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++) {
-		struct mount_path source, target;
+		struct mount_path source = {.text = ""}, target = {.text = ""};
 		int status;
 
 		if (state->sides[i].bound)
@@ -251,20 +231,24 @@ static int mount_plan_lay_binds(const struct mount_state *state, const struct mo
 	return 0;
 }
 
-int mount_plan_lay(const struct mount_state *state, const struct mount_paths *paths, bool force,
+int mount_plan_allow(const struct mount_state *state, struct diag *diag)
+{
+	if (state->rapl[0] == '\0' || state->sides[0].bound)
+		return 0;
+	return diag_error(diag, -EEXIST,
+			  "this machine has a RAPL of its own (%s): clients read that one already; "
+			  "cover it with --force",
+			  state->rapl);
+}
+
+int mount_plan_lay(const struct mount_state *state, const struct mount_paths *paths,
 		   struct mount_plan *plan, struct diag *diag)
 {
 	int status;
 
+	assert(state->shared);
 	assert(plan->count == 0);
-	if (state->rapl[0] != '\0' && !state->sides[0].bound && !force)
-		return diag_error(diag, -EEXIST,
-				  "this machine has a RAPL of its own (%s): clients read that one "
-				  "already; cover it with --force",
-				  state->rapl);
-	status = mount_plan_lay_share(state, paths, plan);
-	if (status == 0)
-		status = mount_plan_lay_frame(state, paths, plan);
+	status = mount_plan_lay_frame(state, paths, plan);
 	if (status == 0)
 		status = mount_plan_lay_binds(state, paths, plan);
 	if (status < 0)
@@ -279,7 +263,7 @@ static int mount_plan_undo_overlay(const struct mountinfo *mountinfo,
 {
 	const struct mountinfo_entry *sys = mountinfo_at(mountinfo, paths->sys);
 	const struct mountinfo_entry *overlay;
-	struct mount_path path;
+	struct mount_path path = {.text = ""};
 
 	if (mount_path_format(&path, "%s/%s", paths->sys, name) < 0)
 		return -ENAMETOOLONG;
@@ -304,7 +288,7 @@ static int mount_plan_undo_binds(const struct mountinfo *mountinfo, const struct
 				 struct mount_plan *plan)
 {
 	for (size_t i = MOUNT_PLAN_SIDES; i-- > 0;) {
-		struct mount_path path;
+		struct mount_path path = {.text = ""};
 		int status;
 
 		if (mount_path_format(&path, "%s/%s/powercap", paths->sys, mount_plan_sides[i]) < 0)
@@ -319,19 +303,19 @@ static int mount_plan_undo_binds(const struct mountinfo *mountinfo, const struct
 	return 0;
 }
 
-/* The directories, innermost first; those that were never made, or are not empty, stay away. */
-static int mount_plan_undo_directories(const struct mount_paths *paths, struct mount_plan *plan)
+int mount_plan_clear_frame(const struct mount_paths *paths, struct mount_plan *plan)
 {
+	/* Innermost first. */
 	static const char *const below[] = {"/devices/virtual/powercap",
 					    "/devices/virtual",
 					    "/devices",
 					    "/class/powercap",
 					    "/class",
-					    "/sys",
+					    "/view",
 					    ""};
 
 	for (size_t i = 0; i < sizeof(below) / sizeof(below[0]); i++) {
-		struct mount_path path;
+		struct mount_path path = {.text = ""};
 		int status;
 
 		if (mount_path_format(&path, "%s%s", paths->frame, below[i]) < 0)
@@ -340,20 +324,20 @@ static int mount_plan_undo_directories(const struct mount_paths *paths, struct m
 		if (status < 0)
 			return status;
 	}
-	return mount_plan_add(plan, MOUNT_STEP_REMOVE, NULL, paths->at);
+	return 0;
 }
 
 static int mount_plan_undo_frame(const struct mountinfo *mountinfo, const struct mount_paths *paths,
 				 struct mount_plan *plan)
 {
-	struct mount_path view;
+	struct mount_path view = {.text = ""};
 	int status = 0;
 
 	for (size_t i = MOUNT_PLAN_SIDES; i-- > 0 && status == 0;)
 		status = mount_plan_undo_overlay(mountinfo, paths, mount_plan_sides[i], plan);
 	if (status < 0)
 		return status;
-	if (mount_path_format(&view, "%s/sys", paths->frame) < 0)
+	if (mount_path_format(&view, "%s/view", paths->frame) < 0)
 		return -ENAMETOOLONG;
 	if (mountinfo_on(mountinfo, view.text) == NULL)
 		return 0;
@@ -375,7 +359,9 @@ int mount_plan_undo(const struct mountinfo *mountinfo, const struct mount_paths 
 	    (strcmp(tree->type, "9p") == 0 || strcmp(tree->type, "virtiofs") == 0))
 		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, paths->at);
 	if (status == 0)
-		status = mount_plan_undo_directories(paths, plan);
+		status = mount_plan_clear_frame(paths, plan);
+	if (status == 0)
+		status = mount_plan_add(plan, MOUNT_STEP_REMOVE, NULL, paths->at);
 	if (status < 0)
 		return diag_error(diag, status, "cannot plan the unmounts: %s", strerror(-status));
 	return 0;
@@ -383,22 +369,13 @@ int mount_plan_undo(const struct mountinfo *mountinfo, const struct mount_paths 
 
 void mount_plan_finish(struct mount_plan *plan)
 {
-	for (size_t i = 0; i < plan->count; i++) {
-		free(plan->steps[i].source);
-		free(plan->steps[i].target);
-	}
 	free(plan->steps);
 	*plan = (struct mount_plan){.steps = NULL};
 }
 
 void mount_state_finish(struct mount_state *state)
 {
-	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++) {
-		struct mount_side *side = &state->sides[i];
-
-		for (size_t j = 0; j < side->child_count; j++)
-			free(side->children[j].name);
-		free(side->children);
-	}
+	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++)
+		free(state->sides[i].children);
 	*state = (struct mount_state){.shared = false};
 }

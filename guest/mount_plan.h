@@ -14,6 +14,7 @@
  * 2. An overlay is read-only, but tunables below /sys/class and /sys/devices/virtual are written
  *    (zram's disksize, uevent by `udevadm trigger`). So each of the kernel's other directories is
  *    bound back in its own place, from a second, private view of /sys that goes away at the end.
+ *    One that the kernel makes later is seen, but is read-only until `mount` is run again.
  */
 #ifndef WATTPORT_GUEST_MOUNT_PLAN_H
 #define WATTPORT_GUEST_MOUNT_PLAN_H
@@ -21,6 +22,7 @@
 #include "common/diag.h"
 #include "guest/mountinfo.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -28,6 +30,7 @@
 #define MOUNT_PLAN_SIDES     2
 #define MOUNT_PLAN_SOURCE    "wattport" /* of the overlays: by it we know our own */
 #define MOUNT_PLAN_ZONE_SIZE 64
+#define MOUNT_PLAN_PATH_SIZE 1024 /* of each path, with the NUL; longer ones are refused */
 
 /* Absolute paths without links, as mountinfo writes them. */
 struct mount_paths {
@@ -41,7 +44,7 @@ extern const char *const mount_plan_sides[MOUNT_PLAN_SIDES];
 
 /* A directory of the kernel beside powercap. */
 struct mount_child {
-	char *name;
+	char name[NAME_MAX + 1];
 	bool kept; /* something is mounted on it: bound back already */
 };
 
@@ -60,7 +63,6 @@ struct mount_state {
 };
 
 enum mount_step_kind {
-	MOUNT_STEP_SHARE,     /* the share on target */
 	MOUNT_STEP_DIRECTORY, /* make target, with its parents */
 	MOUNT_STEP_VIEW,      /* source without its submounts on target, private */
 	MOUNT_STEP_OVERLAY,   /* source and below it target's own content, read-only, on target */
@@ -71,8 +73,8 @@ enum mount_step_kind {
 
 struct mount_step {
 	enum mount_step_kind kind;
-	char *source; /* NULL where the kind has none */
-	char *target;
+	char source[MOUNT_PLAN_PATH_SIZE]; /* empty where the kind has none */
+	char target[MOUNT_PLAN_PATH_SIZE];
 };
 
 struct mount_plan {
@@ -81,16 +83,23 @@ struct mount_plan {
 	struct mount_step *steps;
 };
 
+/* 0, or -EEXIST when the machine has a RAPL of its own that would be covered. */
+int mount_plan_allow(const struct mount_state *state, struct diag *diag);
+
 /*
- * Fills an empty plan ({0}) with what is left to do; none is left when all is in place. -EEXIST,
- * without `force`, when the machine has a RAPL of its own; -E2BIG, -ENOMEM.
+ * Fills an empty plan ({0}) with what is left to do once the share is mounted; no step is left when
+ * all is in place. The state must be looked at after that, for the first file system without a
+ * device that is mounted makes a directory of its own: devices/virtual/bdi. -E2BIG, -ENOMEM.
  */
-int mount_plan_lay(const struct mount_state *state, const struct mount_paths *paths, bool force,
+int mount_plan_lay(const struct mount_state *state, const struct mount_paths *paths,
 		   struct mount_plan *plan, struct diag *diag);
 
 /* Fills an empty plan with what takes away exactly what mount_plan_lay() had made. */
 int mount_plan_undo(const struct mountinfo *mountinfo, const struct mount_paths *paths,
 		    struct mount_plan *plan, struct diag *diag);
+
+/* Adds the removal of the frame's directories; those that were never made, or are in use, stay. */
+int mount_plan_clear_frame(const struct mount_paths *paths, struct mount_plan *plan);
 
 /* The state's part that mountinfo tells: shared, overlaid, bound, kept of the children listed. */
 int mount_plan_observe(const struct mountinfo *mountinfo, const struct mount_paths *paths,

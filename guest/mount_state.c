@@ -9,28 +9,23 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int mount_state_open_list(int dir_fd, const char *path, DIR **ret_list)
+/* NULL, and errno, where it cannot be listed. */
+static DIR *mount_state_open_list(int dir_fd, const char *path)
 {
 	int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list;
 
 	if (fd < 0)
-		return -errno;
+		return NULL;
 	list = fdopendir(fd);
-	if (list == NULL) {
-		int status = -errno;
-
+	if (list == NULL)
 		(void)close(fd);
-		return status;
-	}
-	*ret_list = list;
-	return 0;
+	return list;
 }
 
 static int mount_side_add_child(struct mount_side *side, const char *name)
 {
-	struct mount_child *children;
-	char *copy;
+	struct mount_child *children, *child;
 
 	if (side->child_count >= MOUNT_STATE_CHILD_MAX)
 		return -E2BIG;
@@ -38,10 +33,9 @@ static int mount_side_add_child(struct mount_side *side, const char *name)
 	if (children == NULL)
 		return -ENOMEM;
 	side->children = children;
-	copy = strdup(name);
-	if (copy == NULL)
-		return -ENOMEM;
-	side->children[side->child_count++] = (struct mount_child){.name = copy};
+	child = &children[side->child_count++];
+	*child = (struct mount_child){.kept = false};
+	(void)snprintf(child->name, sizeof(child->name), "%s", name);
 	return 0;
 }
 
@@ -49,11 +43,11 @@ static int mount_side_add_child(struct mount_side *side, const char *name)
 static int mount_state_list_side(int sys_fd, const char *name, struct mount_side *side)
 {
 	const struct dirent *entry;
-	DIR *list = NULL;
-	int status = mount_state_open_list(sys_fd, name, &list);
+	DIR *list = mount_state_open_list(sys_fd, name);
+	int status = 0;
 
-	if (status < 0)
-		return status;
+	if (list == NULL)
+		return -errno;
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is this function's alone. */
 	while (status == 0 && (entry = readdir(list)) != NULL) {
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
@@ -71,9 +65,9 @@ static int mount_state_list_side(int sys_fd, const char *name, struct mount_side
 static void mount_state_find_rapl(int sys_fd, struct mount_state *state)
 {
 	const struct dirent *entry;
-	DIR *list = NULL;
+	DIR *list = mount_state_open_list(sys_fd, "class/powercap");
 
-	if (mount_state_open_list(sys_fd, "class/powercap", &list) < 0)
+	if (list == NULL)
 		return;
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is this function's alone. */
 	while ((entry = readdir(list)) != NULL && state->rapl[0] == '\0') {
@@ -116,12 +110,12 @@ int mount_state_read(const struct sysroot *root, const struct mountinfo *mountin
 static int mount_state_check_links(int at_fd, struct diag *diag)
 {
 	const struct dirent *entry;
+	DIR *list = mount_state_open_list(at_fd, "class/powercap");
 	bool followed = false;
-	DIR *list = NULL;
-	int status = mount_state_open_list(at_fd, "class/powercap", &list);
+	int status = 0;
 
-	if (status < 0)
-		return diag_error(diag, -ENOTCONN, "it cannot be read: %s", strerror(-status));
+	if (list == NULL)
+		return diag_error(diag, -ENOTCONN, "it cannot be read: %s", strerror(errno));
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is this function's alone. */
 	while (status == 0 && (entry = readdir(list)) != NULL) {
 		struct stat attributes;

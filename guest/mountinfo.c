@@ -131,7 +131,9 @@ int mountinfo_parse(char *text, struct mountinfo *ret_mountinfo)
 		mountinfo.count++;
 	}
 	*ret_mountinfo = mountinfo;
-	mountinfo = (struct mountinfo){.text = NULL};
+	/* Handed over: the clean-up is to find nothing. */
+	mountinfo.entries = NULL;
+	mountinfo.text = NULL;
 	return 0;
 }
 

@@ -51,7 +51,8 @@ const char *share_transport_name(enum share_transport transport)
 static void share_remember(struct share_tags *tags, const char *tag)
 {
 	if (tags->count < SHARE_TAG_LIST_MAX)
-		(void)snprintf(tags->names[tags->count], SHARE_TAG_SIZE, "%s", tag);
+		(void)snprintf(tags->names[tags->count], SHARE_TAG_SIZE, "%.*s", SHARE_TAG_SIZE - 1,
+			       tag);
 	tags->count++;
 }
 

@@ -1,0 +1,49 @@
+/*
+ * agent.h: the commands of wattport-agent and the options that they share.
+ *
+ * agent_main.c reads the shared options and hands over to one command; each parses the rest of its
+ * arguments by itself. Each command returns the process's exit status: 0; 1 failed, with what to
+ * do on stderr; 2 usage (which argp itself ends with).
+ */
+#ifndef WATTPORT_GUEST_AGENT_H
+#define WATTPORT_GUEST_AGENT_H
+
+#include "common/clock.h"
+#include "common/sysroot.h"
+#include "guest/meter.h"
+
+#include <argp.h>
+
+#define AGENT_EXIT_FAILED 1
+#define AGENT_EXIT_USAGE  2
+
+struct agent {
+	const char *sysroot;
+	const char *at; /* where the tree is, or is to be, mounted */
+	enum meter_source source;
+	const struct clock *clock;
+};
+
+/* A child parser with a struct agent as its input: --sysroot and --at; the second adds --source. */
+extern const struct argp agent_place_argp;
+extern const struct argp agent_argp;
+
+/* Prints "wattport-agent: TEXT" and returns AGENT_EXIT_FAILED. */
+int agent_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Opens the root and a meter on it. On failure says why and returns -errno. */
+int agent_open_meter(const struct agent *agent, struct sysroot **ret_root,
+		     struct meter **ret_meter);
+
+/* argv[0] is the command's name. */
+int agent_mount(struct agent *agent, int argc, char **argv);
+int agent_status(struct agent *agent, int argc, char **argv);
+int agent_exec(struct agent *agent, int argc, char **argv);
+
+/* The service: what the program does without a command. */
+struct agent_service_options {
+	const char *listen;
+};
+int agent_serve(const struct agent *agent, const struct agent_service_options *options);
+
+#endif

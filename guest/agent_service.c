@@ -1,0 +1,163 @@
+#include "common/cleanup.h"
+#include "common/http_server.h"
+#include "common/log.h"
+#include "common/privilege.h"
+#include "guest/agent.h"
+#include "guest/exporter.h"
+
+#include <errno.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <time.h>
+
+/* What a reading, the HTTP server and the wait for the end need beyond privilege.c's own list. */
+static const int agent_service_syscalls[] = {
+    /* the tree: opened again when the host's side was away, and its wattport/ at each reading */
+    SCMP_SYS(open),
+    SCMP_SYS(openat),
+    SCMP_SYS(getdents64),
+    SCMP_SYS(readlink),
+    SCMP_SYS(readlinkat),
+    SCMP_SYS(faccessat),
+    SCMP_SYS(faccessat2),
+    SCMP_SYS(getcwd),
+    SCMP_SYS(lstat),
+    SCMP_SYS(stat),
+    SCMP_SYS(fcntl),
+    SCMP_SYS(fcntl64),
+    SCMP_SYS(fstatat64),
+    /* connections */
+    SCMP_SYS(accept),
+    SCMP_SYS(accept4),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(ppoll_time64),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(sendto),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(sendfile),
+    SCMP_SYS(setsockopt),
+    SCMP_SYS(getsockopt),
+    SCMP_SYS(getsockname),
+    SCMP_SYS(getpeername),
+    SCMP_SYS(shutdown),
+    /* the server's thread, which names itself, maybe after the filter is in place */
+    SCMP_SYS(prctl),
+    /* the end */
+    SCMP_SYS(rt_sigtimedwait),
+    SCMP_SYS(rt_sigtimedwait_time64),
+};
+
+#define AGENT_SERVICE_SYSCALL_COUNT                                                                \
+	(sizeof(agent_service_syscalls) / sizeof(agent_service_syscalls[0]))
+
+struct agent_service {
+	struct exporter *exporter;
+	struct http_server *server;
+	bool up; /* of the last tick: only changes are told */
+};
+
+/* Says so when the figures come or go, and not at every tick in between. */
+static void agent_service_tick(struct agent_service *service, bool first)
+{
+	struct diag reason = DIAG_INIT;
+	bool up = exporter_tick(service->exporter, &reason);
+
+	if (!up && (service->up || first))
+		log_warning("%s", reason.text);
+	else if (up && !service->up)
+		log_info("the energy of this machine can be read");
+	service->up = up;
+}
+
+/*
+ * An initramfs may have no users at all: then there is nobody to become, and the filter alone must
+ * do. Every other failure to give up what is not needed ends the service.
+ */
+static int agent_service_drop(struct diag *diag)
+{
+	int status = privilege_drop(diag);
+
+	if (status == -ENOENT) {
+		log_warning("%s; going on as root", diag->text);
+		return 0;
+	}
+	return status;
+}
+
+/* As root: opens the source, for energy_uj may be root's alone, and the port. Then nobody's. */
+static int agent_service_start(struct agent_service *service,
+			       const struct agent_service_options *options, struct diag *diag)
+{
+	const struct http_server_options server_options = {
+	    .listen = options->listen,
+	    .listen_option = "--http.listen",
+	    .routes = exporter_routes,
+	    .route_count = exporter_route_count,
+	    .context = service->exporter,
+	};
+	int status;
+
+	agent_service_tick(service, true);
+	status = http_server_open(&server_options, &service->server, diag);
+	if (status < 0)
+		return status;
+	status = agent_service_drop(diag);
+	if (status < 0)
+		return status;
+	status = http_server_start(service->server, diag);
+	if (status < 0)
+		return status;
+	status = privilege_filter(agent_service_syscalls, AGENT_SERVICE_SYSCALL_COUNT, diag);
+	if (status == -ENOSYS) {
+		log_warning("%s; going on without", diag->text);
+		return 0;
+	}
+	return status;
+}
+
+/* Until a signal ends it. */
+static void agent_service_run(struct agent_service *service, const sigset_t *ends)
+{
+	const struct timespec period = {.tv_sec =
+					    (time_t)(METER_PERIOD_NS_MAX / CLOCK_NS_PER_SECOND)};
+
+	for (;;) {
+		int signal_number = sigtimedwait(ends, NULL, &period);
+
+		if (signal_number > 0)
+			return;
+		if (errno == EAGAIN)
+			agent_service_tick(service, false);
+	}
+}
+
+int agent_serve(const struct agent *agent, const struct agent_service_options *options)
+{
+	cleanup_sysroot struct sysroot *root = NULL;
+	cleanup_meter struct meter *meter = NULL;
+	cleanup_exporter struct exporter *exporter = NULL;
+	struct agent_service service = {.up = false};
+	struct diag diag = DIAG_INIT;
+	sigset_t ends;
+	int status;
+
+	log_init("wattport-agent", LOG_LEVEL_INFO);
+	(void)sigemptyset(&ends);
+	(void)sigaddset(&ends, SIGINT);
+	(void)sigaddset(&ends, SIGTERM);
+	/* Blocked before the server's thread is made, so that it never takes them. */
+	(void)sigprocmask(SIG_BLOCK, &ends, NULL);
+	if (agent_open_meter(agent, &root, &meter) < 0)
+		return AGENT_EXIT_FAILED;
+	if (exporter_create(meter, &exporter) < 0)
+		return agent_fail("out of memory");
+	service.exporter = exporter;
+	status = agent_service_start(&service, options, &diag);
+	if (status == 0) {
+		log_info("listening on port %u", http_server_port(service.server));
+		agent_service_run(&service, &ends);
+	}
+	http_server_close(service.server);
+	return status == 0 ? 0 : agent_fail("%s", diag.text);
+}

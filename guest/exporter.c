@@ -1,0 +1,185 @@
+#include "guest/exporter.h"
+#include "common/cleanup.h"
+#include "common/metrics.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+
+struct exporter {
+	pthread_mutex_t lock; /* for the meter and the reading */
+	struct meter *meter;
+	struct meter_reading reading;
+	struct metrics *metrics; /* of the HTTP server's thread alone */
+};
+
+static const struct metrics_family exporter_energy = {
+    "wattport_guest_energy_joules", METRICS_COUNTER, "joules",
+    "Energy that this machine used, by zone: the counter of its powercap, unwrapped."};
+static const struct metrics_family exporter_power = {
+    "wattport_guest_power_watts", METRICS_GAUGE, "watts",
+    "Mean power since the last reading that is at least a second old, by zone."};
+static const struct metrics_family exporter_up = {
+    "wattport_up", METRICS_GAUGE, NULL,
+    "1 when the figures are read and at most 10 s old, else 0: then they are absent."};
+static const struct metrics_family exporter_age = {
+    "wattport_data_age_seconds", METRICS_GAUGE, "seconds",
+    "Age of the host's last sample; 0 where this machine's own counters are read."};
+static const struct metrics_family exporter_estimate = {
+    "wattport_data_estimate", METRICS_GAUGE, NULL,
+    "1 when the host computes the figures from a model, 0 when it measures them."};
+static const struct metrics_family exporter_build = {"wattport_build", METRICS_INFO, NULL,
+						     "The version of this program."};
+
+int exporter_create(struct meter *meter, struct exporter **ret_exporter)
+{
+	cleanup_free struct exporter *exporter = calloc(1, sizeof(*exporter));
+	int status;
+
+	if (exporter == NULL)
+		return -ENOMEM;
+	exporter->meter = meter;
+	status = metrics_create(&exporter->metrics);
+	if (status < 0)
+		return status;
+	status = pthread_mutex_init(&exporter->lock, NULL);
+	if (status != 0) {
+		metrics_destroy(exporter->metrics);
+		return -status;
+	}
+	*ret_exporter = TAKE_PTR(exporter);
+	return 0;
+}
+
+void exporter_destroy(struct exporter *exporter)
+{
+	if (exporter == NULL)
+		return;
+	(void)pthread_mutex_destroy(&exporter->lock);
+	metrics_destroy(exporter->metrics);
+	free(exporter);
+}
+
+/* Nobody holds the lock for longer than a reading takes. */
+static void exporter_read(struct exporter *exporter, struct meter_reading *ret_reading)
+{
+	int status = pthread_mutex_lock(&exporter->lock);
+
+	assert(status == 0);
+	(void)status;
+	meter_read(exporter->meter, ret_reading);
+	(void)pthread_mutex_unlock(&exporter->lock);
+}
+
+bool exporter_tick(struct exporter *exporter, struct diag *diag)
+{
+	struct meter_reading reading;
+
+	exporter_read(exporter, &reading);
+	if (!reading.up)
+		*diag = reading.reason;
+	return reading.up;
+}
+
+static void exporter_add_one(struct metrics *metrics, const struct metrics_family *family,
+			     struct metrics_value value)
+{
+	metrics_begin_family(metrics, family);
+	metrics_add(metrics, NULL, 0, value);
+}
+
+static void exporter_add_zones(struct metrics *metrics, const struct meter_reading *reading)
+{
+	metrics_begin_family(metrics, &exporter_energy);
+	for (size_t i = 0; i < reading->zone_count; i++) {
+		const struct meter_zone *zone = &reading->zones[i];
+		const struct metrics_label label = {"zone", zone->id};
+
+		if (zone->available && reading->up)
+			metrics_add(metrics, &label, 1, metrics_micro(zone->energy_uj));
+	}
+	metrics_begin_family(metrics, &exporter_power);
+	for (size_t i = 0; i < reading->zone_count; i++) {
+		const struct meter_zone *zone = &reading->zones[i];
+		const struct metrics_label label = {"zone", zone->id};
+
+		if (zone->has_power && reading->up)
+			metrics_add(metrics, &label, 1, metrics_micro(zone->power_uw));
+	}
+}
+
+void exporter_write_metrics(struct metrics *metrics, const struct meter_reading *reading)
+{
+	const struct metrics_label version = {"version", WATTPORT_VERSION};
+
+	exporter_add_zones(metrics, reading);
+	exporter_add_one(metrics, &exporter_up, metrics_integer(reading->up));
+	/* A tree that does not tell its age has none that we know. */
+	if (reading->has_info)
+		exporter_add_one(
+		    metrics, &exporter_age,
+		    (struct metrics_value){.magnitude = reading->info.age_ms, .decimals = 3});
+	else if (reading->up)
+		exporter_add_one(metrics, &exporter_age, metrics_integer(0));
+	if (reading->has_info)
+		exporter_add_one(metrics, &exporter_estimate,
+				 metrics_integer(reading->info.estimate));
+	else if (reading->up)
+		exporter_add_one(metrics, &exporter_estimate, metrics_integer(0));
+	metrics_begin_family(metrics, &exporter_build);
+	metrics_add(metrics, &version, 1, metrics_integer(1));
+}
+
+static int exporter_handle_metrics(void *context, const struct http_request *request,
+				   struct http_response *response)
+{
+	struct exporter *exporter = context;
+	enum metrics_format format = metrics_negotiate(request->accept);
+	int status;
+
+	exporter_read(exporter, &exporter->reading);
+	metrics_begin(exporter->metrics, format);
+	exporter_write_metrics(exporter->metrics, &exporter->reading);
+	status = metrics_finish(exporter->metrics, &response->body, &response->body_size);
+	if (status < 0)
+		return status;
+	response->content_type = metrics_content_type(format);
+	return 0;
+}
+
+/* The agent is healthy while it answers; whether the host's side is, tells `wattport_up`. */
+static int exporter_handle_health(void *context, const struct http_request *request,
+				  struct http_response *response)
+{
+	static const char text[] = "ok\n";
+
+	(void)context;
+	(void)request;
+	response->body = text;
+	response->body_size = sizeof(text) - 1;
+	return 0;
+}
+
+static int exporter_handle_page(void *context, const struct http_request *request,
+				struct http_response *response)
+{
+	struct exporter *exporter = context;
+	int status;
+
+	(void)request;
+	exporter_read(exporter, &exporter->reading);
+	status =
+	    exporter_write_page(&exporter->reading, &response->allocated, &response->body_size);
+	if (status < 0)
+		return status;
+	response->body = response->allocated;
+	response->content_type = "text/html; charset=utf-8";
+	return 0;
+}
+
+const struct http_route exporter_routes[] = {
+    {"/metrics", exporter_handle_metrics},
+    {"/healthz", exporter_handle_health},
+    {"/", exporter_handle_page},
+};
+const size_t exporter_route_count = sizeof(exporter_routes) / sizeof(exporter_routes[0]);

@@ -1,0 +1,46 @@
+/*
+ * exporter.h: the agent's readings over HTTP: /metrics, /healthz and a page for people.
+ *
+ * Last stage in the guest. Each request takes a reading of its own, so that a scrape shows now and
+ * not some tick before it; exporter_tick() takes one when nobody asks, for counters that wrap. The
+ * handlers run in the HTTP server's thread, the tick in the main thread: a lock keeps the meter to
+ * one of them at a time.
+ *
+ * Energy and power of what cannot be read, or is older than METER_AGE_MS_MAX, are absent, never 0:
+ * Prometheus then shows a gap, and rate() goes on behind it with what was used meanwhile.
+ */
+#ifndef WATTPORT_GUEST_EXPORTER_H
+#define WATTPORT_GUEST_EXPORTER_H
+
+#include "common/http_server.h"
+#include "guest/meter.h"
+
+#include <stddef.h>
+
+struct exporter;
+
+/* The meter stays the caller's and outlives the exporter. */
+int exporter_create(struct meter *meter, struct exporter **ret_exporter);
+void exporter_destroy(struct exporter *exporter);
+
+/* For http_server_options: the routes, and `exporter` itself as their context. */
+extern const struct http_route exporter_routes[];
+extern const size_t exporter_route_count;
+
+/* Takes a reading; returns whether it is up, and copies why not into *diag. */
+bool exporter_tick(struct exporter *exporter, struct diag *diag);
+
+/* The page of a reading, for /metrics; the text belongs to `metrics`. */
+struct metrics;
+void exporter_write_metrics(struct metrics *metrics, const struct meter_reading *reading);
+
+/* The page for people; malloc()ed. */
+int exporter_write_page(const struct meter_reading *reading, char **ret_text, size_t *ret_size);
+
+static inline void cleanup_exporter_value(struct exporter *const *exporter)
+{
+	exporter_destroy(*exporter);
+}
+#define cleanup_exporter __attribute__((cleanup(cleanup_exporter_value)))
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * meter.h: reads this machine's energy, from the host's tree or from its own powercap.
+ *
+ * The guest's first stage: opens the source, unwraps its counters, keeps a total for each zone and
+ * says whether the figures are to be believed. Everything that the agent shows comes from here.
+ * A meter never gives up: what cannot be opened or read is tried again with the next reading.
+ * One thread at a time.
+ *
+ * A zone's total starts at the counter's own value and grows as the counter does, so that it is
+ * the number which other readers of the tree show; on bare metal it goes on where the counter
+ * wraps, and starts at the counter again with the next run of the agent.
+ */
+#ifndef WATTPORT_GUEST_METER_H
+#define WATTPORT_GUEST_METER_H
+
+#include "common/clock.h"
+#include "common/diag.h"
+#include "common/sysroot.h"
+#include "common/zone.h"
+#include "guest/tree_info.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Data that is older says nothing about now: the host's side is away. */
+#define METER_AGE_MS_MAX 10000
+
+/* Power is a mean over at least so long: shorter ones show the counter's own steps. */
+#define METER_POWER_PERIOD_NS_MIN UINT64_C(1000000000)
+
+/* The counter with the shortest range wraps after 13 s at 5 kW; real machines need minutes. */
+#define METER_PERIOD_NS_MAX UINT64_C(30000000000)
+
+enum meter_source {
+	METER_AUTO,	/* the tree where there is one, else powercap */
+	METER_TREE,	/* the host's, laid over /sys or not */
+	METER_POWERCAP, /* this machine's own, or whatever lies over it */
+};
+
+struct meter_options {
+	enum meter_source source;
+	const char *at; /* where the tree is mounted */
+};
+
+struct meter_zone {
+	char id[ZONE_ID_SIZE];
+	bool available; /* else the next three say nothing */
+	uint64_t energy_uj;
+	bool has_power;
+	uint64_t power_uw; /* mean since the last reading that is METER_POWER_PERIOD_NS_MIN old */
+};
+
+struct meter_reading {
+	struct mono_time time;
+	bool up;	/* the figures are measured now; else `reason` says what is wrong */
+	bool opened;	/* there is a source; else the rest says nothing */
+	bool from_tree; /* else from powercap: `info` says nothing */
+	bool has_info;
+	struct tree_info info;
+	size_t zone_count;
+	struct meter_zone zones[ZONE_MAX];
+	struct diag reason;
+};
+
+struct meter;
+
+/* "auto", "tree", "powercap"; -EINVAL otherwise. */
+int meter_source_parse(const char *name, enum meter_source *ret_source);
+
+/* Opens nothing yet. `root`, `clock` and the options' text outlive the meter. */
+int meter_create(const struct sysroot *root, const struct clock *clock,
+		 const struct meter_options *options, struct meter **ret_meter);
+void meter_destroy(struct meter *meter);
+
+/* Takes a reading. Always fills it; what is wrong stands in it. */
+void meter_read(struct meter *meter, struct meter_reading *ret_reading);
+
+/* The zone of that id in another reading, or NULL where it is not available. */
+const struct meter_zone *meter_reading_find(const struct meter_reading *reading, const char *id);
+
+/* How a zone's energy grew from one reading to a later one; false where one of them lacks it. */
+struct meter_use {
+	uint64_t energy_uj;
+	uint64_t power_uw;
+};
+bool meter_reading_use(const struct meter_reading *earlier, const struct meter_reading *later,
+		       const char *id, struct meter_use *ret_use);
+
+static inline void cleanup_meter_value(struct meter *const *meter)
+{
+	meter_destroy(*meter);
+}
+#define cleanup_meter __attribute__((cleanup(cleanup_meter_value)))
+
+#endif

@@ -1,0 +1,129 @@
+#!/usr/bin/python3
+"""The agent's service: unprivileged, over HTTP, through a host that goes and comes back."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import unittest
+import urllib.error
+import urllib.request
+
+import machine
+
+AGENT = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else None
+
+
+class ServiceTest(unittest.TestCase):
+    """One service each, on a port of the kernel's choice."""
+
+    def setUp(self):
+        self.machine = machine.Machine(AGENT)
+        self.addCleanup(self.machine.close)
+        self.service = None
+        self.port = None
+
+    def start(self):
+        """Starts it and waits until it says where it listens."""
+        command = [AGENT, "--sysroot", self.machine.root, "--at", self.machine.at, "--http.listen", "127.0.0.1:0"]
+        self.service = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # pylint: disable=consider-using-with
+        self.addCleanup(self.stop)
+        messages = []
+        for line in self.service.stderr:
+            messages.append(line)
+            match = re.search(r"listening on port (\d+)", line)
+            if match:
+                self.port = int(match.group(1))
+                return "".join(messages)
+        self.fail("".join(messages))
+
+    def stop(self):
+        """Ends it as a service manager does; it must end well, once."""
+        if self.service.returncode is None:
+            self.service.send_signal(signal.SIGTERM)
+            self.assertEqual(self.service.wait(10), 0)
+            self.service.stderr.close()
+
+    def get(self, path, accept=None):
+        """The body of a page."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
+        if accept:
+            request.add_header("Accept", accept)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response.read().decode()
+
+    def metrics(self):
+        """All samples by name and labels."""
+        lines = (line for line in self.get("/metrics").splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+    def test_exports_what_the_tree_counts(self):
+        self.machine.add_share()
+        self.start()
+        shown = self.metrics()
+        self.assertEqual(shown['wattport_guest_energy_joules_total{zone="package-0"}'], 5)
+        self.assertEqual(shown["wattport_up"], 1)
+        self.assertEqual(shown["wattport_data_age_seconds"], 0.003)
+        self.assertEqual(shown["wattport_data_estimate"], 0)
+        self.machine.set_energy(6500000)
+        self.assertEqual(self.metrics()['wattport_guest_energy_joules_total{zone="package-0"}'], 6.5)
+        self.assertEqual(self.get("/healthz"), "ok\n")
+        self.assertIn("<td>package-0</td>", self.get("/"))
+        self.assertTrue(self.get("/metrics", "application/openmetrics-text; version=1.0.0").endswith("# EOF\n"))
+        with self.assertRaises(urllib.error.HTTPError) as missing:
+            self.get("/etc/passwd")
+        self.assertEqual(missing.exception.code, 404)
+        missing.exception.close()
+
+    def test_never_shows_zero_for_unknown(self):
+        messages = self.start()
+        self.assertIn("wattport-agent mount", messages)
+        self.assertEqual({name: value for name, value in self.metrics().items() if "build" not in name},
+                         {"wattport_up": 0})
+        self.machine.add_share(source="model")
+        self.assertEqual(self.metrics()["wattport_up"], 1)
+        self.assertEqual(self.metrics()["wattport_data_estimate"], 1)
+        self.machine.set_info(age_ms=10001)
+        shown = self.metrics()
+        self.assertEqual(shown["wattport_up"], 0)
+        self.assertEqual(shown["wattport_data_age_seconds"], 10.001)
+        self.assertFalse([name for name in shown if "joules" in name or "watts" in name])
+        self.machine.set_info(age_ms=2)
+        self.machine.set_energy(9000000)
+        self.assertEqual(self.metrics()['wattport_guest_energy_joules_total{zone="package-0"}'], 9)
+
+    def test_gives_up_what_it_does_not_need(self):
+        self.machine.add_share()
+        self.start()
+        status = machine.read(f"/proc/{self.service.pid}/status")
+        shown = dict(line.split(":\t", 1) for line in status.splitlines())
+        self.assertNotIn("0", shown["Uid"].split())
+        self.assertEqual(int(shown["CapEff"], 16), 0)
+        self.assertEqual(shown["NoNewPrivs"], "1")
+
+    def test_metrics_are_what_promtool_likes(self):
+        if shutil.which("promtool") is None:
+            self.skipTest("promtool is not installed")
+        self.machine.add_share()
+        self.start()
+        done = subprocess.run(["promtool", "check", "metrics"], input=self.get("/metrics"), capture_output=True,
+                              text=True, check=False)
+        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+
+    def test_a_port_in_use_is_told(self):
+        self.machine.add_share()
+        self.start()
+        done = subprocess.run([AGENT, "--sysroot", self.machine.root, "--at", self.machine.at, "--http.listen",
+                               f"127.0.0.1:{self.port}"], capture_output=True, text=True, timeout=10, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("--http.listen", done.stderr)
+
+
+if __name__ == "__main__":
+    if AGENT is not None:
+        sys.argv.append(AGENT)
+        machine.unshared()
+        sys.argv.pop()
+    unittest.main()

@@ -1,0 +1,242 @@
+/* report.h and exporter.h: what people and programs get to see, against golden files. */
+#include "common/metrics.h"
+#include "guest/exporter.h"
+#include "guest/report.h"
+#include "tests/unit/check.h"
+#include "tests/unit/golden.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define AT "/run/wattport/tree"
+
+struct case_of {
+	const char *name; /* of the golden files */
+	struct meter_reading earlier;
+	struct meter_reading later;
+};
+
+static struct meter_zone zone_of(const char *id, uint64_t energy_uj, uint64_t power_uw)
+{
+	struct meter_zone zone = {.available = true,
+				  .energy_uj = energy_uj,
+				  .has_power = power_uw > 0,
+				  .power_uw = power_uw};
+
+	(void)snprintf(zone.id, sizeof(zone.id), "%s", id);
+	return zone;
+}
+
+/* Two readings 2 s apart of a tree with a package at 12.5 W and a DRAM zone at 1.25 W. */
+static void fill_case(struct case_of *filled, const char *name)
+{
+	struct meter_reading reading = {
+	    .time = {5 * CLOCK_NS_PER_SECOND},
+	    .up = true,
+	    .opened = true,
+	    .from_tree = true,
+	    .has_info = true,
+	    .info = {.age_ms = 3,
+		     .source = "powercap",
+		     .uuid = "11111111-2222-3333-4444-555555555555"},
+	    .zone_count = 2,
+	    .zones = {zone_of("package-0", 100000000, 0), zone_of("dram-0", 7000000, 0)},
+	};
+
+	*filled = (struct case_of){.name = name, .earlier = reading};
+	reading.time.ns += 2 * CLOCK_NS_PER_SECOND;
+	reading.zones[0] = zone_of("package-0", 125000001, 12500000);
+	reading.zones[1] = zone_of("dram-0", 9500000, 1250000);
+	filled->later = reading;
+}
+
+static void fill_estimate(struct case_of *filled)
+{
+	fill_case(filled, "estimate");
+	(void)snprintf(filled->later.info.source, sizeof(filled->later.info.source), "model");
+	filled->later.info.estimate = true;
+	filled->later.info.exact = true;
+}
+
+/* The host went away: zones keep their last energy, and power is unknown. */
+static void fill_stale(struct case_of *filled)
+{
+	fill_case(filled, "stale");
+	filled->later.up = false;
+	filled->later.info.age_ms = 83000;
+	filled->later.zones[0].has_power = false;
+	filled->later.zones[1].available = false;
+	(void)diag_error(&filled->later.reason, -ESTALE,
+			 "the host measures no more: its data is 83 s old");
+}
+
+static void fill_bare(struct case_of *filled)
+{
+	fill_case(filled, "bare");
+	filled->later.from_tree = false;
+	filled->later.has_info = false;
+}
+
+static void fill_nothing(struct case_of *filled)
+{
+	fill_case(filled, "nothing");
+	filled->earlier = (struct meter_reading){.time = {CLOCK_NS_PER_SECOND}};
+	filled->later = (struct meter_reading){.time = {2 * CLOCK_NS_PER_SECOND}};
+	(void)diag_error(&filled->later.reason, -ENOENT, "there is no <tree> at " AT);
+}
+
+/* Compares what `write` puts into a stream with the golden file NAME-CASE.SUFFIX. */
+static void check_golden(const char *name, const struct case_of *shown, const char *text,
+			 size_t size)
+{
+	char file[128];
+
+	(void)snprintf(file, sizeof(file), "agent-%s.%s", shown->name, name);
+	golden_check(file, text, size);
+}
+
+static void check_status(const struct case_of *shown, const char *name,
+			 int (*write)(FILE *, const struct report_status *))
+{
+	const struct report_status report = {&shown->earlier, &shown->later, AT};
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+
+	assert_non_null(stream);
+	assert_int_equal(write(stream, &report), 0);
+	assert_int_equal(fclose(stream), 0);
+	check_golden(name, shown, text, size);
+	free(text);
+}
+
+static void check_exec(const struct case_of *shown, const char *name,
+		       int (*write)(FILE *, const struct report_exec *))
+{
+	static const struct exec_result empty;
+	char program[] = "stress", option[] = "a b\033[2J";
+	char *command[] = {program, option, NULL};
+	struct exec_result result = empty;
+	const struct report_exec report = {&result, command, AT};
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+
+	result.exit_status = 3;
+	result.elapsed_ns = 2 * CLOCK_NS_PER_SECOND;
+	result.user_ns = 1500 * CLOCK_NS_PER_MS;
+	result.system_ns = 20 * CLOCK_NS_PER_MS;
+	result.before = shown->earlier;
+	result.after = shown->later;
+	assert_non_null(stream);
+	assert_int_equal(write(stream, &report), 0);
+	assert_int_equal(fclose(stream), 0);
+	check_golden(name, shown, text, size);
+	free(text);
+}
+
+static void check_metrics(const struct case_of *shown)
+{
+	cleanup_metrics struct metrics *metrics = NULL;
+	const char *text = NULL;
+	size_t size = 0;
+
+	assert_int_equal(metrics_create(&metrics), 0);
+	metrics_begin(metrics, METRICS_TEXT);
+	exporter_write_metrics(metrics, &shown->later);
+	assert_int_equal(metrics_finish(metrics, &text, &size), 0);
+	check_golden("metrics", shown, text, size);
+}
+
+static void check_page(const struct case_of *shown)
+{
+	char *text = NULL;
+	size_t size = 0;
+
+	assert_int_equal(exporter_write_page(&shown->later, &text, &size), 0);
+	check_golden("html", shown, text, size);
+	free(text);
+}
+
+static void check_all(const struct case_of *shown)
+{
+	check_status(shown, "status", report_status_text);
+	check_status(shown, "status.json", report_status_json);
+	check_exec(shown, "exec", report_exec_text);
+	check_exec(shown, "exec.json", report_exec_json);
+	check_metrics(shown);
+	check_page(shown);
+}
+
+static void test_tree(void **state)
+{
+	static struct case_of shown;
+
+	(void)state;
+	fill_case(&shown, "tree");
+	check_all(&shown);
+}
+
+static void test_estimate(void **state)
+{
+	static struct case_of shown;
+
+	(void)state;
+	fill_estimate(&shown);
+	check_all(&shown);
+}
+
+static void test_stale(void **state)
+{
+	static struct case_of shown;
+
+	(void)state;
+	fill_stale(&shown);
+	check_all(&shown);
+}
+
+static void test_bare_metal(void **state)
+{
+	static struct case_of shown;
+
+	(void)state;
+	fill_bare(&shown);
+	check_all(&shown);
+}
+
+static void test_nothing(void **state)
+{
+	static struct case_of shown;
+
+	(void)state;
+	fill_nothing(&shown);
+	check_all(&shown);
+}
+
+static void test_a_full_disk_is_told(void **state)
+{
+	static struct case_of shown;
+	FILE *stream = fopen("/dev/full", "w");
+	const struct report_status report = {&shown.earlier, &shown.later, AT};
+
+	(void)state;
+	fill_case(&shown, "tree");
+	assert_non_null(stream);
+	assert_int_equal(report_status_text(stream, &report), -EIO);
+	(void)fclose(stream);
+	stream = fopen("/dev/full", "w");
+	assert_non_null(stream);
+	assert_int_equal(report_status_json(stream, &report), -EIO);
+	(void)fclose(stream);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_tree),    cmocka_unit_test(test_estimate),
+	    cmocka_unit_test(test_stale),   cmocka_unit_test(test_bare_metal),
+	    cmocka_unit_test(test_nothing), cmocka_unit_test(test_a_full_disk_is_told),
+	};
+
+	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
+}
