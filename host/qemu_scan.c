@@ -185,6 +185,17 @@ const struct qemu_process *qemu_scan_find(const struct qemu_scan *scan, const st
 	return found;
 }
 
+/* Anything else (a shell, `virsh start UUID`) may name a machine that there is not. */
+static bool qemu_scan_is_helper(int proc_fd, int pid)
+{
+	char path[QEMU_SCAN_PATH_SIZE], comm[QEMU_SCAN_STAT_SIZE];
+
+	(void)snprintf(path, sizeof(path), "%d/comm", pid);
+	if (file_read_line_at(proc_fd, path, comm, sizeof(comm)) < 0)
+		return false;
+	return qemu_cmdline_is_qemu(comm) || strcmp(comm, "virtiofsd") == 0;
+}
+
 int qemu_scan_mentions(struct qemu_scan *scan, int proc_fd, const struct uuid *uuid)
 {
 	cleanup_directory DIR *directory = NULL;
@@ -200,7 +211,8 @@ int qemu_scan_mentions(struct qemu_scan *scan, int proc_fd, const struct uuid *u
 
 		if (pid <= 0)
 			return pid;
-		if (qemu_scan_read(scan, proc_fd, pid, "cmdline", &length) < 0)
+		if (!qemu_scan_is_helper(proc_fd, pid) ||
+		    qemu_scan_read(scan, proc_fd, pid, "cmdline", &length) < 0)
 			continue;
 		if (memmem(scan->buffer, length, text, strlen(text)) != NULL)
 			return 1;
