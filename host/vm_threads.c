@@ -200,8 +200,12 @@ int vm_threads_follow(struct vm_threads *threads, const struct vm_roster *roster
 	size_t next = 0;
 	int status = vm_threads_admit(threads, roster, now);
 
-	if (status < 0)
+	if (status < 0) {
+		/* What the entries point at belongs to the old roster, which goes. */
+		for (size_t i = 0; i < threads->count; i++)
+			threads->vms[i]->entry = NULL;
 		return status;
+	}
 	/* Both are sorted, and every machine of the roster is in the table. */
 	for (size_t i = 0; i < threads->count; i++) {
 		struct vm_threads_vm *vm = threads->vms[i];
@@ -211,7 +215,7 @@ int vm_threads_follow(struct vm_threads *threads, const struct vm_roster *roster
 			vm_threads_follow_vm(threads, vm, now);
 			continue;
 		}
-		if (vm->entry != NULL)
+		if (vm->entry != NULL || vm->process != NULL)
 			vm->left = now;
 		vm->entry = NULL;
 		vm_process_close(TAKE_PTR(vm->process));
