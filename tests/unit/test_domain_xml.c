@@ -73,11 +73,11 @@ static void test_topology_deals_vcpus_over_sockets(void **state)
 static void test_unplugged_vcpus_and_their_sockets_are_not_there(void **state)
 {
 	struct vm_roster_vm current = parsed(HEAD "<vcpu current='2'>8</vcpu></domain>");
-	struct vm_roster_vm listed = parsed(
-	    HEAD "<vcpu current='2'>4</vcpu><vcpus>"
-		 "<vcpu id='0' enabled='yes' hotpluggable='no'/><vcpu id='1' enabled='no'/>"
-		 "<vcpu id='2' enabled='yes'/><vcpu id='3' enabled='no'/></vcpus>"
-		 "<cpu><topology sockets='2' cores='2' threads='1'/></cpu></domain>");
+	struct vm_roster_vm listed =
+	    parsed(HEAD "<vcpu current='2'>4</vcpu><vcpus>"
+			"<vcpu id='0' enabled='yes' hotpluggable='no'/><vcpu id='1' enabled='no'/>"
+			"<vcpu id='2' enabled='yes'/><vcpu id='3' enabled='no'/></vcpus>"
+			"<cpu><topology sockets='2' cores='2' threads='1'/></cpu></domain>");
 
 	(void)state;
 	assert_int_equal(current.vcpu_count, 2);
@@ -148,8 +148,7 @@ static void test_vcpu_limit(void **state)
 	vm = parsed(text);
 	assert_int_equal(vm.vcpu_count, VM_ROSTER_VCPU_MAX);
 	free(vm.vcpus);
-	(void)snprintf(text, sizeof(text), HEAD "<vcpu>%d</vcpu></domain>",
-		       VM_ROSTER_VCPU_MAX + 1);
+	(void)snprintf(text, sizeof(text), HEAD "<vcpu>%d</vcpu></domain>", VM_ROSTER_VCPU_MAX + 1);
 	assert_int_equal(parse(text, &vm, NULL), -ENOSPC);
 }
 

@@ -61,11 +61,11 @@ static void test_roles(void **state)
 		enum thread_role role;
 		uint32_t vcpu;
 	} cases[] = {
-	    {"CPU 0/KVM", THREAD_VCPU, 0},	 {"CPU 127/KVM", THREAD_VCPU, 127},
-	    {"CPU 3/TCG", THREAD_VCPU, 3},	 {"ALL CPUs/TCG", THREAD_ALL_VCPUS, 9},
+	    {"CPU 0/KVM", THREAD_VCPU, 0},	  {"CPU 127/KVM", THREAD_VCPU, 127},
+	    {"CPU 3/TCG", THREAD_VCPU, 3},	  {"ALL CPUs/TCG", THREAD_ALL_VCPUS, 9},
 	    {"qemu-system-x86", THREAD_OTHER, 9}, {"IO iothread1", THREAD_OTHER, 9},
-	    {"vhost-4711", THREAD_OTHER, 9},	 {"CPU /KVM", THREAD_OTHER, 9},
-	    {"CPU x/KVM", THREAD_OTHER, 9},	 {"CPU 1", THREAD_OTHER, 9},
+	    {"vhost-4711", THREAD_OTHER, 9},	  {"CPU /KVM", THREAD_OTHER, 9},
+	    {"CPU x/KVM", THREAD_OTHER, 9},	  {"CPU 1", THREAD_OTHER, 9},
 	    {"CPU 99999999999", THREAD_OTHER, 9},
 	};
 
@@ -89,8 +89,8 @@ static void test_kept_and_unkept_read_the_same(void **state)
 	tree_create(&tree);
 	tree_write(&tree, "proc/4/task/5/schedstat", "1234567 0 1\n");
 	tree_write(&tree, "proc/4/task/5/stat", "%s", stat_line);
-	assert_int_equal(
-	    thread_time_open(&kept, tree.fd, "proc/4/task/5", THREAD_SCHEDSTAT, true), 0);
+	assert_int_equal(thread_time_open(&kept, tree.fd, "proc/4/task/5", THREAD_SCHEDSTAT, true),
+			 0);
 	assert_int_equal(
 	    thread_time_open(&unkept, tree.fd, "proc/4/task/5", THREAD_SCHEDSTAT, false), 0);
 	assert_int_equal(thread_time_open(&ticks, tree.fd, "proc/4/task/5", THREAD_STAT, true), 0);

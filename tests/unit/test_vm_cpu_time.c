@@ -87,10 +87,14 @@ static void test_libvirt_record(void **state)
 	struct vm_roster_vcpu vcpus[2] = {{.id = 0, .time_ns = 1}, {.id = 3, .time_ns = 2}};
 	struct vm_roster_vm vm = {.vcpu_count = 2, .vcpus = vcpus};
 	virTypedParameter params[] = {
-	    parameter("cpu.time", 900),	       parameter("cpu.user", 1),
-	    parameter("vcpu.3.time", 70),      parameter("vcpu.2.time", 8),
-	    parameter("vcpu.0.wait", 9),       parameter("vcpu..time", 9),
-	    parameter("balloon.current", 4096), parameter("vcpu.99999999999999.time", 9),
+	    parameter("cpu.time", 900),
+	    parameter("cpu.user", 1),
+	    parameter("vcpu.3.time", 70),
+	    parameter("vcpu.2.time", 8),
+	    parameter("vcpu.0.wait", 9),
+	    parameter("vcpu..time", 9),
+	    parameter("balloon.current", 4096),
+	    parameter("vcpu.99999999999999.time", 9),
 	    {.field = "vcpu.0.time", .type = VIR_TYPED_PARAM_INT, .value.i = -1},
 	};
 
@@ -140,8 +144,10 @@ static void test_questions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_dealing_out_is_exact), cmocka_unit_test(test_vcpu_limit),
-	    cmocka_unit_test(test_told_times),		 cmocka_unit_test(test_libvirt_record),
+	    cmocka_unit_test(test_dealing_out_is_exact),
+	    cmocka_unit_test(test_vcpu_limit),
+	    cmocka_unit_test(test_told_times),
+	    cmocka_unit_test(test_libvirt_record),
 	    cmocka_unit_test(test_questions),
 	};
 

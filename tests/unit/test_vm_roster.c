@@ -32,8 +32,7 @@ static void test_machines_are_sorted_and_found(void **state)
 	}
 	assert_int_equal(roster->count, sizeof(numbers));
 	for (size_t i = 1; i < roster->count; i++)
-		assert_true(
-		    uuid_compare(&roster->vms[i - 1]->uuid, &roster->vms[i]->uuid) < 0);
+		assert_true(uuid_compare(&roster->vms[i - 1]->uuid, &roster->vms[i]->uuid) < 0);
 	for (size_t i = 0; i < sizeof(numbers); i++) {
 		struct uuid uuid = {.bytes = {numbers[i]}};
 
