@@ -2,6 +2,7 @@
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/parse.h"
+#include "host/kernel_release.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,37 +12,11 @@
 
 #define VHOST_SCAN_LINE_SIZE 128
 
-/* The number at *cursor, which moves behind it; false if there is none. */
-static bool vhost_scan_number(const char **cursor, uint32_t *ret_value)
-{
-	char digits[12];
-	size_t length = strspn(*cursor, "0123456789");
-
-	if (length == 0 || length >= sizeof(digits))
-		return false;
-	memcpy(digits, *cursor, length);
-	digits[length] = '\0';
-	*cursor += length;
-	return parse_u32(digits, ret_value) == 0;
-}
-
-bool vhost_scan_release_is_old(const char *release)
-{
-	uint32_t major, minor;
-
-	if (!vhost_scan_number(&release, &major) || *release++ != '.' ||
-	    !vhost_scan_number(&release, &minor))
-		return false;
-	return major < 6 || (major == 6 && minor < 4);
-}
-
 bool vhost_scan_needed(int proc_fd)
 {
-	char release[VHOST_SCAN_LINE_SIZE];
+	struct kernel_release release;
 
-	if (file_read_line_at(proc_fd, "sys/kernel/osrelease", release, sizeof(release)) < 0)
-		return false;
-	return vhost_scan_release_is_old(release);
+	return kernel_release_read(proc_fd, &release) == 0 && kernel_release_before(&release, 6, 4);
 }
 
 int vhost_scan_owner(const char *comm, int32_t *ret_pid)

@@ -11,11 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Whether this kernel's vhost workers are kernel threads. */
+/* Whether this kernel's vhost workers are kernel threads; false where its release is unknown. */
 bool vhost_scan_needed(int proc_fd);
-
-/* Whether a kernel release ("6.1.0-18-amd64") is older than 6.4; false if it cannot be read. */
-bool vhost_scan_release_is_old(const char *release);
 
 /* The pid in a name like "vhost-1234", or -EINVAL. */
 int vhost_scan_owner(const char *comm, int32_t *ret_pid);

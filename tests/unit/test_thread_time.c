@@ -1,6 +1,7 @@
 #include "tests/unit/check.h"
 #include "tests/unit/tree.h"
 
+#include "host/kernel_release.h"
 #include "host/thread_time.h"
 #include "host/vhost_scan.h"
 
@@ -124,11 +125,24 @@ static void test_vhost_names(void **state)
 	assert_int_equal(pid, 4711);
 	assert_int_equal(vhost_scan_owner("vhost-", &pid), -EINVAL);
 	assert_int_equal(vhost_scan_owner("vhost-4711x", &pid), -EINVAL);
-	assert_true(vhost_scan_release_is_old("6.1.0-18-amd64"));
-	assert_true(vhost_scan_release_is_old("5.15"));
-	assert_false(vhost_scan_release_is_old("6.4.0"));
-	assert_false(vhost_scan_release_is_old("10.0.1"));
-	assert_false(vhost_scan_release_is_old("strange"));
+}
+
+static void test_kernel_releases(void **state)
+{
+	struct kernel_release release;
+
+	(void)state;
+	assert_int_equal(kernel_release_parse("6.1.0-18-amd64", &release), 0);
+	assert_true(kernel_release_before(&release, 6, 4));
+	assert_false(kernel_release_before(&release, 6, 1));
+	assert_int_equal(kernel_release_parse("5.15", &release), 0);
+	assert_true(kernel_release_before(&release, 6, 4));
+	assert_int_equal(kernel_release_parse("10.0.1", &release), 0);
+	assert_false(kernel_release_before(&release, 6, 9));
+	assert_int_equal(kernel_release_parse("strange", &release), -EINVAL);
+	assert_int_equal(kernel_release_parse("6", &release), -EINVAL);
+	assert_int_equal(kernel_release_parse("6.", &release), -EINVAL);
+	assert_int_equal(kernel_release_parse("99999999999999.1", &release), -EINVAL);
 }
 
 int main(void)
@@ -140,6 +154,7 @@ int main(void)
 	    cmocka_unit_test(test_roles),
 	    cmocka_unit_test(test_kept_and_unkept_read_the_same),
 	    cmocka_unit_test(test_vhost_names),
+	    cmocka_unit_test(test_kernel_releases),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
