@@ -93,10 +93,10 @@ static int attach_connect(const struct attach_line *line, virConnectPtr *ret_con
 	struct settings settings;
 	virConnectPtr connection;
 	const char *uri = line->uri;
-	int status;
 
 	if (uri == NULL) {
-		status = settings_load(line->options.config, &none, &settings, diag);
+		int status = settings_load(line->options.config, &none, &settings, diag);
+
 		if (status < 0)
 			return status;
 		uri = settings.vms_uri;

@@ -34,11 +34,10 @@ void doctor_check_user(const struct doctor_context *context, struct doctor *doct
 /* "4 zones: package-0, dram-0, ..." */
 static void doctor_list_zones(const struct energy_source *source, char *text, size_t size)
 {
-	size_t used;
-
 	(void)snprintf(text, size, "%zu zones", source->zone_count);
 	for (size_t i = 0; i < source->zone_count; i++) {
-		used = strlen(text);
+		size_t used = strlen(text);
+
 		(void)snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : ": ",
 			       source->zones[i].id);
 	}

@@ -117,14 +117,14 @@ static void vm_provider_free(struct vm_provider *provider)
 	free(provider);
 }
 
-static int vm_provider_create(const struct vm_provider_ops *ops,
-			      const struct vm_provider_context *context,
-			      struct vm_provider **ret_provider)
+/* NULL: errno tells. */
+static struct vm_provider *vm_provider_create(const struct vm_provider_ops *ops,
+					      const struct vm_provider_context *context)
 {
 	struct vm_provider *provider = calloc(1, sizeof(*provider));
 
 	if (provider == NULL)
-		return -ENOMEM;
+		return NULL;
 	provider->ops = ops;
 	provider->context = *context;
 	provider->status.since = clock_now_mono(context->clock);
@@ -133,13 +133,13 @@ static int vm_provider_create(const struct vm_provider_ops *ops,
 	provider->answer_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	provider->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (provider->roster_fd < 0 || provider->answer_fd < 0 || provider->wake_fd < 0) {
-		int error = -errno;
+		int error = errno;
 
 		vm_provider_free(provider);
-		return error;
+		errno = error;
+		return NULL;
 	}
-	*ret_provider = provider;
-	return 0;
+	return provider;
 }
 
 static void *vm_provider_thread(void *argument)
@@ -176,15 +176,15 @@ int vm_provider_open(const char *name, const struct vm_provider_context *context
 		     struct vm_provider **ret_provider, struct diag *diag)
 {
 	const struct vm_provider_ops *ops = vm_provider_find(name);
-	struct vm_provider *provider = NULL;
+	struct vm_provider *provider;
 	int status;
 
 	if (ops == NULL)
 		return diag_error(diag, -EINVAL, "no VM provider is called \"%s\"", name);
-	status = vm_provider_create(ops, context, &provider);
-	if (status < 0)
-		return diag_error(diag, status, "cannot set up the VM provider: %s",
-				  strerror(-status));
+	provider = vm_provider_create(ops, context);
+	if (provider == NULL)
+		return diag_error(diag, -errno, "cannot set up the VM provider: %s",
+				  strerror(errno));
 	status = ops->open(provider, &provider->private, diag);
 	if (status < 0) {
 		vm_provider_free(provider);

@@ -108,14 +108,15 @@ static void vm_threads_follow_vm(struct vm_threads *threads, struct vm_threads_v
 				 struct mono_time now)
 {
 	const struct vm_roster_vm *entry = vm->entry;
-	bool same_run;
 
 	if (entry->has_times) {
+		bool same_run = vm->told && vm_threads_same_process(&vm->told_run, &entry->process);
+
 		vm_process_close(TAKE_PTR(vm->process));
-		same_run = vm->told && vm_threads_same_process(&vm->told_run, &entry->process);
 		vm->error = vm_cpu_time_told(&vm->time, entry, same_run);
 		vm->told = vm->error == 0;
 		vm->told_run = entry->process;
+		vm->ended = false;
 		return;
 	}
 	if (vm->process != NULL && entry->running &&

@@ -167,7 +167,6 @@ static void test_libvirtd_comes_and_goes(void **state)
 {
 	struct private_libvirt libvirt;
 	struct vm_provider_status status;
-	const struct vm_roster *before;
 	struct setup setup;
 	char uri[256];
 
@@ -184,7 +183,8 @@ static void test_libvirtd_comes_and_goes(void **state)
 	await_roster(&setup, any);
 	await_state(&setup, VM_PROVIDER_OK);
 	for (uint64_t round = 0; round < 3; round++) {
-		before = setup.roster;
+		const struct vm_roster *before = setup.roster;
+
 		private_libvirt_kill(&libvirt);
 		await_state(&setup, VM_PROVIDER_AWAY);
 		/* What was known stays known. */

@@ -11,8 +11,9 @@ static int parse(const char *words, struct qemu_cmdline *cmdline)
 	size_t length = strlen(words);
 
 	assert_true(length < sizeof(text));
-	for (size_t i = 0; i <= length; i++)
-		text[i] = words[i] == ' ' ? '\0' : words[i];
+	memcpy(text, words, length + 1);
+	for (char *space = strchr(text, ' '); space != NULL; space = strchr(space, ' '))
+		*space++ = '\0';
 	return qemu_cmdline_parse(text, length + 1, cmdline);
 }
 
