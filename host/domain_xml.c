@@ -1,45 +1,16 @@
 #include "host/domain_xml.h"
 #include "common/cleanup.h"
 #include "common/parse.h"
+#include "host/xml_tree.h"
 
 #include <errno.h>
-#include <libxml/parser.h>
-#include <libxml/tree.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* No network, no DTD, no entity substitution; errors come back as a status, not on stderr. */
-#define DOMAIN_XML_OPTIONS                                                                         \
-	(XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOBLANKS |          \
-	 XML_PARSE_NOCDATA)
-
-static void cleanup_document_value(xmlDoc *const *document)
-{
-	xmlFreeDoc(*document);
-}
-#define cleanup_document __attribute__((cleanup(cleanup_document_value)))
-
-static void cleanup_text_value(xmlChar *const *text)
-{
-	xmlFree(*text);
-}
-#define cleanup_text __attribute__((cleanup(cleanup_text_value)))
-
-static xmlNode *domain_xml_child(const xmlNode *parent, const char *name)
-{
-	if (parent == NULL)
-		return NULL;
-	for (xmlNode *node = parent->children; node != NULL; node = node->next)
-		if (node->type == XML_ELEMENT_NODE && node->ns == NULL &&
-		    strcmp((const char *)node->name, name) == 0)
-			return node;
-	return NULL;
-}
 
 /* The number that is the whole content of a node, white space around it apart. */
 static int domain_xml_content_u64(const xmlNode *node, uint64_t *ret_value)
 {
-	cleanup_text xmlChar *text = xmlNodeGetContent(node);
+	cleanup_xml_text xmlChar *text = xmlNodeGetContent(node);
 	const char *cursor = (const char *)text;
 	uint64_t value;
 	int status;
@@ -57,21 +28,11 @@ static int domain_xml_content_u64(const xmlNode *node, uint64_t *ret_value)
 }
 
 /* -ENODATA: there is no such attribute. */
-static int domain_xml_attribute_u32(xmlNode *node, const char *name, uint32_t *ret_value)
+static int domain_xml_attribute_u32(const xmlNode *node, const char *name, uint32_t *ret_value)
 {
-	cleanup_text xmlChar *text = NULL;
+	cleanup_xml_text xmlChar *text = xml_tree_attribute(node, name);
 
-	if (node == NULL)
-		return -ENODATA;
-	text = xmlGetNoNsProp(node, (const xmlChar *)name);
 	return text != NULL ? parse_u32((const char *)text, ret_value) : -ENODATA;
-}
-
-static bool domain_xml_attribute_is(xmlNode *node, const char *name, const char *value)
-{
-	cleanup_text xmlChar *text = xmlGetNoNsProp(node, (const xmlChar *)name);
-
-	return text != NULL && strcmp((const char *)text, value) == 0;
 }
 
 /* Multiples of libvirt's units (virScaleInteger() with bytes as the base; KiB without a unit). */
@@ -96,7 +57,7 @@ static int domain_xml_memory(xmlNode *node, uint64_t *ret_bytes)
 	    {"T", UINT64_C(1) << 40},
 	    {"TiB", UINT64_C(1) << 40},
 	};
-	cleanup_text xmlChar *unit = xmlGetNoNsProp(node, (const xmlChar *)"unit");
+	cleanup_xml_text xmlChar *unit = xml_tree_attribute(node, "unit");
 	uint64_t scale = UINT64_C(1) << 10;
 	uint64_t value;
 	int status = domain_xml_content_u64(node, &value);
@@ -118,9 +79,9 @@ struct domain_xml_topology {
 static int domain_xml_topology(const xmlNode *domain, struct domain_xml_topology *ret_topology)
 {
 	static const char *const levels[] = {"dies", "clusters", "cores", "threads"};
-	xmlNode *node = domain_xml_child(domain_xml_child(domain, "cpu"), "topology");
+	xmlNode *node = xml_tree_child(xml_tree_child(domain, "cpu"), "topology");
 	struct domain_xml_topology topology = {.vcpus_per_socket = 1};
-	xmlNode *vcpu = domain_xml_child(domain, "vcpu");
+	xmlNode *vcpu = xml_tree_child(domain, "vcpu");
 	uint64_t count = 1; /* libvirt's own default */
 	int status;
 
@@ -154,10 +115,9 @@ static int domain_xml_topology(const xmlNode *domain, struct domain_xml_topology
  */
 static int domain_xml_plugged(const xmlNode *domain, uint32_t vcpu_max, bool *plugged)
 {
-	const xmlNode *list = domain_xml_child(domain, "vcpus");
+	const xmlNode *list = xml_tree_child(domain, "vcpus");
 	uint32_t current = vcpu_max;
-	int status =
-	    domain_xml_attribute_u32(domain_xml_child(domain, "vcpu"), "current", &current);
+	int status = domain_xml_attribute_u32(xml_tree_child(domain, "vcpu"), "current", &current);
 
 	if (status < 0 && status != -ENODATA)
 		return status;
@@ -170,7 +130,7 @@ static int domain_xml_plugged(const xmlNode *domain, uint32_t vcpu_max, bool *pl
 		uint32_t id;
 
 		if (node->type != XML_ELEMENT_NODE ||
-		    !domain_xml_attribute_is(node, "enabled", "yes"))
+		    !xml_tree_attribute_is(node, "enabled", "yes"))
 			continue;
 		status = domain_xml_attribute_u32(node, "id", &id);
 		if (status < 0 || id >= vcpu_max)
@@ -209,8 +169,8 @@ static int domain_xml_vcpus(const xmlNode *domain, struct vm_roster_vm *vm)
 
 static int domain_xml_identity(const xmlNode *domain, struct vm_roster_vm *vm, struct diag *diag)
 {
-	cleanup_text xmlChar *name = xmlNodeGetContent(domain_xml_child(domain, "name"));
-	cleanup_text xmlChar *uuid = xmlNodeGetContent(domain_xml_child(domain, "uuid"));
+	cleanup_xml_text xmlChar *name = xmlNodeGetContent(xml_tree_child(domain, "name"));
+	cleanup_xml_text xmlChar *uuid = xmlNodeGetContent(xml_tree_child(domain, "uuid"));
 
 	if (uuid == NULL || uuid_parse((const char *)uuid, &vm->uuid) < 0 || uuid_is_nil(&vm->uuid))
 		return diag_error(diag, -EINVAL, "the domain has no valid <uuid>");
@@ -222,13 +182,13 @@ static int domain_xml_identity(const xmlNode *domain, struct vm_roster_vm *vm, s
 
 static int domain_xml_fill(const xmlNode *domain, struct vm_roster_vm *vm, struct diag *diag)
 {
-	xmlNode *memory = domain_xml_child(domain, "currentMemory");
+	xmlNode *memory = xml_tree_child(domain, "currentMemory");
 	int status = domain_xml_identity(domain, vm, diag);
 
 	if (status < 0)
 		return status;
 	if (memory == NULL)
-		memory = domain_xml_child(domain, "memory");
+		memory = xml_tree_child(domain, "memory");
 	if (memory != NULL) {
 		status = domain_xml_memory(memory, &vm->memory_bytes);
 		if (status < 0)
@@ -245,22 +205,11 @@ int domain_xml_parse(const char *text, size_t size, struct vm_roster_vm *ret_vm,
 {
 	struct vm_roster_vm vm = {.socket_count = 1};
 	cleanup_document xmlDoc *document = NULL;
-	const xmlNode *domain;
-	int status;
+	int status = xml_tree_parse(text, size, "domain", &document, diag);
 
-	if (size > DOMAIN_XML_SIZE_MAX)
-		return diag_error(diag, -EFBIG, "the domain's XML is larger than %u bytes",
-				  DOMAIN_XML_SIZE_MAX);
-	document = xmlReadMemory(text, (int)size, NULL, NULL, DOMAIN_XML_OPTIONS);
-	if (document == NULL)
-		return diag_error(diag, -EINVAL, "the domain's XML is not well-formed");
-	/* libvirt writes no DTD; reading one's entities back could grow without bounds. */
-	if (xmlGetIntSubset(document) != NULL)
-		return diag_error(diag, -EINVAL, "the domain's XML has a document type");
-	domain = xmlDocGetRootElement(document);
-	if (domain == NULL || strcmp((const char *)domain->name, "domain") != 0)
-		return diag_error(diag, -EINVAL, "the XML is not a <domain>");
-	status = domain_xml_fill(domain, &vm, diag);
+	if (status < 0)
+		return status;
+	status = domain_xml_fill(xmlDocGetRootElement(document), &vm, diag);
 	if (status < 0) {
 		free(vm.vcpus);
 		return status;

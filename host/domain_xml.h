@@ -13,8 +13,6 @@
 
 #include <stddef.h>
 
-#define DOMAIN_XML_SIZE_MAX (4U << 20)
-
 /*
  * Fills uuid, name, memory, vCPUs and sockets of an empty entry; running, persistent and process
  * are the caller's to fill. The caller frees vm->vcpus. -EINVAL with the reason when it is no

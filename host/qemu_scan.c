@@ -32,25 +32,26 @@ void qemu_scan_finish(struct qemu_scan *scan)
 	qemu_scan_init(scan);
 }
 
-/* A stream over the directory whose position is its own: the sysroot's descriptor is shared. */
-static int qemu_scan_open(struct qemu_scan *scan, int proc_fd, DIR **ret_directory)
+/*
+ * A stream over the directory whose position is its own: the sysroot's descriptor is shared. NULL:
+ * errno tells.
+ */
+static DIR *qemu_scan_open(struct qemu_scan *scan, int proc_fd)
 {
-	cleanup_fd int fd = -1;
 	DIR *directory;
+	int fd;
 
 	if (scan->buffer == NULL)
 		scan->buffer = malloc(QEMU_CMDLINE_SIZE_MAX);
 	if (scan->buffer == NULL)
-		return -ENOMEM;
+		return NULL;
 	fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return NULL;
 	directory = fdopendir(fd);
 	if (directory == NULL)
-		return -errno;
-	(void)TAKE_FD(fd);
-	*ret_directory = directory;
-	return 0;
+		(void)close(fd);
+	return directory;
 }
 
 /* The next process of the directory: its pid, 0 at the end, or the negative errno. */
@@ -140,11 +141,11 @@ static int qemu_process_compare(const void *left, const void *right)
 
 int qemu_scan_run(struct qemu_scan *scan, int proc_fd)
 {
-	cleanup_directory DIR *directory = NULL;
-	int status = qemu_scan_open(scan, proc_fd, &directory);
+	cleanup_directory DIR *directory = qemu_scan_open(scan, proc_fd);
+	int status;
 
-	if (status < 0)
-		return status;
+	if (directory == NULL)
+		return -errno;
 	scan->count = 0;
 	for (;;) {
 		struct qemu_process process;
@@ -185,14 +186,24 @@ const struct qemu_process *qemu_scan_find(const struct qemu_scan *scan, const st
 	return found;
 }
 
+/* Anything else (a shell, `virsh start UUID`) may name a machine that there is not. */
+static bool qemu_scan_is_helper(int proc_fd, int pid)
+{
+	char path[QEMU_SCAN_PATH_SIZE], comm[QEMU_SCAN_STAT_SIZE];
+
+	(void)snprintf(path, sizeof(path), "%d/comm", pid);
+	if (file_read_line_at(proc_fd, path, comm, sizeof(comm)) < 0)
+		return false;
+	return qemu_cmdline_is_qemu(comm) || strcmp(comm, "virtiofsd") == 0;
+}
+
 int qemu_scan_mentions(struct qemu_scan *scan, int proc_fd, const struct uuid *uuid)
 {
-	cleanup_directory DIR *directory = NULL;
+	cleanup_directory DIR *directory = qemu_scan_open(scan, proc_fd);
 	char text[UUID_TEXT_SIZE];
-	int status = qemu_scan_open(scan, proc_fd, &directory);
 
-	if (status < 0)
-		return status;
+	if (directory == NULL)
+		return -errno;
 	uuid_format(uuid, text);
 	for (;;) {
 		size_t length;
@@ -200,7 +211,8 @@ int qemu_scan_mentions(struct qemu_scan *scan, int proc_fd, const struct uuid *u
 
 		if (pid <= 0)
 			return pid;
-		if (qemu_scan_read(scan, proc_fd, pid, "cmdline", &length) < 0)
+		if (!qemu_scan_is_helper(proc_fd, pid) ||
+		    qemu_scan_read(scan, proc_fd, pid, "cmdline", &length) < 0)
 			continue;
 		if (memmem(scan->buffer, length, text, strlen(text)) != NULL)
 			return 1;

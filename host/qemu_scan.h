@@ -45,8 +45,8 @@ const struct qemu_process *qemu_scan_find(const struct qemu_scan *scan, const st
 					  int libvirt_id);
 
 /*
- * Whether any process (QEMU, virtiofsd, swtpm, ...) names the uuid in its command line: so a
- * machine can be recognised that is only just starting. 1, 0, or the negative errno.
+ * Whether a QEMU or virtiofsd names the uuid in its command line: so a machine can be recognised
+ * that is only just starting, while libvirt still holds it locked. 1, 0, or the negative errno.
  */
 int qemu_scan_mentions(struct qemu_scan *scan, int proc_fd, const struct uuid *uuid);
 

@@ -1,0 +1,66 @@
+/*
+ * attach_xml.h: the file system device in a domain's XML: looks at it, puts it in, takes it out.
+ *
+ * The pure half of attach.c. The text is edited as a tree, so everything else in it (metadata,
+ * foreign namespaces, comments) stays as it was. Safe in any thread.
+ */
+#ifndef WATTPORT_HOST_ATTACH_XML_H
+#define WATTPORT_HOST_ATTACH_XML_H
+
+#include "common/diag.h"
+
+#include <stdbool.h>
+
+#define ATTACH_TAG "wattport" /* by which the guest finds the share */
+
+enum attach_transport {
+	ATTACH_9P,
+	ATTACH_VIRTIOFS,
+};
+
+/* "9p", "virtiofs": literals. */
+const char *attach_transport_name(enum attach_transport transport);
+
+/* What a domain has; of an XML that was read before. */
+struct attach_state {
+	bool attached; /* a file system with the tag */
+	bool ours;     /* its source is the one that was asked about */
+	enum attach_transport transport;
+	bool memory_shared; /* what virtiofs needs */
+};
+
+/* `source`: the directory that the guest is to see. */
+int attach_xml_inspect(const char *xml, const char *source, struct attach_state *ret_state,
+		       struct diag *diag);
+
+/*
+ * Whether the domain can be given virtiofs: -ENOTSUP with the reason when it asks for memory that
+ * is not shared. Where it says nothing, attach_xml_add() makes its memory shared.
+ */
+int attach_xml_may_share(const char *xml, struct diag *diag);
+
+struct attach_changes {
+	bool device;   /* the file system was put in or changed */
+	bool replaced; /* ... in the place of one of the other transport */
+	bool memory;   /* the memory was made shared */
+};
+
+/*
+ * The XML with the device in it; *ret_xml is the caller's to free. Nothing changes when it is all
+ * there. -EEXIST: another directory has the tag; the errors of attach_xml_may_share().
+ */
+int attach_xml_add(const char *xml, enum attach_transport transport, const char *source,
+		   char **ret_xml, struct attach_changes *ret_changes, struct diag *diag);
+
+/* The XML without the device. Shared memory stays: others may use it. -EEXIST as above. */
+int attach_xml_remove(const char *xml, const char *source, char **ret_xml,
+		      struct attach_changes *ret_changes, struct diag *diag);
+
+/*
+ * The device alone, for plugging it in or out: as it stands in `xml`, or (xml NULL) as it would be
+ * made. -ENOENT: it is not there.
+ */
+int attach_xml_device(const char *xml, enum attach_transport transport, const char *source,
+		      char **ret_xml, struct diag *diag);
+
+#endif

@@ -1,0 +1,96 @@
+#include "host/vm_cpu_time.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int vm_cpu_time_reserve(struct vm_cpu_time *time, size_t vcpu_count)
+{
+	struct vm_cpu_time_vcpu *vcpus;
+
+	if (vcpu_count > SAMPLE_VCPU_MAX)
+		return -ENOSPC;
+	if (vcpu_count <= time->capacity)
+		return 0;
+	vcpus = realloc(time->vcpus, vcpu_count * sizeof(*vcpus));
+	if (vcpus == NULL)
+		return -ENOMEM;
+	for (size_t i = time->capacity; i < vcpu_count; i++)
+		vcpus[i] = (struct vm_cpu_time_vcpu){.cpu = SAMPLE_NO_CPU};
+	time->vcpus = vcpus;
+	time->capacity = vcpu_count;
+	return 0;
+}
+
+void vm_cpu_time_finish(struct vm_cpu_time *time)
+{
+	free(time->vcpus);
+	*time = (struct vm_cpu_time){.vcpus = NULL};
+}
+
+int vm_cpu_time_add(struct vm_cpu_time *time, uint32_t vcpu, uint64_t spent_ns)
+{
+	int status = vm_cpu_time_reserve(time, (size_t)vcpu + 1);
+
+	if (status < 0) {
+		time->overhead_ns += spent_ns;
+		return status;
+	}
+	time->vcpus[vcpu].time_ns += spent_ns;
+	if (vcpu >= time->vcpu_count)
+		time->vcpu_count = (size_t)vcpu + 1;
+	return 0;
+}
+
+void vm_cpu_time_add_all(struct vm_cpu_time *time, size_t vcpu_count, uint64_t spent_ns)
+{
+	uint64_t part_ns;
+
+	if (vcpu_count > time->capacity)
+		vcpu_count = time->capacity;
+	if (vcpu_count == 0) {
+		time->overhead_ns += spent_ns;
+		return;
+	}
+	part_ns = spent_ns / vcpu_count;
+	for (size_t i = 0; i < vcpu_count; i++)
+		time->vcpus[i].time_ns += part_ns;
+	time->vcpus[0].time_ns += spent_ns - part_ns * vcpu_count;
+}
+
+/* What a counter has grown by; one that goes back says nothing until it has caught up. */
+static uint64_t vm_cpu_time_growth(uint64_t *told_ns, uint64_t now_ns)
+{
+	uint64_t growth = now_ns > *told_ns ? now_ns - *told_ns : 0;
+
+	*told_ns += growth;
+	return growth;
+}
+
+int vm_cpu_time_told(struct vm_cpu_time *time, const struct vm_roster_vm *vm, bool same_run)
+{
+	size_t count = vm->vcpu_count > 0 ? (size_t)vm->vcpus[vm->vcpu_count - 1].id + 1 : 0;
+	int status = vm_cpu_time_reserve(time, count);
+	uint64_t vcpus_ns = 0;
+
+	if (status < 0)
+		return status;
+	if (!same_run) {
+		for (size_t i = 0; i < time->capacity; i++)
+			time->vcpus[i].told_ns = 0;
+		time->told_total_ns = 0;
+		time->told_overhead_ns = 0;
+	}
+	for (size_t i = 0; i < vm->vcpu_count; i++) {
+		struct vm_cpu_time_vcpu *vcpu = &time->vcpus[vm->vcpus[i].id];
+
+		vcpu->time_ns += vm_cpu_time_growth(&vcpu->told_ns, vm->vcpus[i].time_ns);
+	}
+	for (size_t i = 0; i < time->capacity; i++)
+		vcpus_ns += time->vcpus[i].told_ns;
+	time->vcpu_count = count;
+	(void)vm_cpu_time_growth(&time->told_total_ns, vm->cpu_time_ns);
+	if (time->told_total_ns > vcpus_ns)
+		time->overhead_ns +=
+		    vm_cpu_time_growth(&time->told_overhead_ns, time->told_total_ns - vcpus_ns);
+	return 0;
+}

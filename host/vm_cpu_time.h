@@ -1,0 +1,49 @@
+/*
+ * vm_cpu_time.h: what a machine has used so far, over all processes that it had.
+ *
+ * The sums that vm_process.c and the times told by libvirt are booked into, and that the sample
+ * shows. They only grow: they outlive threads, processes and restarts of the machine. One thread at
+ * a time.
+ */
+#ifndef WATTPORT_HOST_VM_CPU_TIME_H
+#define WATTPORT_HOST_VM_CPU_TIME_H
+
+#include "host/vm_roster.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct vm_cpu_time_vcpu {
+	uint64_t time_ns;
+	uint32_t cpu;	  /* where it last ran, or SAMPLE_NO_CPU */
+	uint64_t told_ns; /* the last that the provider told of it */
+};
+
+struct vm_cpu_time {
+	size_t vcpu_count; /* one past the largest vCPU that has a thread now */
+	size_t capacity;
+	struct vm_cpu_time_vcpu *vcpus;
+	uint64_t overhead_ns;
+	uint64_t told_total_ns;	   /* the last that the provider told of the whole process */
+	uint64_t told_overhead_ns; /* the most by which that was ahead of the vCPUs */
+};
+
+/* Room for that many vCPUs, the new ones at zero. -ENOSPC past SAMPLE_VCPU_MAX, -ENOMEM. */
+int vm_cpu_time_reserve(struct vm_cpu_time *time, size_t vcpu_count);
+void vm_cpu_time_finish(struct vm_cpu_time *time);
+
+/* Books to one vCPU. Past the limit or without memory it becomes overhead, with the error. */
+int vm_cpu_time_add(struct vm_cpu_time *time, uint32_t vcpu, uint64_t spent_ns);
+
+/* Deals out what one thread spent for all vCPUs in turn; exact, the remainder goes to the first. */
+void vm_cpu_time_add_all(struct vm_cpu_time *time, size_t vcpu_count, uint64_t spent_ns);
+
+/*
+ * Books what the provider's own counters of a machine with has_times have grown by. `same_run` is
+ * false when the counters began anew, with another process. Overhead is the process's time without
+ * the vCPUs'; both move in steps and at different moments, so it is the most by which the one was
+ * ahead of the others: late by a step, never doubled. 0, -ENOSPC or -ENOMEM.
+ */
+int vm_cpu_time_told(struct vm_cpu_time *time, const struct vm_roster_vm *vm, bool same_run);
+
+#endif

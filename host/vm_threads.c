@@ -1,0 +1,373 @@
+#include "host/vm_threads.h"
+#include "common/cleanup.h"
+#include "host/vhost_scan.h"
+#include "host/vm_cpu_time.h"
+#include "host/vm_process.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* Between two looks for kernel threads, and between two tries to open a process that is there. */
+#define VM_THREADS_VHOST_NS (10 * CLOCK_NS_PER_SECOND)
+#define VM_THREADS_RETRY_NS CLOCK_NS_PER_SECOND
+
+/* One machine, in the roster or resting. */
+struct vm_threads_vm {
+	struct uuid uuid;
+	const struct vm_roster_vm *entry; /* NULL: resting */
+	struct vm_process *process;	  /* NULL: not running, not to be seen, or told */
+	struct vm_cpu_time time;
+	bool told; /* the provider's own times have been booked in this run */
+	struct vm_roster_process told_run;
+	bool ended; /* its process has ended, and the roster does not know it yet */
+	int error;  /* why there is no process */
+	struct mono_time tried;
+	struct mono_time left;
+};
+
+struct vm_threads {
+	struct vm_process_context process_context;
+	bool vhost_kernel_threads;
+	struct mono_time vhost_scanned;
+	size_t count;
+	struct vm_threads_vm **vms; /* in the order of their uuids, as the roster is */
+	struct vm_threads_report report;
+};
+
+size_t vm_threads_raise_fd_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 0;
+	if (limit.rlim_cur < limit.rlim_max) {
+		rlim_t old = limit.rlim_cur;
+
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			limit.rlim_cur = old;
+	}
+	if (limit.rlim_cur <= VM_THREADS_FD_RESERVE)
+		return 0;
+	return (size_t)limit.rlim_cur - VM_THREADS_FD_RESERVE;
+}
+
+int vm_threads_create(const struct vm_threads_context *context, struct vm_threads **ret_threads)
+{
+	struct vm_threads *threads = calloc(1, sizeof(*threads));
+
+	if (threads == NULL)
+		return -ENOMEM;
+	threads->process_context = (struct vm_process_context){
+	    .proc_fd = sysroot_proc_fd(context->root),
+	    .want_cpu = context->package_count > 1,
+	    .fd_budget = context->fd_budget,
+	};
+	threads->vhost_kernel_threads = vhost_scan_needed(threads->process_context.proc_fd);
+	*ret_threads = threads;
+	return 0;
+}
+
+static void vm_threads_vm_destroy(struct vm_threads_vm *vm)
+{
+	vm_process_close(vm->process);
+	vm_cpu_time_finish(&vm->time);
+	free(vm);
+}
+
+void vm_threads_destroy(struct vm_threads *threads)
+{
+	if (threads == NULL)
+		return;
+	for (size_t i = 0; i < threads->count; i++)
+		vm_threads_vm_destroy(threads->vms[i]);
+	free(threads->vms);
+	free(threads);
+}
+
+static bool vm_threads_same_process(const struct vm_roster_process *a,
+				    const struct vm_roster_process *b)
+{
+	return a->pid == b->pid && a->start_ticks == b->start_ticks;
+}
+
+static void vm_threads_open(struct vm_threads *threads, struct vm_threads_vm *vm,
+			    struct mono_time now)
+{
+	vm->tried = now;
+	vm->error = vm_process_open(&threads->process_context, &vm->entry->process, &vm->process);
+	vm->ended = vm->error == -ESRCH;
+	/* Its kernel threads are looked for at once, not in ten seconds. */
+	threads->vhost_scanned.ns = 0;
+}
+
+/* Brings one machine in line with what the roster says of it now. */
+static void vm_threads_follow_vm(struct vm_threads *threads, struct vm_threads_vm *vm,
+				 struct mono_time now)
+{
+	const struct vm_roster_vm *entry = vm->entry;
+
+	if (entry->has_times) {
+		bool same_run = vm->told && vm_threads_same_process(&vm->told_run, &entry->process);
+
+		vm_process_close(TAKE_PTR(vm->process));
+		vm->error = vm_cpu_time_told(&vm->time, entry, same_run);
+		vm->told = vm->error == 0;
+		vm->told_run = entry->process;
+		vm->ended = false;
+		return;
+	}
+	if (vm->process != NULL && entry->running &&
+	    vm_threads_same_process(vm_process_identity(vm->process), &entry->process))
+		return;
+	vm_process_close(TAKE_PTR(vm->process));
+	vm->ended = false;
+	vm->error = 0;
+	if (entry->running && entry->process.pid > 0)
+		vm_threads_open(threads, vm, now);
+}
+
+/* Where the uuid stands in the table, or would have to stand. */
+static bool vm_threads_search(const struct vm_threads *threads, const struct uuid *uuid,
+			      size_t *ret_index)
+{
+	size_t low = 0, high = threads->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (uuid_compare(&threads->vms[middle]->uuid, uuid) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*ret_index = low;
+	return low < threads->count && uuid_equal(&threads->vms[low]->uuid, uuid);
+}
+
+/* Makes a place for every machine of the roster; new ones rest until they are followed. */
+static int vm_threads_admit(struct vm_threads *threads, const struct vm_roster *roster,
+			    struct mono_time now)
+{
+	struct vm_threads_vm **vms;
+
+	vms = realloc(threads->vms,
+		      (threads->count + roster->count + 1) * sizeof(struct vm_threads_vm *));
+	if (vms == NULL)
+		return -ENOMEM;
+	threads->vms = vms;
+	for (size_t i = 0; i < roster->count; i++) {
+		struct vm_threads_vm *vm;
+		size_t index;
+
+		if (vm_threads_search(threads, &roster->vms[i]->uuid, &index))
+			continue;
+		vm = calloc(1, sizeof(*vm));
+		if (vm == NULL)
+			return -ENOMEM;
+		vm->uuid = roster->vms[i]->uuid;
+		vm->left = now;
+		memmove(&vms[index + 1], &vms[index],
+			(threads->count - index) * sizeof(struct vm_threads_vm *));
+		vms[index] = vm;
+		threads->count++;
+	}
+	return 0;
+}
+
+/* Drops those that have rested for long; when there are too many, all that rest. */
+static void vm_threads_forget(struct vm_threads *threads, struct mono_time now)
+{
+	bool crowded = threads->count > 2 * (size_t)VM_ROSTER_VM_MAX;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < threads->count; i++) {
+		struct vm_threads_vm *vm = threads->vms[i];
+
+		if (vm->entry == NULL &&
+		    (crowded || clock_elapsed_ns(vm->left, now) >= VM_THREADS_REST_NS))
+			vm_threads_vm_destroy(vm);
+		else
+			threads->vms[kept++] = vm;
+	}
+	threads->count = kept;
+}
+
+int vm_threads_follow(struct vm_threads *threads, const struct vm_roster *roster,
+		      struct mono_time now)
+{
+	size_t next = 0;
+	int status = vm_threads_admit(threads, roster, now);
+
+	if (status < 0) {
+		/* What the entries point at belongs to the old roster, which goes. */
+		for (size_t i = 0; i < threads->count; i++)
+			threads->vms[i]->entry = NULL;
+		return status;
+	}
+	/* Both are sorted, and every machine of the roster is in the table. */
+	for (size_t i = 0; i < threads->count; i++) {
+		struct vm_threads_vm *vm = threads->vms[i];
+
+		if (next < roster->count && uuid_equal(&roster->vms[next]->uuid, &vm->uuid)) {
+			vm->entry = roster->vms[next++];
+			vm_threads_follow_vm(threads, vm, now);
+			continue;
+		}
+		if (vm->entry != NULL || vm->process != NULL)
+			vm->left = now;
+		vm->entry = NULL;
+		vm_process_close(TAKE_PTR(vm->process));
+	}
+	vm_threads_forget(threads, now);
+	return 0;
+}
+
+static void vm_threads_add_kernel_thread(void *user, int32_t owner_pid, int32_t tid)
+{
+	struct vm_threads *threads = user;
+
+	for (size_t i = 0; i < threads->count; i++) {
+		struct vm_process *process = threads->vms[i]->process;
+
+		if (process != NULL && vm_process_identity(process)->pid == owner_pid)
+			(void)vm_process_add_kernel_thread(process, tid);
+	}
+}
+
+static void vm_threads_scan_vhost(struct vm_threads *threads, struct mono_time now)
+{
+	if (!threads->vhost_kernel_threads)
+		return;
+	if (threads->vhost_scanned.ns != 0 &&
+	    clock_elapsed_ns(threads->vhost_scanned, now) < VM_THREADS_VHOST_NS)
+		return;
+	threads->vhost_scanned = now;
+	(void)vhost_scan_run(threads->process_context.proc_fd, vm_threads_add_kernel_thread,
+			     threads);
+}
+
+/* One past the largest vCPU that the machine has by roster. */
+static size_t vm_threads_vcpu_count(const struct vm_roster_vm *entry)
+{
+	return entry->vcpu_count > 0 ? (size_t)entry->vcpus[entry->vcpu_count - 1].id + 1 : 0;
+}
+
+static void vm_threads_read_process(struct vm_threads *threads, struct vm_threads_vm *vm,
+				    struct mono_time now)
+{
+	size_t vcpu_count = vm_threads_vcpu_count(vm->entry);
+	bool there = vm->entry->running && vm->entry->process.pid > 0 && !vm->entry->has_times;
+	int status;
+
+	/* Out of memory or descriptors a while ago: it may go by now. */
+	if (there && vm->process == NULL && !vm->ended &&
+	    clock_elapsed_ns(vm->tried, now) >= VM_THREADS_RETRY_NS)
+		vm_threads_open(threads, vm, now);
+	if (vm->process == NULL)
+		return;
+	status = vm_cpu_time_reserve(&vm->time, vcpu_count);
+	if (status == 0)
+		status = vm_process_read(vm->process, now, vcpu_count, &vm->time);
+	vm->error = status;
+	if (status == -ESRCH) {
+		vm_process_close(TAKE_PTR(vm->process));
+		vm->error = 0;
+		vm->ended = true;
+	}
+}
+
+static enum sample_precision vm_threads_precision(const struct vm_threads_vm *vm)
+{
+	if (vm->process != NULL)
+		return vm_process_precision(vm->process);
+	return vm->entry->has_times ? SAMPLE_JIFFIES : SAMPLE_NANOSECONDS;
+}
+
+static void vm_threads_fill_vcpus(const struct vm_threads_vm *vm, struct sample_vm *sample_vm)
+{
+	const struct vm_roster_vm *entry = vm->entry;
+
+	for (size_t i = 0; i < sample_vm->vcpu_count; i++) {
+		struct sample_vcpu *vcpu = &sample_vm->vcpus[i];
+
+		vcpu->cpu = SAMPLE_NO_CPU;
+		vcpu->socket = sample_socket_of(i, sample_vm->vcpu_count, sample_vm->socket_count);
+		if (i >= vm->time.capacity)
+			continue;
+		vcpu->time_ns = vm->time.vcpus[i].time_ns;
+		vcpu->cpu = vm->time.vcpus[i].cpu;
+	}
+	for (size_t i = 0; i < entry->vcpu_count; i++)
+		sample_vm->vcpus[entry->vcpus[i].id].socket = entry->vcpus[i].socket;
+}
+
+/* The machine as it stands. vCPUs are placed by their ids, so a gap is one that never runs. */
+static int vm_threads_fill(const struct vm_threads_vm *vm, struct sample *sample)
+{
+	const struct vm_roster_vm *entry = vm->entry;
+	size_t vcpu_count = vm_threads_vcpu_count(entry);
+	struct sample_vm *sample_vm;
+	int status;
+
+	/* Just plugged in, and the provider has not told yet. */
+	if (vm->process != NULL && vm->time.vcpu_count > vcpu_count)
+		vcpu_count = vm->time.vcpu_count;
+	status = sample_add_vm(sample, vcpu_count, &sample_vm);
+	if (status < 0)
+		return status;
+	sample_vm->uuid = entry->uuid;
+	sample_set_name(sample_vm, entry->name);
+	sample_vm->running = entry->running && !vm->ended;
+	sample_vm->pid = sample_vm->running ? entry->process.pid : 0;
+	sample_vm->precision = vm_threads_precision(vm);
+	sample_vm->socket_count = entry->socket_count;
+	sample_vm->memory_bytes = entry->memory_bytes;
+	sample_vm->overhead_ns = vm->time.overhead_ns;
+	vm_threads_fill_vcpus(vm, sample_vm);
+	return 0;
+}
+
+static void vm_threads_count(const struct vm_threads_vm *vm, struct vm_threads_report *report)
+{
+	bool running = vm->entry->running && !vm->ended;
+
+	if (vm->error < 0) {
+		report->failed++;
+		report->error = vm->error;
+	}
+	if (vm->process != NULL) {
+		report->followed++;
+		report->unkept += vm_process_unkept(vm->process);
+	}
+	if (running && vm_threads_precision(vm) == SAMPLE_JIFFIES)
+		report->jiffies++;
+	if (running && vm->process == NULL && vm->error == 0 && !vm->entry->has_times)
+		report->unseen++;
+}
+
+int vm_threads_read(struct vm_threads *threads, struct mono_time now, struct sample *sample)
+{
+	struct vm_threads_report report = {.followed = 0};
+
+	vm_threads_scan_vhost(threads, now);
+	for (size_t i = 0; i < threads->count; i++) {
+		struct vm_threads_vm *vm = threads->vms[i];
+
+		if (vm->entry == NULL)
+			continue;
+		vm_threads_read_process(threads, vm, now);
+		if (vm_threads_fill(vm, sample) < 0)
+			report.missed++;
+		vm_threads_count(vm, &report);
+	}
+	threads->report = report;
+	return 0;
+}
+
+const struct vm_threads_report *vm_threads_report(const struct vm_threads *threads)
+{
+	return &threads->report;
+}

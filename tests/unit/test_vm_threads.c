@@ -1,0 +1,554 @@
+#include "tests/unit/check.h"
+#include "tests/unit/tree.h"
+
+#include "host/vm_threads.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SECOND CLOCK_NS_PER_SECOND
+
+/* A host whose /proc is made up, and a clock that moves when told to. */
+struct host {
+	struct tree tree;
+	struct sysroot *root;
+	struct vm_threads *threads;
+	struct vm_roster *roster;
+	struct sample sample;
+	struct mono_time now;
+};
+
+static void host_open(struct host *host, size_t package_count, size_t fd_budget)
+{
+	struct vm_threads_context context = {.package_count = package_count,
+					     .fd_budget = fd_budget};
+
+	tree_create(&host->tree);
+	assert_int_equal(sysroot_open(host->tree.path, &host->root, NULL), 0);
+	context.root = host->root;
+	assert_int_equal(vm_threads_create(&context, &host->threads), 0);
+	assert_int_equal(vm_roster_create(&host->roster), 0);
+	assert_int_equal(sample_init(&host->sample, 2), 0);
+	host->now.ns = 1000 * SECOND;
+}
+
+static void host_close(struct host *host)
+{
+	vm_threads_destroy(host->threads);
+	vm_roster_destroy(host->roster);
+	sample_finish(&host->sample);
+	sysroot_close(host->root);
+	tree_remove(&host->tree);
+}
+
+static void host_stat(struct host *host, const char *path, int tid, uint64_t ticks, uint64_t start,
+		      unsigned int cpu)
+{
+	tree_write(&host->tree, path,
+		   "%d (qemu) S 1 1 1 0 -1 0 0 0 0 0 %" PRIu64 " 0 0 0 20 0 1 0 %" PRIu64
+		   " 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 17 %u 0 0\n",
+		   tid, ticks, start, cpu);
+}
+
+static void host_thread(struct host *host, int pid, int tid, const char *comm, uint64_t time_ns,
+			unsigned int cpu)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "proc/%d/task/%d/comm", pid, tid);
+	tree_write(&host->tree, path, "%s\n", comm);
+	(void)snprintf(path, sizeof(path), "proc/%d/task/%d/schedstat", pid, tid);
+	tree_write(&host->tree, path, "%" PRIu64 " 0 0\n", time_ns);
+	(void)snprintf(path, sizeof(path), "proc/%d/task/%d/stat", pid, tid);
+	host_stat(host, path, tid, time_ns / 10000000, 1, cpu);
+}
+
+/* A process with its main thread. */
+static void host_process(struct host *host, int pid, uint64_t start, uint64_t time_ns)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "proc/%d/stat", pid);
+	host_stat(host, path, pid, 1, start, 0);
+	(void)snprintf(path, sizeof(path), "proc/%d/schedstat", pid);
+	tree_write(&host->tree, path, "%" PRIu64 " 0 0\n", time_ns);
+	host_thread(host, pid, pid, "qemu-system-x86", time_ns, 0);
+}
+
+static void host_end_thread(struct host *host, int pid, int tid)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "proc/%d/task/%d", pid, tid);
+	tree_delete(&host->tree, path);
+}
+
+static void host_end_process(struct host *host, int pid)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "proc/%d", pid);
+	tree_delete(&host->tree, path);
+}
+
+static void host_put(struct host *host, uint8_t number, int pid, uint64_t start, size_t vcpu_count)
+{
+	struct vm_roster_vcpu vcpus[8] = {{.id = 0}};
+	struct vm_roster_vm vm = {
+	    .uuid = {.bytes = {number}},
+	    .name = "machine",
+	    .running = pid != 0,
+	    .process = {.pid = pid, .start_ticks = start},
+	    .socket_count = (uint32_t)vcpu_count,
+	    .memory_bytes = 5,
+	    .vcpu_count = vcpu_count,
+	    .vcpus = vcpus,
+	};
+
+	for (uint32_t i = 0; i < vcpu_count; i++)
+		vcpus[i] = (struct vm_roster_vcpu){.id = i, .socket = i};
+	assert_int_equal(vm_roster_put(host->roster, &vm), 0);
+}
+
+static void host_follow(struct host *host)
+{
+	assert_int_equal(vm_threads_follow(host->threads, host->roster, host->now), 0);
+}
+
+/* One sample, so much later. */
+static const struct sample_vm *host_read(struct host *host, uint64_t later_ns)
+{
+	host->now.ns += later_ns;
+	sample_clear(&host->sample);
+	assert_int_equal(vm_threads_read(host->threads, host->now, &host->sample), 0);
+	return host->sample.vm_count > 0 ? &host->sample.vms[0] : NULL;
+}
+
+static void test_vcpus_and_overhead(void **state)
+{
+	const struct sample_vm *vm;
+	struct host host;
+
+	(void)state;
+	host_open(&host, 1, 100);
+	host_process(&host, 10, 7, 500);
+	host_thread(&host, 10, 11, "CPU 0/KVM", 3000, 0);
+	host_thread(&host, 10, 12, "CPU 1/KVM", 4000, 1);
+	host_thread(&host, 10, 13, "IO iothread1", 60, 0);
+	host_put(&host, 1, 10, 7, 2);
+	host_follow(&host);
+	vm = host_read(&host, 0);
+	assert_int_equal(vm->vcpu_count, 2);
+	assert_int_equal(vm->vcpus[0].time_ns, 3000);
+	assert_int_equal(vm->vcpus[1].time_ns, 4000);
+	assert_int_equal(vm->vcpus[1].socket, 1);
+	assert_int_equal(vm->vcpus[1].cpu, SAMPLE_NO_CPU); /* one package: nobody asks */
+	assert_int_equal(vm->overhead_ns, 560);
+	assert_int_equal(vm->precision, SAMPLE_NANOSECONDS);
+	assert_int_equal(vm->memory_bytes, 5);
+	assert_int_equal(vm->pid, 10);
+	assert_string_equal(vm->name, "machine");
+	host_thread(&host, 10, 11, "CPU 0/KVM", 3500, 0);
+	vm = host_read(&host, SECOND);
+	assert_int_equal(vm->vcpus[0].time_ns, 3500);
+	assert_int_equal(vm->overhead_ns, 560);
+	assert_int_equal(vm_threads_report(host.threads)->followed, 1);
+	assert_int_equal(vm_threads_report(host.threads)->unkept, 0);
+	host_close(&host);
+}
+
+static void test_where_vcpus_ran(void **state)
+{
+	const struct sample_vm *vm;
+	struct host host;
+
+	(void)state;
+	host_open(&host, 2, 100);
+	host_process(&host, 10, 7, 500);
+	host_thread(&host, 10, 11, "CPU 0/KVM", 3000, 5);
+	host_put(&host, 1, 10, 7, 1);
+	host_follow(&host);
+	assert_int_equal(host_read(&host, 0)->vcpus[0].cpu, 5);
+	/* It has not run since: where it would run is not asked. */
+	host_thread(&host, 10, 11, "CPU 0/KVM", 3000, 6);
+	assert_int_equal(host_read(&host, SECOND)->vcpus[0].cpu, 5);
+	host_thread(&host, 10, 11, "CPU 0/KVM", 3001, 6);
+	vm = host_read(&host, SECOND);
+	assert_int_equal(vm->vcpus[0].cpu, 6);
+	host_close(&host);
+}
+
+static void test_restart_goes_on(void **state)
+{
+	const struct sample_vm *vm;
+	struct host host;
+
+	(void)state;
+	host_open(&host, 1, 100);
+	host_process(&host, 10, 7, 500);
+	host_thread(&host, 10, 11, "CPU 0/KVM", 3000, 0);
+	host_put(&host, 1, 10, 7, 1);
+	host_follow(&host);
+	assert_int_equal(host_read(&host, 0)->vcpus[0].time_ns, 3000);
+	/* Its process ends before the roster knows. */
+	host_end_process(&host, 10);
+	vm = host_read(&host, SECOND);
+	assert_false(vm->running);
+	assert_int_equal(vm->pid, 0);
+	assert_int_equal(vm->vcpus[0].time_ns, 3000);
+	host_put(&host, 1, 0, 0, 1);
+	host_follow(&host);
+	assert_false(host_read(&host, SECOND)->running);
+	/* The same pid again, for another process of the machine. */
+	host_process(&host, 10, 9, 20);
+	host_thread(&host, 10, 11, "CPU 0/KVM", 40, 0);
+	host_put(&host, 1, 10, 9, 1);
+	host_follow(&host);
+	vm = host_read(&host, SECOND);
+	assert_true(vm->running);
+	assert_int_equal(vm->vcpus[0].time_ns, 3040);
+	assert_int_equal(vm->overhead_ns, 520);
+	host_close(&host);
+}
+
+static void test_pid_of_another_process_is_not_taken(void **state)
+{
+	const struct sample_vm *vm;
+	struct host host;
+
+	(void)state;
+	host_open(&host, 1, 100);
+	host_process(&host, 10, 8, 500);
+	host_put(&host, 1, 10, 7, 1);
+	host_follow(&host);
+	vm = host_read(&host, 0);
+	assert_false(vm->running);
+	assert_int_equal(vm->overhead_ns, 0);
+	host_close(&host);
+}
+
+static void test_a_machine_that_left_may_return(void **state)
+{
+	struct host host;
+
+	(void)state;
+	host_open(&host, 1, 100);
+	host_process(&host, 10, 7, 500);
+	host_put(&host, 1, 10, 7, 1);
+	host_follow(&host);
+	assert_int_equal(host_read(&host, 0)->overhead_ns, 500);
+	assert_int_equal(vm_roster_remove(host.roster, &(struct uuid){.bytes = {1}}), 0);
+	host_follow(&host);
+	assert_null(host_read(&host, SECOND));
+	host_process(&host, 20, 8, 3);
+	host_put(&host, 1, 20, 8, 1);
+	host_follow(&host);
+	assert_int_equal(host_read(&host, SECOND)->overhead_ns, 503);
+	/* But not after it has been forgotten. */
+	assert_int_equal(vm_roster_remove(host.roster, &(struct uuid){.bytes = {1}}), 0);
+	host_follow(&host);
+	host.now.ns += VM_THREADS_REST_NS;
+	host_follow(&host);
+	host_put(&host, 1, 20, 8, 1);
+	host_follow(&host);
+	assert_int_equal(host_read(&host, SECOND)->overhead_ns, 3);
+	host_close(&host);
+}
+
+static void test_without_schedstat_ticks_are_taken(void **state)
+{
+	const struct sample_vm *vm;
+	struct host host;
+
+	(void)state;
+	host_open(&host, 1, 100);
+	host_process(&host, 10, 7, 0);
+	host_thread(&host, 10, 11, "CPU 0/KVM", 50000000, 0);
+	tree_write(&host.tree, "proc/10/task/11/schedstat", "0 0 0\n");
+	host_put(&host, 1, 10, 7, 1);
+	host_follow(&host);
+	vm = host_read(&host, 0);
+	assert_int_equal(vm->precision, SAMPLE_JIFFIES);
+	assert_int_equal(vm->vcpus[0].time_ns, 50000000);
+	assert_int_equal(vm_threads_report(host.threads)->jiffies, 1);
+	host_close(&host);
+}
+
+/* The thread says its name only after it was found first. */
+static void test_late_names(void **state)
+{
+	const struct sample_vm *vm;
+	struct host host;
+
+	(void)state;
+	host_open(&host, 1, 100);
+	host_process(&host, 10, 7, 500);
+	host_thread(&host, 10, 11, "qemu-system-x86", 30, 0);
+	host_put(&host, 1, 10, 7, 1);
+	host_follow(&host);
+	assert_int_equal(host_read(&host, 0)->overhead_ns, 530);
+	host_thread(&host, 10, 11, "CPU 0/KVM", 40, 0);
+	vm = host_read(&host, SECOND);
+	assert_int_equal(vm->overhead_ns, 530);
+	assert_int_equal(vm->vcpus[0].time_ns, 10);
+	host_close(&host);
+}
+
+/* A QEMU whose threads have no names: main, RCU, two vCPUs, a worker. */
+static void test_nameless_threads_go_by_their_order(void **state)
+{
+	const struct sample_vm *vm;
+	struct host host;
+
+	(void)state;
+	host_open(&host, 1, 100);
+	host_process(&host, 10, 7, 1);
+	for (int i = 1; i <= 4; i++)
+		host_thread(&host, 10, 10 + i, "qemu-system-x86", 0, 0);
+	host_put(&host, 1, 10, 7, 2);
+	host_follow(&host);
+	(void)host_read(&host, 0);
+	(void)host_read(&host, 3 * SECOND);
+	host_thread(&host, 10, 11, "qemu-system-x86", 10, 0);
+	host_thread(&host, 10, 12, "qemu-system-x86", 200, 0);
+	host_thread(&host, 10, 13, "qemu-system-x86", 3000, 0);
+	host_thread(&host, 10, 14, "qemu-system-x86", 40000, 0);
+	vm = host_read(&host, SECOND);
+	assert_int_equal(vm->vcpus[0].time_ns, 200);
+	assert_int_equal(vm->vcpus[1].time_ns, 3000);
+	assert_int_equal(vm->overhead_ns, 40011);
+	host_close(&host);
+}
+
+static void test_one_thread_for_all_vcpus(void **state)
+{
+	const struct sample_vm *vm;
+	struct host host;
+
+	(void)state;
+	host_open(&host, 1, 100);
+	host_process(&host, 10, 7, 1);
+	host_thread(&host, 10, 11, "ALL CPUs/TCG", 301, 0);
+	host_put(&host, 1, 10, 7, 3);
+	host_follow(&host);
+	vm = host_read(&host, 0);
+	assert_int_equal(vm->vcpus[0].time_ns, 101);
+	assert_int_equal(vm->vcpus[2].time_ns, 100);
+	assert_int_equal(vm->overhead_ns, 1);
+	host_close(&host);
+}
+
+/* A vCPU that was plugged in shows before the provider tells. */
+static void test_plugged_in_vcpu(void **state)
+{
+	const struct sample_vm *vm;
+	struct host host;
+
+	(void)state;
+	host_open(&host, 1, 100);
+	host_process(&host, 10, 7, 1);
+	host_thread(&host, 10, 11, "CPU 0/KVM", 300, 0);
+	host_put(&host, 1, 10, 7, 1);
+	host_follow(&host);
+	assert_int_equal(host_read(&host, 0)->vcpu_count, 1);
+	host_thread(&host, 10, 12, "CPU 2/KVM", 50, 0);
+	vm = host_read(&host, 2 * SECOND);
+	assert_int_equal(vm->vcpu_count, 3);
+	assert_int_equal(vm->vcpus[1].time_ns, 0);
+	assert_int_equal(vm->vcpus[2].time_ns, 50);
+	assert_true(vm->vcpus[2].socket < vm->socket_count);
+	host_close(&host);
+}
+
+/* Without descriptors it is slower, and said, but counts the same. */
+static void test_short_of_descriptors(void **state)
+{
+	const struct sample_vm *vm;
+	struct host host;
+
+	(void)state;
+	host_open(&host, 1, 2);
+	host_process(&host, 10, 7, 1);
+	host_thread(&host, 10, 11, "CPU 0/KVM", 300, 0);
+	host_thread(&host, 10, 12, "CPU 1/KVM", 50, 0);
+	host_put(&host, 1, 10, 7, 2);
+	host_follow(&host);
+	(void)host_read(&host, 0);
+	assert_int_equal(vm_threads_report(host.threads)->unkept, 1);
+	host_thread(&host, 10, 11, "CPU 0/KVM", 301, 0);
+	host_thread(&host, 10, 12, "CPU 1/KVM", 52, 0);
+	vm = host_read(&host, SECOND);
+	assert_int_equal(vm->vcpus[0].time_ns, 301);
+	assert_int_equal(vm->vcpus[1].time_ns, 52);
+	/* One ends: its place is free for the next. */
+	host_end_thread(&host, 10, 12);
+	(void)host_read(&host, 2 * SECOND);
+	assert_int_equal(vm_threads_report(host.threads)->unkept, 0);
+	host_close(&host);
+}
+
+static void test_kernel_threads_of_old_kernels(void **state)
+{
+	struct vm_threads_context context = {.package_count = 1, .fd_budget = 100};
+	struct host host;
+
+	(void)state;
+	host_open(&host, 1, 100);
+	tree_write(&host.tree, "proc/sys/kernel/osrelease", "5.15.0-91-generic\n");
+	vm_threads_destroy(host.threads);
+	context.root = host.root;
+	assert_int_equal(vm_threads_create(&context, &host.threads), 0);
+	host_process(&host, 10, 7, 1);
+	tree_write(&host.tree, "proc/99/comm", "vhost-10\n");
+	tree_write(&host.tree, "proc/99/schedstat", "70 0 0\n");
+	tree_write(&host.tree, "proc/98/comm", "vhost-11\n");
+	tree_write(&host.tree, "proc/98/schedstat", "9999 0 0\n");
+	host_put(&host, 1, 10, 7, 1);
+	host_follow(&host);
+	(void)host_read(&host, 0);
+	assert_int_equal(host_read(&host, SECOND)->overhead_ns, 71);
+	host_close(&host);
+}
+
+static void test_told_machine(void **state)
+{
+	struct vm_roster_vcpu vcpu = {.id = 0, .time_ns = 70};
+	struct vm_roster_vm vm = {.uuid = {.bytes = {1}},
+				  .running = true,
+				  .socket_count = 1,
+				  .has_times = true,
+				  .cpu_time_ns = 90,
+				  .process = {.start_ticks = 4},
+				  .vcpu_count = 1,
+				  .vcpus = &vcpu};
+	const struct sample_vm *sample_vm;
+	struct host host;
+
+	(void)state;
+	host_open(&host, 1, 100);
+	assert_int_equal(vm_roster_put(host.roster, &vm), 0);
+	host_follow(&host);
+	host_follow(&host); /* the same roster once more counts once */
+	sample_vm = host_read(&host, 0);
+	assert_true(sample_vm->running);
+	assert_int_equal(sample_vm->precision, SAMPLE_JIFFIES);
+	assert_int_equal(sample_vm->vcpus[0].time_ns, 70);
+	assert_int_equal(sample_vm->overhead_ns, 20);
+	host_close(&host);
+}
+
+/*
+ * Property: over random births, deaths, spending and restarts no counter ever goes back, and the
+ * sum is exactly what was spent up to the last reading of each thread.
+ */
+#define THREAD_COUNT 12
+struct model {
+	int pid;
+	uint64_t start;
+	uint64_t gone_ns; /* of threads that have ended, as last read */
+	uint64_t read_ns[THREAD_COUNT];
+	bool alive[THREAD_COUNT];
+};
+
+static void model_restart(struct model *model, struct host *host)
+{
+	for (size_t i = 0; i < THREAD_COUNT; i++) {
+		model->gone_ns += model->alive[i] ? model->read_ns[i] : 0;
+		model->alive[i] = false;
+	}
+	if (model->pid != 0)
+		host_end_process(host, model->pid);
+	model->pid = model->pid == 100 ? 200 : 100;
+	model->start++;
+	model->alive[0] = true;
+	model->read_ns[0] = 1;
+	host_process(host, model->pid, model->start, 1);
+	host_put(host, 1, model->pid, model->start, 4);
+	host_follow(host);
+}
+
+static void model_step(struct model *model, struct host *host, uint64_t *seed)
+{
+	/*
+	 * Threads either end or begin: of both at once the kernel tells by ESRCH, which a plain
+	 * file cannot give (the live test has it).
+	 */
+	bool births = check_random_below(seed, 2) == 0;
+
+	/* What is spent after the last reading of a thread is not seen: nothing is, before it ends.
+	 */
+	if (check_random_below(seed, 40) == 0)
+		model_restart(model, host);
+	for (size_t i = 0; i < THREAD_COUNT; i++) {
+		uint64_t dice = check_random_below(seed, 8);
+		char comm[16];
+
+		/* The first thread is the process itself. */
+		if (i > 0 && dice == 0 && !births && model->alive[i]) {
+			model->gone_ns += model->read_ns[i];
+			model->alive[i] = false;
+			host_end_thread(host, model->pid, model->pid + (int)i);
+		} else if (i > 0 && dice < 2 && births && !model->alive[i]) {
+			model->alive[i] = true;
+			model->read_ns[i] = 0;
+		}
+		if (!model->alive[i])
+			continue;
+		model->read_ns[i] += check_random_below(seed, 1000);
+		(void)snprintf(comm, sizeof(comm), i > 0 && i <= 4 ? "CPU %zu/KVM" : "other",
+			       i - 1);
+		host_thread(host, model->pid, model->pid + (int)i, comm, model->read_ns[i], 0);
+	}
+}
+
+static void test_nothing_is_lost_and_nothing_goes_back(void **state)
+{
+	uint64_t seed = 42, before[5] = {0};
+	struct model model = {.pid = 0};
+	struct host host;
+
+	(void)state;
+	host_open(&host, 2, 9);
+	model_restart(&model, &host);
+	for (int step = 0; step < 600; step++) {
+		uint64_t expected_ns = model.gone_ns, sum_ns = 0;
+		const struct sample_vm *vm = host_read(&host, 2 * SECOND);
+
+		for (size_t i = 0; i < THREAD_COUNT; i++)
+			expected_ns += model.alive[i] ? model.read_ns[i] : 0;
+		assert_int_equal(vm->vcpu_count, 4);
+		for (size_t i = 0; i < 5; i++) {
+			uint64_t time_ns = i < 4 ? vm->vcpus[i].time_ns : vm->overhead_ns;
+
+			assert_true(time_ns >= before[i]);
+			before[i] = time_ns;
+			sum_ns += time_ns;
+		}
+		assert_int_equal(sum_ns, expected_ns);
+		model_step(&model, &host, &seed);
+	}
+	host_close(&host);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_vcpus_and_overhead),
+	    cmocka_unit_test(test_where_vcpus_ran),
+	    cmocka_unit_test(test_restart_goes_on),
+	    cmocka_unit_test(test_pid_of_another_process_is_not_taken),
+	    cmocka_unit_test(test_a_machine_that_left_may_return),
+	    cmocka_unit_test(test_without_schedstat_ticks_are_taken),
+	    cmocka_unit_test(test_late_names),
+	    cmocka_unit_test(test_nameless_threads_go_by_their_order),
+	    cmocka_unit_test(test_one_thread_for_all_vcpus),
+	    cmocka_unit_test(test_plugged_in_vcpu),
+	    cmocka_unit_test(test_short_of_descriptors),
+	    cmocka_unit_test(test_kernel_threads_of_old_kernels),
+	    cmocka_unit_test(test_told_machine),
+	    cmocka_unit_test(test_nothing_is_lost_and_nothing_goes_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
