@@ -36,7 +36,7 @@ class Transport:
         cls.sim = RaplSim(lab)
         lab.start_libvirtd()
         cls.host = Wattport(lab, cls.sim.sysroot)
-        cls.host.start({"guest-view.mode": "exact", "attribution.idle_watts": cls.sim.power.idle_w})
+        cls.host.start({"guest-view.mode": "exact", "attribution.idle-power": f"{cls.sim.power.idle_w}W"})
         cls.busy = lab.guest("busy", Share(RUNTIME, cls.transport), cores=2)
         cls.idle = lab.guest("mostly idle", Share(RUNTIME, cls.transport), cores=1)
         for guest in (cls.busy, cls.idle):

@@ -25,6 +25,7 @@ DOMAIN_XML = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domai
     {root_ports}
     <serial type='file'><source path={console}/></serial>
     <memballoon model='none'/>
+    {disk}
     {filesystems}
   </devices>
   {commandline}
@@ -33,7 +34,13 @@ DOMAIN_XML = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domai
 
 ROOT_PORT = "<controller type='pci' model='pcie-root-port'/>"
 
-# Two device files of one host directory; which one a guest gets is the transport.
+# A boot sector that jumps to itself, and is never done: load on one vCPU without a kernel.
+SPINNING_SECTOR = b"\xeb\xfe" + b"\0" * 508 + b"\x55\xaa"
+
+DISK_XML = """<disk type='file' device='disk'><driver name='qemu' type='raw'/>
+      <source file={source}/><target dev='sda' bus='sata'/><readonly/></disk>"""
+
+# Two ways to give a guest the same host directory.
 FILESYSTEM_XML = {
     "9p": """<filesystem type='mount' accessmode='{accessmode}'>
       <driver type='path'/><source dir={source}/><target dir={tag}/><readonly/></filesystem>""",
@@ -78,6 +85,7 @@ class Domain:
     memory_mib: int = 256
     kernel: str = ""
     initrd: str = ""
+    disk: str = ""  # an image to boot from
     console: str = "/dev/null"
     shares: list = dataclasses.field(default_factory=list)
     forwards: list = dataclasses.field(default_factory=list)  # (host address, port)
@@ -103,6 +111,7 @@ class Domain:
             vcpus=self.vcpus, boot=boot, sockets=self.sockets, cores=self.cores, threads=self.threads,
             on_reboot="destroy" if self.kernel else "restart", root_ports=ROOT_PORT * 6,
             console=quoteattr(self.console), filesystems="".join(share.xml() for share in self.shares),
+            disk=DISK_XML.format(source=quoteattr(self.disk)) if self.disk else "",
             commandline=COMMANDLINE_XML.format(forwards=forwards) if self.forwards else "",
         )
 
