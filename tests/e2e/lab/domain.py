@@ -3,8 +3,14 @@
 import dataclasses
 import glob
 import os
+import shutil
 import uuid as uuid_module
 from xml.sax.saxutils import escape, quoteattr
+
+EMULATOR = "qemu-system-x86_64"
+# Where Debian 12 and later releases keep it; libvirt wants to know where the binary element is used.
+VIRTIOFSD = next((path for path in ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd") if os.path.exists(path)),
+                 "virtiofsd")
 
 DOMAIN_XML = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <name>{name}</name>
@@ -19,7 +25,7 @@ DOMAIN_XML = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domai
   <on_reboot>{on_reboot}</on_reboot>
   <on_crash>destroy</on_crash>
   <devices>
-    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <emulator>{emulator}</emulator>
     <controller type='usb' model='none'/>
     <controller type='pci' model='pcie-root'/>
     {root_ports}
@@ -47,7 +53,7 @@ FILESYSTEM_XML = {
     # virtiofsd of QEMU 7.2 knows no read-only export, so libvirt refuses <readonly/> there.
     "virtiofs": """<filesystem type='mount' accessmode='passthrough'>
       <driver type='virtiofs'/>
-      <binary path='/usr/lib/qemu/virtiofsd'><cache mode='none'/><sandbox mode='{sandbox}'/></binary>
+      <binary path='{virtiofsd}'><cache mode='none'/><sandbox mode='{sandbox}'/></binary>
       <source dir={source}/><target dir={tag}/></filesystem>""",
 }
 
@@ -70,7 +76,8 @@ class Share:
     def xml(self):
         """The device, as in a domain or for attach-device."""
         return FILESYSTEM_XML[self.transport].format(
-            source=quoteattr(self.source), tag=quoteattr(self.tag), accessmode=self.accessmode, sandbox=self.sandbox
+            source=quoteattr(self.source), tag=quoteattr(self.tag), accessmode=self.accessmode, sandbox=self.sandbox,
+            virtiofsd=VIRTIOFSD,
         )
 
 
@@ -112,7 +119,7 @@ class Domain:
             on_reboot="destroy" if self.kernel else "restart", root_ports=ROOT_PORT * 6,
             console=quoteattr(self.console), filesystems="".join(share.xml() for share in self.shares),
             disk=DISK_XML.format(source=quoteattr(self.disk)) if self.disk else "",
-            commandline=COMMANDLINE_XML.format(forwards=forwards) if self.forwards else "",
+            emulator=shutil.which(EMULATOR), commandline=COMMANDLINE_XML.format(forwards=forwards) if self.forwards else "",
         )
 
 
