@@ -14,7 +14,7 @@ from lab.laboratory import Laboratory
 from lab.raplsim import RaplSim
 from lab.runner import run
 from lab.truth import CpuRecorder
-from lab.wattport import RUNTIME, Wattport
+from lab.wattport import TREE, Wattport
 
 WINDOW_S = 20
 CLIENT_TOLERANCE = 0.01  # what a client in the guest may differ from the ledger
@@ -37,8 +37,8 @@ class Transport:
         lab.start_libvirtd()
         cls.host = Wattport(lab, cls.sim.sysroot)
         cls.host.start({"guest-view.mode": "exact", "attribution.idle-power": f"{cls.sim.power.idle_w}W"})
-        cls.busy = lab.guest("busy", Share(RUNTIME, cls.transport), cores=2)
-        cls.idle = lab.guest("mostly idle", Share(RUNTIME, cls.transport), cores=1)
+        cls.busy = lab.guest("busy", Share(TREE, cls.transport), cores=2)
+        cls.idle = lab.guest("mostly idle", Share(TREE, cls.transport), cores=1)
         for guest in (cls.busy, cls.idle):
             guest.wait_up()
             guest.check("wattport-agent mount")

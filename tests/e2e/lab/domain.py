@@ -65,7 +65,7 @@ COMMANDLINE_XML = """<qemu:commandline>
 
 @dataclasses.dataclass
 class Share:
-    """A host directory that the guest may mount."""
+    """A host directory that the guest may mount. In its path {uuid} stands for the domain's."""
 
     source: str
     transport: str = "9p"
@@ -73,10 +73,10 @@ class Share:
     accessmode: str = "passthrough"  # of 9p
     sandbox: str = "namespace"  # of virtiofsd
 
-    def xml(self):
+    def xml(self, uuid):
         """The device, as in a domain or for attach-device."""
         return FILESYSTEM_XML[self.transport].format(
-            source=quoteattr(self.source), tag=quoteattr(self.tag), accessmode=self.accessmode, sandbox=self.sandbox,
+            source=quoteattr(self.source.replace("{uuid}", uuid)), tag=quoteattr(self.tag), accessmode=self.accessmode, sandbox=self.sandbox,
             virtiofsd=VIRTIOFSD,
         )
 
@@ -117,7 +117,7 @@ class Domain:
             name=escape(self.name), uuid=self.uuid, metadata=self.metadata, memory_mib=self.memory_mib,
             vcpus=self.vcpus, boot=boot, sockets=self.sockets, cores=self.cores, threads=self.threads,
             on_reboot="destroy" if self.kernel else "restart", root_ports=ROOT_PORT * 6,
-            console=quoteattr(self.console), filesystems="".join(share.xml() for share in self.shares),
+            console=quoteattr(self.console), filesystems="".join(share.xml(self.uuid) for share in self.shares),
             disk=DISK_XML.format(source=quoteattr(self.disk)) if self.disk else "",
             emulator=shutil.which(EMULATOR), commandline=COMMANDLINE_XML.format(forwards=forwards) if self.forwards else "",
         )
@@ -159,11 +159,11 @@ class RunningDomain:
 
     def attach(self, share):
         """Plugs the share into the running domain."""
-        self.libvirtd.virsh("attach-device", self.uuid, "/dev/stdin", "--live", text_in=share.xml())
+        self.libvirtd.virsh("attach-device", self.uuid, "/dev/stdin", "--live", text_in=share.xml(self.uuid))
 
     def detach(self, share):
         """Takes the share out of it; the guest must have unmounted it."""
-        self.libvirtd.virsh("detach-device", self.uuid, "/dev/stdin", "--live", text_in=share.xml())
+        self.libvirtd.virsh("detach-device", self.uuid, "/dev/stdin", "--live", text_in=share.xml(self.uuid))
 
     def pid(self):
         """Its QEMU process, found by the uuid on the command line; 0 if there is none."""

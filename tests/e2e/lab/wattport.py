@@ -12,6 +12,7 @@ from .process import LabError, wait_for
 from .prometheus import parse
 
 RUNTIME = "/run/wattport"
+TREE = f"{RUNTIME}/vm/{{uuid}}"  # what a guest mounts, for a Share
 EXPORTER = "127.0.0.1:9771"
 
 
