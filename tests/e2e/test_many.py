@@ -13,7 +13,7 @@ from lab.laboratory import Laboratory
 from lab.process import wait_for
 from lab.raplsim import RaplSim
 from lab.runner import run
-from lab.wattport import RUNTIME, Wattport, microjoules
+from lab.wattport import ADDENDS, RUNTIME, Wattport, microjoules
 
 PACKAGES = 2
 RESTARTS = 10
@@ -60,8 +60,7 @@ class Host:
         sums = {}
         for (name, labels), value in self.host.metrics().items():
             zone = dict(labels).get("zone")
-            sign = {"wattport_host_energy_joules_total": 1, "wattport_host_idle_joules_total": -1,
-                    "wattport_host_other_joules_total": -1, "wattport_vm_energy_joules_total": -1}.get(name)
+            sign = ADDENDS.get(name)
             if sign:
                 sums[zone] = sums.get(zone, 0) + sign * microjoules(value)
             if name == "wattport_conservation_error_microjoules":
