@@ -8,13 +8,14 @@ import time
 import unittest
 
 from lab import stats
-from lab.account import Account
+from lab.account import AGENT_PORT, Account
 from lab.domain import Share
 from lab.laboratory import Laboratory
+from lab.prometheus import Prometheus, lint
 from lab.raplsim import RaplSim
 from lab.runner import run
 from lab.truth import CpuRecorder
-from lab.wattport import RUNTIME, Wattport
+from lab.wattport import ADDENDS, EXPORTER, TREE, Wattport, microjoules, page
 
 WINDOW_S = 20
 CLIENT_TOLERANCE = 0.01  # what a client in the guest may differ from the ledger
@@ -36,9 +37,9 @@ class Transport:
         cls.sim = RaplSim(lab)
         lab.start_libvirtd()
         cls.host = Wattport(lab, cls.sim.sysroot)
-        cls.host.start({"guest-view.mode": "exact", "attribution.idle_watts": cls.sim.power.idle_w})
-        cls.busy = lab.guest("busy", Share(RUNTIME, cls.transport), cores=2)
-        cls.idle = lab.guest("mostly idle", Share(RUNTIME, cls.transport), cores=1)
+        cls.host.start({"guest-view.mode": "exact", "attribution.idle-power": f"{cls.sim.power.idle_w}W"})
+        cls.busy = lab.guest("busy", Share(TREE, cls.transport), cores=2)
+        cls.idle = lab.guest("mostly idle", Share(TREE, cls.transport), cores=1)
         for guest in (cls.busy, cls.idle):
             guest.wait_up()
             guest.check("wattport-agent mount")
@@ -119,6 +120,39 @@ class Over9pTest(Transport, unittest.TestCase):
     """The share is a 9p one."""
 
     transport = "9p"
+
+
+    def test_prometheus_scrapes_both_sides(self):
+        prometheus = Prometheus(self.lab, {
+            "exporter": EXPORTER, "agent": f"{self.busy.address}:{AGENT_PORT}", "idle-agent": f"{self.idle.address}:{AGENT_PORT}",
+        })
+        prometheus.wait_for("count(up == 1) == 3", 30)
+        # A scrape is one consistent copy of the ledger, so its series add up at every instant. What is left is the
+        # rounding of floats: far below half a microjoule.
+        left_j = prometheus.wait_for(
+            "sum by (zone) (wattport_vm_energy_joules_total) + on (zone) wattport_host_other_joules_total"
+            " + on (zone) wattport_host_idle_joules_total - on (zone) wattport_host_energy_joules_total"
+        )
+        self.assertEqual(len(left_j), 1, left_j)
+        self.assertLess(abs(left_j[0][1]), 0.5e-6)
+        self.assertEqual(prometheus.value("sum(wattport_conservation_error_microjoules)"), 0)
+        self.assertEqual(prometheus.value('wattport_up{job="agent"}'), 1)
+        self.assertGreater(prometheus.value(
+            f'wattport_vm_energy_joules_total{{uuid="{self.busy.uuid}",part="active"}}'), 0)
+        prometheus.stop()
+
+    def test_promtool_is_content_with_both_pages(self):
+        self.assertEqual(lint(page(f"http://{EXPORTER}/metrics")), "")
+        self.assertEqual(lint(self.busy.get(AGENT_PORT, "/metrics")), "")
+
+    def test_exporter_adds_up_to_the_microjoule(self):
+        sums = {}
+        for (name, labels), value in self.host.metrics().items():
+            sign = ADDENDS.get(name)
+            if sign:
+                zone = dict(labels)["zone"]
+                sums[zone] = sums.get(zone, 0) + sign * microjoules(value)
+        self.assertEqual(sums, {"package-0": 0})
 
 
 class OverVirtiofsTest(Transport, unittest.TestCase):

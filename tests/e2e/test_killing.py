@@ -12,7 +12,7 @@ from lab.process import wait_for
 from lab.raplsim import RaplSim
 from lab.reader import GuestReader, HostReader
 from lab.runner import run
-from lab.wattport import RUNTIME, Wattport
+from lab.wattport import TREE, Wattport
 
 KILLS = 10
 STALL_LIMIT_S = 0.1
@@ -31,7 +31,7 @@ class KillingTest(unittest.TestCase):
         lab.start_libvirtd()
         cls.host = Wattport(lab, cls.sim.sysroot)
         cls.host.start({"guest-view.mode": "exact"})
-        cls.guest = lab.guest("busy", Share(RUNTIME, "9p"))
+        cls.guest = lab.guest("busy", Share(TREE, "9p"))
         cls.guest.wait_up()
         cls.guest.check("wattport-agent mount")
         cls.guest.spin(0)

@@ -3,8 +3,14 @@
 import dataclasses
 import glob
 import os
+import shutil
 import uuid as uuid_module
 from xml.sax.saxutils import escape, quoteattr
+
+EMULATOR = "qemu-system-x86_64"
+# Where Debian 12 and later releases keep it; libvirt wants to know where the binary element is used.
+VIRTIOFSD = next((path for path in ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd") if os.path.exists(path)),
+                 "virtiofsd")
 
 DOMAIN_XML = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <name>{name}</name>
@@ -19,12 +25,13 @@ DOMAIN_XML = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domai
   <on_reboot>{on_reboot}</on_reboot>
   <on_crash>destroy</on_crash>
   <devices>
-    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <emulator>{emulator}</emulator>
     <controller type='usb' model='none'/>
     <controller type='pci' model='pcie-root'/>
     {root_ports}
     <serial type='file'><source path={console}/></serial>
     <memballoon model='none'/>
+    {disk}
     {filesystems}
   </devices>
   {commandline}
@@ -33,14 +40,20 @@ DOMAIN_XML = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domai
 
 ROOT_PORT = "<controller type='pci' model='pcie-root-port'/>"
 
-# Two device files of one host directory; which one a guest gets is the transport.
+# A boot sector that jumps to itself, and is never done: load on one vCPU without a kernel.
+SPINNING_SECTOR = b"\xeb\xfe" + b"\0" * 508 + b"\x55\xaa"
+
+DISK_XML = """<disk type='file' device='disk'><driver name='qemu' type='raw'/>
+      <source file={source}/><target dev='sda' bus='sata'/><readonly/></disk>"""
+
+# Two ways to give a guest the same host directory.
 FILESYSTEM_XML = {
     "9p": """<filesystem type='mount' accessmode='{accessmode}'>
       <driver type='path'/><source dir={source}/><target dir={tag}/><readonly/></filesystem>""",
     # virtiofsd of QEMU 7.2 knows no read-only export, so libvirt refuses <readonly/> there.
     "virtiofs": """<filesystem type='mount' accessmode='passthrough'>
       <driver type='virtiofs'/>
-      <binary path='/usr/lib/qemu/virtiofsd'><cache mode='none'/><sandbox mode='{sandbox}'/></binary>
+      <binary path='{virtiofsd}'><cache mode='none'/><sandbox mode='{sandbox}'/></binary>
       <source dir={source}/><target dir={tag}/></filesystem>""",
 }
 
@@ -52,7 +65,7 @@ COMMANDLINE_XML = """<qemu:commandline>
 
 @dataclasses.dataclass
 class Share:
-    """A host directory that the guest may mount."""
+    """A host directory that the guest may mount. In its path {uuid} stands for the domain's."""
 
     source: str
     transport: str = "9p"
@@ -60,10 +73,11 @@ class Share:
     accessmode: str = "passthrough"  # of 9p
     sandbox: str = "namespace"  # of virtiofsd
 
-    def xml(self):
+    def xml(self, uuid):
         """The device, as in a domain or for attach-device."""
         return FILESYSTEM_XML[self.transport].format(
-            source=quoteattr(self.source), tag=quoteattr(self.tag), accessmode=self.accessmode, sandbox=self.sandbox
+            source=quoteattr(self.source.replace("{uuid}", uuid)), tag=quoteattr(self.tag), accessmode=self.accessmode, sandbox=self.sandbox,
+            virtiofsd=VIRTIOFSD,
         )
 
 
@@ -78,6 +92,7 @@ class Domain:
     memory_mib: int = 256
     kernel: str = ""
     initrd: str = ""
+    disk: str = ""  # an image to boot from
     console: str = "/dev/null"
     shares: list = dataclasses.field(default_factory=list)
     forwards: list = dataclasses.field(default_factory=list)  # (host address, port)
@@ -102,8 +117,9 @@ class Domain:
             name=escape(self.name), uuid=self.uuid, metadata=self.metadata, memory_mib=self.memory_mib,
             vcpus=self.vcpus, boot=boot, sockets=self.sockets, cores=self.cores, threads=self.threads,
             on_reboot="destroy" if self.kernel else "restart", root_ports=ROOT_PORT * 6,
-            console=quoteattr(self.console), filesystems="".join(share.xml() for share in self.shares),
-            commandline=COMMANDLINE_XML.format(forwards=forwards) if self.forwards else "",
+            console=quoteattr(self.console), filesystems="".join(share.xml(self.uuid) for share in self.shares),
+            disk=DISK_XML.format(source=quoteattr(self.disk)) if self.disk else "",
+            emulator=shutil.which(EMULATOR), commandline=COMMANDLINE_XML.format(forwards=forwards) if self.forwards else "",
         )
 
 
@@ -143,11 +159,11 @@ class RunningDomain:
 
     def attach(self, share):
         """Plugs the share into the running domain."""
-        self.libvirtd.virsh("attach-device", self.uuid, "/dev/stdin", "--live", text_in=share.xml())
+        self.libvirtd.virsh("attach-device", self.uuid, "/dev/stdin", "--live", text_in=share.xml(self.uuid))
 
     def detach(self, share):
         """Takes the share out of it; the guest must have unmounted it."""
-        self.libvirtd.virsh("detach-device", self.uuid, "/dev/stdin", "--live", text_in=share.xml())
+        self.libvirtd.virsh("detach-device", self.uuid, "/dev/stdin", "--live", text_in=share.xml(self.uuid))
 
     def pid(self):
         """Its QEMU process, found by the uuid on the command line; 0 if there is none."""

@@ -3,10 +3,11 @@
 import unittest
 
 from . import kernel, namespace
+from .domain import EMULATOR, VIRTIOFSD
 from .laboratory import CACHE, NODE_EXPORTER
 
 NEEDED = (
-    "libvirtd", "virsh", "qemu-system-x86_64", "/usr/lib/qemu/virtiofsd", "busybox", NODE_EXPORTER, "prometheus", "promtool",
+    "libvirtd", "virsh", EMULATOR, VIRTIOFSD, "busybox", NODE_EXPORTER, "prometheus", "promtool",
 )
 
 

@@ -12,7 +12,17 @@ from .process import LabError, wait_for
 from .prometheus import parse
 
 RUNTIME = "/run/wattport"
+TREE = f"{RUNTIME}/vm/{{uuid}}"  # what a guest mounts, for a Share
 EXPORTER = "127.0.0.1:9771"
+
+
+# The exporter's counters that add up to zero in each zone: what was measured, and where it went.
+ADDENDS = {
+    "wattport_host_energy_joules_total": 1,
+    "wattport_host_idle_joules_total": -1,
+    "wattport_host_other_joules_total": -1,
+    "wattport_vm_energy_joules_total": -1,
+}
 
 
 def options(settings):
