@@ -28,8 +28,6 @@ static const struct config_key settings_table[] = {
     KEY(meter_source, "meter", "source", CONFIG_TEXT, "auto",
 	.allowed = "auto, or the name of a source",
 	.summary = "where energy comes from: auto takes the first of powercap, model that works"),
-    KEY(meter_trace, "meter", "trace", CONFIG_TEXT, "", .allowed = "a file name",
-	.summary = "the trace that source = replay reads"),
     KEY(meter_period_ns, "meter", "period", CONFIG_DURATION, "1s", .minimum = SECOND_NS / 100,
 	.maximum = 60 * SECOND_NS, .allowed = "a duration from 10ms to 60s",
 	.summary = "time between samples when nobody asks for one"),

@@ -36,7 +36,6 @@ enum settings_view {
 
 struct settings {
 	char meter_source[CONFIG_TEXT_SIZE];
-	char meter_trace[CONFIG_TEXT_SIZE];
 	uint64_t meter_period_ns;
 	uint64_t meter_checkpoint_ns;
 	uint32_t meter_model_tdp_w;

@@ -134,7 +134,8 @@ int by_name_update(int runtime_fd, const struct ledger *ledger)
 			continue;
 		by_name_encode(vm->name, &vm->uuid, name);
 		by_name_target(&vm->uuid, target);
-		/* What the sweep left is right: this machine's own, or another's of the same name. */
+		/* What the sweep left is right: this machine's own, or another's of the same name.
+		 */
 		status = symlinkat(target, fd, name) < 0 ? -errno : 0;
 		if (status < 0 && status != -EEXIST && result == 0)
 			result = status;

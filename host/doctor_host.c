@@ -73,7 +73,6 @@ void doctor_check_sources(const struct doctor_context *context, struct doctor *d
 	struct energy_source_context source_context = {
 	    .root = context->root,
 	    .clock = context->clock,
-	    .replay_path = settings->meter_trace,
 	    .model_tdp_w = settings->meter_model_tdp_w,
 	};
 	bool choose = strcmp(settings->meter_source, "auto") == 0;

@@ -1,0 +1,76 @@
+/*
+ * meter.h: the whole flow of the hypervisor in one object: source -> sampler -> attribution ->
+ * ledger.
+ *
+ * wattportd's core, without its loop and sockets. It takes samples when told to, at most as often
+ * as their own cost allows, publishes the ledger after each, and keeps it on disk. One thread.
+ */
+#ifndef WATTPORT_HOST_METER_H
+#define WATTPORT_HOST_METER_H
+
+#include "common/clock.h"
+#include "common/diag.h"
+#include "common/settings.h"
+#include "common/sysroot.h"
+#include "common/uuid.h"
+
+#include <stdbool.h>
+
+/* A sample is never taken within this time of the last, nor in less than METER_DUTY times its cost.
+ */
+#define METER_INTERVAL_NS_MIN CLOCK_NS_PER_MS
+#define METER_DUTY	      5
+
+/* All of it belongs to the caller and outlives the meter. */
+struct meter_context {
+	const struct settings *settings;
+	const struct sysroot *root;
+	const struct clock *clock;
+	int runtime_fd;
+	int state_fd;
+};
+
+struct meter;
+
+/*
+ * Opens the source, the accounts (what a former run left in the map, else on disk) and the
+ * provider. Logs what a person should know of it; on failure *diag says what to do.
+ */
+int meter_create(const struct meter_context *context, struct meter **ret_meter, struct diag *diag);
+
+/* Saves the accounts and closes everything. */
+void meter_destroy(struct meter *meter);
+
+/* Takes a sample, books and publishes it. */
+void meter_sample(struct meter *meter);
+
+/*
+ * For a reader that wants fresh figures of that machine: a sample, unless the last is too young.
+ * Returns whether the machine is known or just starting.
+ */
+bool meter_refresh(struct meter *meter, const struct uuid *uuid);
+
+/* Readable when the roster changed; then meter_sample() takes it over. */
+int meter_roster_fd(const struct meter *meter);
+
+/* Saves the accounts if that is due. */
+void meter_checkpoint(struct meter *meter);
+
+/* New settings: attribution and times at once; source and provider only at a start, which is said.
+ */
+int meter_configure(struct meter *meter, const struct settings *settings, struct diag *diag);
+
+/* The status as JSON; to be freed by the caller. NULL: out of memory. */
+char *meter_status(struct meter *meter);
+
+/* The last sample as a line of a trace, and the head that goes before; NULL: out of memory. */
+char *meter_trace_line(struct meter *meter);
+char *meter_trace_head(struct meter *meter);
+
+static inline void cleanup_meter_value(struct meter *const *meter)
+{
+	meter_destroy(*meter);
+}
+#define cleanup_meter __attribute__((cleanup(cleanup_meter_value)))
+
+#endif
