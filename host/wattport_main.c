@@ -19,6 +19,9 @@ struct command {
 static const struct command commands[] = {
     {"status", "what the host and its virtual machines use", command_status},
     {"vm", "the virtual machines, or all of one", command_vm},
+    {"attach", "give a virtual machine its energy tree", command_attach},
+    {"detach", "take it away again", command_detach},
+    {"doctor", "what this host can do, and what mends the rest", command_doctor},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
