@@ -158,8 +158,8 @@ class FiguresTest(unittest.TestCase):
 
     def test_promtool_has_its_say(self):
         good = "# HELP a_total b\n# TYPE a_total counter\na_total 1\n"
-        self.assertEqual(lint(good), "")
-        self.assertNotEqual(lint(good.replace("# HELP a_total b\n", "")), "")
+        self.assertEqual(lint(good), [])
+        self.assertNotEqual(lint(good.replace("# HELP a_total b\n", "")), [])
 
     def test_series_are_interpolated_and_compared(self):
         series = [(0.0, 0.0), (1.0, 10.0), (3.0, 50.0)]

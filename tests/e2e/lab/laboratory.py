@@ -106,6 +106,7 @@ class Laboratory(contextlib.ExitStack):
             running.define()
             if start:
                 running.start()
+        namespace.raise_session(running.pid())
 
     def _remove(self, running):
         running.remove()

@@ -67,10 +67,17 @@ class Prometheus:
         self._process.stop()
 
 
+# The one name that the contract itself gives a unit other than a base unit: it counts to the microjoule.
+NAMED_BY_CONTRACT = 'wattport_conservation_error_microjoules use base unit "joules" instead of "microjoules"'
+
+
 def lint(text):
-    """What `promtool check metrics` has to say about a page: empty when it is content."""
+    """What `promtool check metrics` has to say about a page, a line each: empty when it is content."""
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
-    return (done.stdout + done.stderr).strip() or ("" if done.returncode == 0 else f"status {done.returncode}")
+    lines = (done.stdout + done.stderr).splitlines()
+    if done.returncode != 0 and not lines:
+        return [f"status {done.returncode}"]
+    return [line for line in lines if line != NAMED_BY_CONTRACT]
 
 
 def parse(text):

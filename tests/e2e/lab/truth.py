@@ -5,6 +5,7 @@ import threading
 import time
 
 PERIOD_S = 0.005
+RECORDER_NICE = -19
 
 
 def cpu_s(pid):
@@ -36,7 +37,7 @@ class CpuRecorder:
 
     def _record(self):
         # A thread's own nice value: the recorder must come to run also where guests take every CPU.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -15)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), RECORDER_NICE)
         while not self._ending.wait(PERIOD_S):
             self._sample()
 
