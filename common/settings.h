@@ -17,6 +17,7 @@
 
 #define SETTINGS_PATH	     "/etc/wattport/wattport.conf"
 #define SETTINGS_RUNTIME_DIR "/run/wattport"
+#define SETTINGS_NO_FILE     "/dev/null" /* for settings_load(): the defaults alone */
 #define SETTINGS_STATE_DIR   "/var/lib/wattport"
 
 enum settings_provider {
