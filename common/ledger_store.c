@@ -1,6 +1,7 @@
 #include "common/ledger_store.h"
 #include "common/cleanup.h"
 #include "common/file.h"
+#include "common/log.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -86,7 +87,8 @@ int ledger_store_save(int state_fd, const struct ledger *ledger, struct diag *di
 		return diag_error(diag, status, "out of memory");
 	/* The last good one stays at hand; a first run has none. */
 	(void)unlinkat(state_fd, STORE_OLD_NAME, 0);
-	(void)linkat(state_fd, LEDGER_STORE_NAME, state_fd, STORE_OLD_NAME, 0);
+	if (linkat(state_fd, LEDGER_STORE_NAME, state_fd, STORE_OLD_NAME, 0) < 0)
+		log_debug("no former accounts to keep: %s", strerror(errno));
 	status = file_replace_at(state_fd, LEDGER_STORE_NAME, data, size, STORE_MODE);
 	if (status < 0)
 		return diag_error(

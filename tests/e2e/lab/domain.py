@@ -12,7 +12,7 @@ EMULATOR = "qemu-system-x86_64"
 VIRTIOFSD = next((path for path in ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd") if os.path.exists(path)),
                  "virtiofsd")
 
-DOMAIN_XML = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+DOMAIN_XML = """<domain type='{kind}' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <name>{name}</name>
   <uuid>{uuid}</uuid>
   <metadata>{metadata}</metadata>
@@ -86,6 +86,7 @@ class Domain:
     """How a domain is to be made. Without a kernel it stays in the firmware, and is up at once."""
 
     name: str
+    kind: str = "qemu"  # or kvm
     sockets: int = 1
     cores: int = 1
     threads: int = 1
@@ -114,7 +115,7 @@ class Domain:
             )
         forwards = "".join(f",hostfwd=tcp:{address}:{port}-:{port}" for address, port in self.forwards)
         return DOMAIN_XML.format(
-            name=escape(self.name), uuid=self.uuid, metadata=self.metadata, memory_mib=self.memory_mib,
+            name=escape(self.name), kind=self.kind, uuid=self.uuid, metadata=self.metadata, memory_mib=self.memory_mib,
             vcpus=self.vcpus, boot=boot, sockets=self.sockets, cores=self.cores, threads=self.threads,
             on_reboot="destroy" if self.kernel else "restart", root_ports=ROOT_PORT * 6,
             console=quoteattr(self.console), filesystems="".join(share.xml(self.uuid) for share in self.shares),

@@ -46,11 +46,13 @@ DEVICES = {
     "null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0), "fuse": (10, 229),
 }
 
+KVM = {"kvm": (10, 232)}
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def run_private(main):
-    """Runs main() in a private machine and exits with what it returns."""
+def run_private(main, kvm=False):
+    """Runs main() in a private machine and exits with what it returns. kvm: the machine has a /dev/kvm, too."""
     if os.geteuid() != 0:
         print("skipped: the end-to-end tests need root (namespaces, mounts, libvirtd)")
         sys.exit(SKIPPED)
@@ -64,7 +66,7 @@ def run_private(main):
         sys.exit(SKIPPED)
     init = os.fork()
     if init == 0:
-        _guarded(_be_init, main)
+        _guarded(lambda _: _be_init(main, kvm), None)
     sys.exit(_wait_forwarding(init))
 
 
@@ -88,13 +90,13 @@ def _guarded(function, argument):
         os._exit(status or 0)
 
 
-def _be_init(main):
+def _be_init(main, kvm):
     """Process 1: adopts and reaps orphans (libvirtd's QEMUs are such) while the test runs in a child."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setsid()  # A Ctrl-C reaches the outermost process alone, and comes to the test through it.
     os.nice(NICE)
     raise_session(os.getpid())
-    _prepare_mounts()
+    _prepare_mounts(kvm)
     _raise_loopback()
     child = os.fork()
     if child == 0:
@@ -142,7 +144,7 @@ def unmount(target):
     subprocess.run(["umount", target], check=True)
 
 
-def _prepare_mounts():
+def _prepare_mounts(kvm):
     mount("--make-rprivate", "/")
     mount("-t", "proc", "proc", "/proc")
     configuration = None
@@ -156,14 +158,14 @@ def _prepare_mounts():
     for name, content in (configuration or {}).items():
         with open(f"/etc/libvirt/{name}", "wb") as file:
             file.write(content)
-    _prepare_devices()
+    _prepare_devices({**DEVICES, **KVM} if kvm else DEVICES)
 
 
-def _prepare_devices():
-    """A /dev with the device files that are needed and no /dev/kvm: the tests emulate also where KVM exists, for what
-    they prove must not depend on the machine they run on."""
+def _prepare_devices(devices):
+    """A /dev with the device files that are needed, for the tests without /dev/kvm: they emulate also where KVM exists,
+    for what they prove must not depend on the machine they run on."""
     mount("-t", "tmpfs", "-o", "mode=755", "wattport-lab", "/dev")
-    for name, (major, minor) in DEVICES.items():
+    for name, (major, minor) in devices.items():
         os.mknod(f"/dev/{name}", 0o666 | stat.S_IFCHR, os.makedev(major, minor))
         os.chmod(f"/dev/{name}", 0o666)
     for name in ("pts", "shm"):
