@@ -147,7 +147,7 @@ static int meter_open_machines(struct meter *meter, struct diag *diag)
 	    .clock = meter->context.clock,
 	    .topology = meter->topology,
 	    .source = meter->source,
-	    .fd_budget = vm_threads_raise_fd_limit(),
+	    .fd_budget = meter->context.fd_budget,
 	};
 	int status =
 	    vm_provider_open(names[meter->settings.vms_provider], &context, &meter->provider, diag);
@@ -203,7 +203,9 @@ static void meter_age_accounts(struct meter *meter)
 
 		if (vm == NULL || uuid_is_nil(&vm->uuid))
 			continue;
-		if (vm->state != LEDGER_VM_GONE || vm->seen_wall_ns > now.ns) {
+		/* One that came and went between two savings was seen just now. */
+		if (vm->state != LEDGER_VM_GONE || vm->seen_wall_ns == 0 ||
+		    vm->seen_wall_ns > now.ns) {
 			vm->seen_wall_ns = now.ns;
 			continue;
 		}

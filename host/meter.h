@@ -15,6 +15,7 @@
 #include "common/uuid.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* A sample is never taken within this time of the last, nor in less than METER_DUTY times its cost.
  */
@@ -28,6 +29,7 @@ struct meter_context {
 	const struct clock *clock;
 	int runtime_fd;
 	int state_fd;
+	size_t fd_budget; /* see vm_threads_raise_fd_limit() */
 };
 
 struct meter;
