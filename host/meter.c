@@ -309,7 +309,8 @@ bool meter_refresh(struct meter *meter, const struct uuid *uuid)
 	slot = ledger_find(meter->ledger, uuid);
 	if (slot >= 0 && ledger_vm_const(meter->ledger, (size_t)slot)->state != LEDGER_VM_GONE)
 		return true;
-	return vm_provider_lookup(meter->provider, uuid, 0) != 0;
+	/* Without a wait, whoever asks for a made-up uuid would hear "known" every other time. */
+	return vm_provider_lookup(meter->provider, uuid, METER_LOOKUP_WAIT_NS) != 0;
 }
 
 int meter_roster_fd(const struct meter *meter)

@@ -22,6 +22,9 @@
 #define METER_INTERVAL_NS_MIN CLOCK_NS_PER_MS
 #define METER_DUTY	      5
 
+/* So long the provider may look for a machine that nobody knows: half of what readers wait. */
+#define METER_LOOKUP_WAIT_NS (10 * CLOCK_NS_PER_MS)
+
 /* All of it belongs to the caller and outlives the meter. */
 struct meter_context {
 	const struct settings *settings;
