@@ -137,6 +137,8 @@ static int engine_take_roster(struct engine *engine, const struct sample *sample
 		account->state = LEDGER_VM_GONE;
 		account->pid = 0;
 		account->memory_bytes = 0;
+		for (uint32_t zone = 0; zone < host->zone_count; zone++)
+			account->shares[zone].power_uw = 0;
 	}
 	return result;
 }

@@ -116,6 +116,22 @@ static int privilege_change_user(struct diag *diag)
 	return 0;
 }
 
+static int privilege_forbid_new(struct diag *diag)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return diag_error(diag, -errno, "cannot set no_new_privs: %s", strerror(errno));
+	return 0;
+}
+
+int privilege_drop_capabilities(struct diag *diag)
+{
+	/* The bounding set as well: else root would get everything back by the next execve(2). */
+	capng_clear(CAPNG_SELECT_ALL);
+	if (capng_apply(geteuid() == 0 ? CAPNG_SELECT_ALL : CAPNG_SELECT_CAPS) != 0)
+		return diag_error(diag, -EPERM, "cannot give up capabilities");
+	return privilege_forbid_new(diag);
+}
+
 int privilege_drop(struct diag *diag)
 {
 	int status = 0;
@@ -126,11 +142,7 @@ int privilege_drop(struct diag *diag)
 	else if (capng_apply(CAPNG_SELECT_CAPS) != 0)
 		/* The bounding set is root's to change; no_new_privs makes it moot. */
 		status = diag_error(diag, -EPERM, "cannot give up capabilities");
-	if (status < 0)
-		return status;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return diag_error(diag, -errno, "cannot set no_new_privs: %s", strerror(errno));
-	return 0;
+	return status < 0 ? status : privilege_forbid_new(diag);
 }
 
 int privilege_filter_works(void)

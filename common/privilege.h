@@ -27,6 +27,13 @@
 int privilege_drop(struct diag *diag);
 
 /*
+ * For a process that stays root because it owns what it reads and writes (wattportd: energy_uj is
+ * root's, mode 0400, and so is libvirt's socket): root without any capability and without a way to
+ * get one back, which is no more than the owner of these files. 0, or a negative errno with *diag.
+ */
+int privilege_drop_capabilities(struct diag *diag);
+
+/*
  * From here on the process may make the system calls of `syscalls` (values of SCMP_SYS() from
  * <seccomp.h>) and those that the C library needs to run at all: memory, locks, clocks, signals,
  * reading and writing open descriptors, ending. Every other call fails with EPERM and is written

@@ -13,13 +13,12 @@
 
 enum attach_option {
 	OPTION_TRANSPORT = 0x200,
-	OPTION_URI,
 };
 
 struct attach_line {
 	struct command_options options;
 	struct attach_request request;
-	const char *uri; /* NULL: vms.uri of the configuration */
+	struct config_overrides overrides;
 	const char *domain;
 	bool add;
 };
@@ -63,9 +62,6 @@ static error_t attach_parse(int key, char *argument, struct argp_state *state)
 	case OPTION_TRANSPORT:
 		attach_parse_transport(&line->request, argument, state);
 		return 0;
-	case OPTION_URI:
-		line->uri = argument;
-		return 0;
 	case ARGP_KEY_ARG:
 		if (line->domain != NULL)
 			argp_error(state, "unexpected argument: %s", argument);
@@ -89,25 +85,19 @@ static void attach_ignore_error(void *user, virErrorPtr error)
 static int attach_connect(const struct attach_line *line, virConnectPtr *ret_connection,
 			  struct diag *diag)
 {
-	static const struct config_overrides none = {.count = 0};
 	struct settings settings;
 	virConnectPtr connection;
-	const char *uri = line->uri;
+	int status = settings_load(line->options.config, &line->overrides, &settings, diag);
 
-	if (uri == NULL) {
-		int status = settings_load(line->options.config, &none, &settings, diag);
-
-		if (status < 0)
-			return status;
-		uri = settings.vms_uri;
-	}
+	if (status < 0)
+		return status;
 	virSetErrorFunc(NULL, attach_ignore_error);
-	connection = virConnectOpen(uri);
+	connection = virConnectOpen(settings.vms_uri);
 	if (connection == NULL)
 		return diag_error(diag, -ECONNREFUSED,
 				  "cannot reach libvirt at %s: %s; start libvirtd, be root or in "
-				  "the group libvirt, or name another with --uri",
-				  uri, virGetLastErrorMessage());
+				  "the group libvirt, or name another with --vms.uri=",
+				  settings.vms_uri, virGetLastErrorMessage());
 	*ret_connection = connection;
 	return 0;
 }
@@ -143,6 +133,10 @@ static int attach_run(int argc, char **argv, const struct argp *argp, bool add)
 	    .options = COMMAND_OPTIONS_INIT, .request = {.choose = true}, .add = add};
 	struct diag diag = DIAG_INIT;
 
+	if (config_extract(&argc, argv, &line.overrides, &diag) < 0) {
+		log_error("%s", diag.text);
+		return COMMAND_EXIT_USAGE;
+	}
 	if (argp_parse(argp, argc, argv, 0, NULL, &line) != 0)
 		return COMMAND_EXIT_USAGE;
 	line.request.runtime_dir = line.options.runtime_dir;
@@ -163,7 +157,6 @@ int command_attach(int argc, char **argv)
 	static const struct argp_option options[] = {
 	    {"transport", OPTION_TRANSPORT, "NAME", 0,
 	     "auto (default: virtiofs where it works, else 9p), 9p or virtiofs", 1},
-	    {"uri", OPTION_URI, "URI", 0, "Whose domain (default vms.uri)", 1},
 	    {NULL, 0, NULL, 0, NULL, 0},
 	};
 	static const struct argp argp = {
@@ -181,12 +174,7 @@ int command_attach(int argc, char **argv)
 
 int command_detach(int argc, char **argv)
 {
-	static const struct argp_option options[] = {
-	    {"uri", OPTION_URI, "URI", 0, "Whose domain (default vms.uri)", 1},
-	    {NULL, 0, NULL, 0, NULL, 0},
-	};
 	static const struct argp argp = {
-	    .options = options,
 	    .parser = attach_parse,
 	    .args_doc = "DOMAIN",
 	    .doc = "Takes a virtual machine's energy tree out of its definition, and out of the "

@@ -26,7 +26,7 @@ static int doctor_show(const struct doctor *doctor, bool json)
 
 int command_doctor(int argc, char **argv)
 {
-	static const struct config_overrides none = {.count = 0};
+	struct config_overrides overrides;
 	cleanup_sysroot struct sysroot *root = NULL;
 	cleanup_free struct doctor *doctor = malloc(sizeof(*doctor));
 	struct diag diag = DIAG_INIT;
@@ -35,11 +35,16 @@ int command_doctor(int argc, char **argv)
 	struct settings settings;
 	int status;
 
+	if (config_extract(&argc, argv, &overrides, &diag) < 0) {
+		log_error("%s", diag.text);
+		return COMMAND_EXIT_USAGE;
+	}
 	command_parse(argc, argv,
 		      "Says what this host can do for Wattport, and the command that mends what it "
 		      "cannot. Changes nothing. Exit status 0 if Wattport can work here.",
 		      NULL, &line);
-	if (doctor == NULL || settings_load(line.options.config, &none, &settings, &diag) < 0 ||
+	if (doctor == NULL ||
+	    settings_load(line.options.config, &overrides, &settings, &diag) < 0 ||
 	    sysroot_open(line.options.sysroot, &root, &diag) < 0) {
 		log_error("%s", diag.text[0] != '\0' ? diag.text : "out of memory");
 		return EXIT_FAILURE;

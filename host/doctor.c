@@ -1,15 +1,15 @@
 #include "host/doctor.h"
-#include "common/cleanup.h"
+#include "common/utf8.h"
 #include "host/doctor_internal.h"
 
 #include <jansson.h>
 #include <stdarg.h>
-#include <string.h>
 
 void doctor_add(struct doctor *doctor, const char *id, enum doctor_result result,
 		const char *remedy, const char *format, ...)
 {
 	struct doctor_check *check = &doctor->checks[doctor->count];
+	char text[DOCTOR_TEXT_SIZE];
 	va_list arguments;
 
 	if (doctor->count == DOCTOR_CHECK_MAX)
@@ -18,8 +18,10 @@ void doctor_add(struct doctor *doctor, const char *id, enum doctor_result result
 	(void)snprintf(check->id, sizeof(check->id), "%s", id);
 	(void)snprintf(check->remedy, sizeof(check->remedy), "%s", remedy != NULL ? remedy : "");
 	va_start(arguments, format);
-	(void)vsnprintf(check->text, sizeof(check->text), format, arguments);
+	(void)vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
+	/* What came from outside need not be UTF-8, and what was cut no longer is. */
+	utf8_copy(check->text, sizeof(check->text), text);
 	doctor->count++;
 }
 
@@ -82,11 +84,9 @@ char *doctor_json(const struct doctor *doctor)
 	for (size_t i = 0; i < doctor->count; i++) {
 		const struct doctor_check *check = &doctor->checks[i];
 
-		/* What came from outside need not be UTF-8: "s" would then fail. */
 		(void)json_array_append_new(
-		    checks, json_pack("{s:s, s:s, s:o, s:s}", "id", check->id, "result",
-				      doctor_result_name(check->result), "text",
-				      json_stringn_nocheck(check->text, strlen(check->text)),
+		    checks, json_pack("{s:s, s:s, s:s, s:s}", "id", check->id, "result",
+				      doctor_result_name(check->result), "text", check->text,
 				      "remedy", check->remedy));
 	}
 	root = json_pack("{s:b, s:o}", "works", doctor_works(doctor), "checks", checks);

@@ -34,7 +34,8 @@ void doctor_check_user(const struct doctor_context *context, struct doctor *doct
 /* "4 zones: package-0, dram-0, ..." */
 static void doctor_list_zones(const struct energy_source *source, char *text, size_t size)
 {
-	(void)snprintf(text, size, "%zu zones", source->zone_count);
+	(void)snprintf(text, size, "%zu zone%s", source->zone_count,
+		       source->zone_count == 1 ? "" : "s");
 	for (size_t i = 0; i < source->zone_count; i++) {
 		size_t used = strlen(text);
 

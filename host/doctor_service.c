@@ -92,7 +92,7 @@ static void doctor_check_qemu(const struct doctor_context *context, int running,
 			   "of the others come from libvirt, in steps of 10 ms",
 			   running, scan.count);
 	else
-		doctor_add(doctor, id, DOCTOR_OK, NULL, "%zu QEMU processes can be seen",
+		doctor_add(doctor, id, DOCTOR_OK, NULL, "QEMU processes that can be seen: %zu",
 			   scan.count);
 	qemu_scan_finish(&scan);
 }

@@ -147,7 +147,7 @@ static int meter_open_machines(struct meter *meter, struct diag *diag)
 	    .clock = meter->context.clock,
 	    .topology = meter->topology,
 	    .source = meter->source,
-	    .fd_budget = vm_threads_raise_fd_limit(),
+	    .fd_budget = meter->context.fd_budget,
 	};
 	int status =
 	    vm_provider_open(names[meter->settings.vms_provider], &context, &meter->provider, diag);
@@ -203,7 +203,9 @@ static void meter_age_accounts(struct meter *meter)
 
 		if (vm == NULL || uuid_is_nil(&vm->uuid))
 			continue;
-		if (vm->state != LEDGER_VM_GONE || vm->seen_wall_ns > now.ns) {
+		/* One that came and went between two savings was seen just now. */
+		if (vm->state != LEDGER_VM_GONE || vm->seen_wall_ns == 0 ||
+		    vm->seen_wall_ns > now.ns) {
 			vm->seen_wall_ns = now.ns;
 			continue;
 		}
@@ -307,7 +309,8 @@ bool meter_refresh(struct meter *meter, const struct uuid *uuid)
 	slot = ledger_find(meter->ledger, uuid);
 	if (slot >= 0 && ledger_vm_const(meter->ledger, (size_t)slot)->state != LEDGER_VM_GONE)
 		return true;
-	return vm_provider_lookup(meter->provider, uuid, 0) != 0;
+	/* Without a wait, whoever asks for a made-up uuid would hear "known" every other time. */
+	return vm_provider_lookup(meter->provider, uuid, METER_LOOKUP_WAIT_NS) != 0;
 }
 
 int meter_roster_fd(const struct meter *meter)

@@ -15,11 +15,15 @@
 #include "common/uuid.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* A sample is never taken within this time of the last, nor in less than METER_DUTY times its cost.
  */
 #define METER_INTERVAL_NS_MIN CLOCK_NS_PER_MS
 #define METER_DUTY	      5
+
+/* So long the provider may look for a machine that nobody knows: half of what readers wait. */
+#define METER_LOOKUP_WAIT_NS (10 * CLOCK_NS_PER_MS)
 
 /* All of it belongs to the caller and outlives the meter. */
 struct meter_context {
@@ -28,6 +32,7 @@ struct meter_context {
 	const struct clock *clock;
 	int runtime_fd;
 	int state_fd;
+	size_t fd_budget; /* see vm_threads_raise_fd_limit() */
 };
 
 struct meter;

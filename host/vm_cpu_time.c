@@ -3,6 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+void vm_cpu_time_init(struct vm_cpu_time *time)
+{
+	*time = (struct vm_cpu_time){.vcpus = NULL};
+}
+
 int vm_cpu_time_reserve(struct vm_cpu_time *time, size_t vcpu_count)
 {
 	struct vm_cpu_time_vcpu *vcpus;
@@ -24,7 +29,7 @@ int vm_cpu_time_reserve(struct vm_cpu_time *time, size_t vcpu_count)
 void vm_cpu_time_finish(struct vm_cpu_time *time)
 {
 	free(time->vcpus);
-	*time = (struct vm_cpu_time){.vcpus = NULL};
+	vm_cpu_time_init(time);
 }
 
 int vm_cpu_time_add(struct vm_cpu_time *time, uint32_t vcpu, uint64_t spent_ns)

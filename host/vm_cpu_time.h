@@ -28,6 +28,9 @@ struct vm_cpu_time {
 	uint64_t told_overhead_ns; /* the most by which that was ahead of the vCPUs */
 };
 
+/* Nothing used, no vCPUs. */
+void vm_cpu_time_init(struct vm_cpu_time *time);
+
 /* Room for that many vCPUs, the new ones at zero. -ENOSPC past SAMPLE_VCPU_MAX, -ENOMEM. */
 int vm_cpu_time_reserve(struct vm_cpu_time *time, size_t vcpu_count);
 void vm_cpu_time_finish(struct vm_cpu_time *time);

@@ -15,6 +15,7 @@
 
 /* One machine, in the roster or resting. */
 struct vm_threads_vm {
+	struct vm_threads_vm *next; /* in the order of the uuids, as the roster is */
 	struct uuid uuid;
 	const struct vm_roster_vm *entry; /* NULL: resting */
 	struct vm_process *process;	  /* NULL: not running, not to be seen, or told */
@@ -31,8 +32,7 @@ struct vm_threads {
 	struct vm_process_context process_context;
 	bool vhost_kernel_threads;
 	struct mono_time vhost_scanned;
-	size_t count;
-	struct vm_threads_vm **vms; /* in the order of their uuids, as the roster is */
+	struct vm_threads_vm *first;
 	struct vm_threads_report report;
 };
 
@@ -81,9 +81,12 @@ void vm_threads_destroy(struct vm_threads *threads)
 {
 	if (threads == NULL)
 		return;
-	for (size_t i = 0; i < threads->count; i++)
-		vm_threads_vm_destroy(threads->vms[i]);
-	free(threads->vms);
+	while (threads->first != NULL) {
+		struct vm_threads_vm *vm = threads->first;
+
+		threads->first = vm->next;
+		vm_threads_vm_destroy(vm);
+	}
 	free(threads);
 }
 
@@ -129,108 +132,85 @@ static void vm_threads_follow_vm(struct vm_threads *threads, struct vm_threads_v
 		vm_threads_open(threads, vm, now);
 }
 
-/* Where the uuid stands in the table, or would have to stand. */
-static bool vm_threads_search(const struct vm_threads *threads, const struct uuid *uuid,
-			      size_t *ret_index)
+/* The machine has left the roster; what it used is kept. */
+static void vm_threads_rest(struct vm_threads_vm *vm, struct mono_time now)
 {
-	size_t low = 0, high = threads->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (uuid_compare(&threads->vms[middle]->uuid, uuid) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	*ret_index = low;
-	return low < threads->count && uuid_equal(&threads->vms[low]->uuid, uuid);
-}
-
-/* Makes a place for every machine of the roster; new ones rest until they are followed. */
-static int vm_threads_admit(struct vm_threads *threads, const struct vm_roster *roster,
-			    struct mono_time now)
-{
-	struct vm_threads_vm **vms;
-
-	vms = realloc(threads->vms,
-		      (threads->count + roster->count + 1) * sizeof(struct vm_threads_vm *));
-	if (vms == NULL)
-		return -ENOMEM;
-	threads->vms = vms;
-	for (size_t i = 0; i < roster->count; i++) {
-		struct vm_threads_vm *vm;
-		size_t index;
-
-		if (vm_threads_search(threads, &roster->vms[i]->uuid, &index))
-			continue;
-		vm = calloc(1, sizeof(*vm));
-		if (vm == NULL)
-			return -ENOMEM;
-		vm->uuid = roster->vms[i]->uuid;
+	if (vm->entry != NULL)
 		vm->left = now;
-		memmove(&vms[index + 1], &vms[index],
-			(threads->count - index) * sizeof(struct vm_threads_vm *));
-		vms[index] = vm;
-		threads->count++;
-	}
-	return 0;
+	vm->entry = NULL;
+	vm_process_close(TAKE_PTR(vm->process));
 }
 
-/* Drops those that have rested for long; when there are too many, all that rest. */
+/* Drops those that have rested for long. */
 static void vm_threads_forget(struct vm_threads *threads, struct mono_time now)
 {
-	bool crowded = threads->count > 2 * (size_t)VM_ROSTER_VM_MAX;
-	size_t kept = 0;
+	struct vm_threads_vm **link = &threads->first;
 
-	for (size_t i = 0; i < threads->count; i++) {
-		struct vm_threads_vm *vm = threads->vms[i];
+	while (*link != NULL) {
+		struct vm_threads_vm *vm = *link;
 
-		if (vm->entry == NULL &&
-		    (crowded || clock_elapsed_ns(vm->left, now) >= VM_THREADS_REST_NS))
-			vm_threads_vm_destroy(vm);
-		else
-			threads->vms[kept++] = vm;
+		if (vm->entry != NULL || clock_elapsed_ns(vm->left, now) < VM_THREADS_REST_NS) {
+			link = &vm->next;
+			continue;
+		}
+		*link = vm->next;
+		vm_threads_vm_destroy(vm);
 	}
-	threads->count = kept;
+}
+
+/* The machine at that place of the list, made if it is another's; NULL: out of memory. */
+static struct vm_threads_vm *vm_threads_place(struct vm_threads_vm **link, const struct uuid *uuid)
+{
+	struct vm_threads_vm *vm = *link;
+
+	if (vm != NULL && uuid_equal(&vm->uuid, uuid))
+		return vm;
+	vm = calloc(1, sizeof(*vm));
+	if (vm == NULL)
+		return NULL;
+	vm->uuid = *uuid;
+	vm_cpu_time_init(&vm->time);
+	vm->next = *link;
+	*link = vm;
+	return vm;
 }
 
 int vm_threads_follow(struct vm_threads *threads, const struct vm_roster *roster,
 		      struct mono_time now)
 {
-	size_t next = 0;
-	int status = vm_threads_admit(threads, roster, now);
+	struct vm_threads_vm **link = &threads->first;
+	int result = 0;
 
-	if (status < 0) {
-		/* What the entries point at belongs to the old roster, which goes. */
-		for (size_t i = 0; i < threads->count; i++)
-			threads->vms[i]->entry = NULL;
-		return status;
-	}
-	/* Both are sorted, and every machine of the roster is in the table. */
-	for (size_t i = 0; i < threads->count; i++) {
-		struct vm_threads_vm *vm = threads->vms[i];
+	/* Both are sorted, so one walk through both finds who is new and who has left. */
+	for (size_t i = 0; i < roster->count; i++) {
+		const struct vm_roster_vm *entry = roster->vms[i];
+		struct vm_threads_vm *vm;
 
-		if (next < roster->count && uuid_equal(&roster->vms[next]->uuid, &vm->uuid)) {
-			vm->entry = roster->vms[next++];
-			vm_threads_follow_vm(threads, vm, now);
+		while (*link != NULL && uuid_compare(&(*link)->uuid, &entry->uuid) < 0) {
+			vm_threads_rest(*link, now);
+			link = &(*link)->next;
+		}
+		vm = vm_threads_place(link, &entry->uuid);
+		if (vm == NULL) {
+			result = -ENOMEM;
 			continue;
 		}
-		if (vm->entry != NULL || vm->process != NULL)
-			vm->left = now;
-		vm->entry = NULL;
-		vm_process_close(TAKE_PTR(vm->process));
+		vm->entry = entry;
+		vm_threads_follow_vm(threads, vm, now);
+		link = &vm->next;
 	}
+	for (; *link != NULL; link = &(*link)->next)
+		vm_threads_rest(*link, now);
 	vm_threads_forget(threads, now);
-	return 0;
+	return result;
 }
 
 static void vm_threads_add_kernel_thread(void *user, int32_t owner_pid, int32_t tid)
 {
 	struct vm_threads *threads = user;
 
-	for (size_t i = 0; i < threads->count; i++) {
-		struct vm_process *process = threads->vms[i]->process;
+	for (struct vm_threads_vm *vm = threads->first; vm != NULL; vm = vm->next) {
+		struct vm_process *process = vm->process;
 
 		if (process != NULL && vm_process_identity(process)->pid == owner_pid)
 			(void)vm_process_add_kernel_thread(process, tid);
@@ -353,9 +333,7 @@ int vm_threads_read(struct vm_threads *threads, struct mono_time now, struct sam
 	struct vm_threads_report report = {.followed = 0};
 
 	vm_threads_scan_vhost(threads, now);
-	for (size_t i = 0; i < threads->count; i++) {
-		struct vm_threads_vm *vm = threads->vms[i];
-
+	for (struct vm_threads_vm *vm = threads->first; vm != NULL; vm = vm->next) {
 		if (vm->entry == NULL)
 			continue;
 		vm_threads_read_process(threads, vm, now);

@@ -51,8 +51,8 @@ int vm_threads_create(const struct vm_threads_context *context, struct vm_thread
 void vm_threads_destroy(struct vm_threads *threads);
 
 /*
- * Takes a new roster over; it has to live until the next one is. On -ENOMEM no machine is followed
- * until it succeeds: call it again.
+ * Takes a new roster over; it has to live until the next one is. On -ENOMEM some machines are left
+ * out until it succeeds: call it again.
  */
 int vm_threads_follow(struct vm_threads *threads, const struct vm_roster *roster,
 		      struct mono_time now);

@@ -12,6 +12,7 @@
 #include "common/sysroot.h"
 #include "host/meter.h"
 #include "host/meter_server.h"
+#include "host/vm_threads.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -271,6 +272,14 @@ static int start(struct daemon *daemon, struct diag *diag)
 		status = open_directory(daemon->options.state_dir, 0700, &state_fd, diag);
 	if (status == 0)
 		status = open_events(daemon, diag);
+	if (status < 0)
+		return status;
+	/*
+	 * The descriptor limit must be raised before. What is left needs none: energy_uj, libvirt's
+	 * socket, the ledger and the accounts are root's own files, /proc/PID/task is open to all.
+	 */
+	context.fd_budget = vm_threads_raise_fd_limit();
+	status = privilege_drop_capabilities(diag);
 	if (status < 0)
 		return status;
 	context.root = root;

@@ -8,7 +8,7 @@ import time
 import unittest
 
 from lab import stats
-from lab.domain import SPINNING_SECTOR, Domain
+from lab.domain import SPINNING_DISK, Domain
 from lab.laboratory import Laboratory
 from lab.process import wait_for
 from lab.raplsim import RaplSim
@@ -77,7 +77,7 @@ class LibvirtTest(Host, unittest.TestCase):
         super().setUpClass()
         disk = cls.lab.path("spinning.img")
         with open(disk, "wb") as file:
-            file.write(SPINNING_SECTOR)
+            file.write(SPINNING_DISK)
         cls.vms = {
             vcpus: cls.lab.domain(Domain(name, sockets=min(vcpus, 2), cores=(vcpus + 1) // 2, memory_mib=64,
                                          disk=disk if vcpus == 2 else ""))

@@ -8,10 +8,11 @@
 
 static void test_dealing_out_is_exact(void **state)
 {
-	struct vm_cpu_time time = {.vcpus = NULL};
+	struct vm_cpu_time time;
 	uint64_t spent_ns = 0, seed = 1;
 
 	(void)state;
+	vm_cpu_time_init(&time);
 	assert_int_equal(vm_cpu_time_reserve(&time, 3), 0);
 	for (int i = 0; i < 1000; i++) {
 		uint64_t more_ns = check_random_below(&seed, 1000);
@@ -29,9 +30,10 @@ static void test_dealing_out_is_exact(void **state)
 
 static void test_vcpu_limit(void **state)
 {
-	struct vm_cpu_time time = {.vcpus = NULL};
+	struct vm_cpu_time time;
 
 	(void)state;
+	vm_cpu_time_init(&time);
 	assert_int_equal(vm_cpu_time_add(&time, SAMPLE_VCPU_MAX - 1, 7), 0);
 	assert_int_equal(time.vcpus[SAMPLE_VCPU_MAX - 1].time_ns, 7);
 	assert_int_equal(time.vcpus[0].cpu, SAMPLE_NO_CPU);
@@ -47,9 +49,10 @@ static void test_told_times(void **state)
 	struct vm_roster_vcpu vcpus[2] = {{.id = 0, .time_ns = 100}, {.id = 1, .time_ns = 50}};
 	struct vm_roster_vm vm = {
 	    .has_times = true, .cpu_time_ns = 180, .vcpu_count = 2, .vcpus = vcpus};
-	struct vm_cpu_time time = {.vcpus = NULL};
+	struct vm_cpu_time time;
 
 	(void)state;
+	vm_cpu_time_init(&time);
 	assert_int_equal(vm_cpu_time_told(&time, &vm, false), 0);
 	assert_int_equal(time.vcpus[0].time_ns, 100);
 	assert_int_equal(time.vcpus[1].time_ns, 50);

@@ -40,11 +40,12 @@ DOMAIN_XML = """<domain type='{kind}' xmlns:qemu='http://libvirt.org/schemas/dom
 
 ROOT_PORT = "<controller type='pci' model='pcie-root-port'/>"
 
-# A boot sector that jumps to itself, and is never done: load on one vCPU without a kernel.
-SPINNING_SECTOR = b"\xeb\xfe" + b"\0" * 508 + b"\x55\xaa"
+# A disk whose boot sector jumps to itself, and is never done: load on one vCPU without a kernel. The firmware boots
+# from no disk that is much smaller.
+SPINNING_DISK = (b"\xeb\xfe" + b"\0" * 508 + b"\x55\xaa").ljust(1 << 20, b"\0")
 
 DISK_XML = """<disk type='file' device='disk'><driver name='qemu' type='raw'/>
-      <source file={source}/><target dev='sda' bus='sata'/><readonly/></disk>"""
+      <source file={source}/><target dev='vda' bus='virtio'/><readonly/></disk>"""
 
 # Two ways to give a guest the same host directory.
 FILESYSTEM_XML = {

@@ -39,8 +39,9 @@ class Wattport:
         self.state = laboratory.path("state")
         self.settings = {}
         self.meter = self.filesystem = self.exporter = None
-        os.makedirs(RUNTIME, exist_ok=True)
-        os.makedirs(self.state, exist_ok=True)
+        # A host of its own: what an earlier one has left in memory or on disk is not this one's.
+        laboratory.mount(RUNTIME, "-t", "tmpfs", "-o", "mode=755", "wattport-runtime")
+        os.makedirs(self.state)
 
     def start(self, settings=None):
         """All three, as at boot."""
