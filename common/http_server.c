@@ -144,10 +144,10 @@ static void http_dispatch(const struct http_server *server, const struct http_re
 }
 
 /* The type is libmicrohttpd's MHD_AccessHandlerCallback: more parameters than we would choose. */
+/* NOLINTNEXTLINE(readability-function-size) */
 static enum MHD_Result http_handle(void *context, struct MHD_Connection *connection,
 				   const char *path, const char *method, const char *version,
-				   const char *upload, /* NOLINT(readability-function-size) */
-				   size_t *upload_size, void **state)
+				   const char *upload, size_t *upload_size, void **state)
 {
 	static char head_seen; /* only its address counts */
 	const struct http_server *server = context;

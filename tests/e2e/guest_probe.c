@@ -51,7 +51,7 @@ static uint64_t number_or_die(const char *text)
 	errno = 0;
 	const uint64_t value = strtoull(text, &end, 10);
 	if (errno != 0 || end == text || (*end != '\0' && *end != '\n')) {
-		fprintf(stderr, "guest_probe: no number: '%s'\n", text);
+		(void)fprintf(stderr, "guest_probe: no number: '%s'\n", text);
 		exit(1);
 	}
 	return value;
@@ -61,7 +61,7 @@ static int read_often(const char *path, uint64_t period_us, uint64_t count)
 {
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
-		fprintf(stderr, "guest_probe: %s: %s\n", path, strerror(errno));
+		(void)fprintf(stderr, "guest_probe: %s: %s\n", path, strerror(errno));
 		return 1;
 	}
 
@@ -78,19 +78,19 @@ static int read_often(const char *path, uint64_t period_us, uint64_t count)
 		const ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
 		const uint64_t after_ns = now_ns();
 		if (got <= 0 || text[got - 1] != '\n') {
-			fprintf(stderr, "guest_probe: read %" PRIu64 " of %s gave %zd: %s\n", i,
+			(void)fprintf(stderr, "guest_probe: read %" PRIu64 " of %s gave %zd: %s\n", i,
 				path, got, got < 0 ? strerror(errno) : "empty or cut short");
 			return 1;
 		}
 		text[got] = '\0';
 		const uint64_t value = number_or_die(text);
 		if (value < last) {
-			fprintf(stderr, "guest_probe: went back from %" PRIu64 " to %" PRIu64 "\n",
+			(void)fprintf(stderr, "guest_probe: went back from %" PRIu64 " to %" PRIu64 "\n",
 				last, value);
 			return 1;
 		}
 		last = value;
-		printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", before_ns, after_ns, value);
+		(void)printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", before_ns, after_ns, value);
 	}
 	(void)close(fd);
 	return 0;
@@ -103,7 +103,7 @@ static int spin(uint64_t cpu, uint64_t percent)
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set) != 0) {
-		fprintf(stderr, "guest_probe: CPU %" PRIu64 ": %s\n", cpu, strerror(errno));
+		(void)fprintf(stderr, "guest_probe: CPU %" PRIu64 ": %s\n", cpu, strerror(errno));
 		return 1;
 	}
 	const uint64_t busy_ns = SPIN_PERIOD_NS * percent / 100;
@@ -131,7 +131,7 @@ static int serve_clock(uint64_t port)
 	    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
 	    bind(listener, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
 	    listen(listener, 1) != 0) {
-		fprintf(stderr, "guest_probe: port %" PRIu64 ": %s\n", port, strerror(errno));
+		(void)fprintf(stderr, "guest_probe: port %" PRIu64 ": %s\n", port, strerror(errno));
 		return 1;
 	}
 	for (;;) {
@@ -155,7 +155,7 @@ int main(int argc, char **argv)
 		return spin(number_or_die(argv[2]), number_or_die(argv[3]));
 	if (argc == 3 && strcmp(argv[1], "clock") == 0)
 		return serve_clock(number_or_die(argv[2]));
-	fprintf(stderr,
+	(void)fprintf(stderr,
 		"usage: guest_probe read FILE PERIOD_US COUNT | spin CPU PERCENT | clock PORT\n");
 	return 2;
 }
