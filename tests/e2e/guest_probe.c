@@ -78,15 +78,17 @@ static int read_often(const char *path, uint64_t period_us, uint64_t count)
 		const ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
 		const uint64_t after_ns = now_ns();
 		if (got <= 0 || text[got - 1] != '\n') {
-			(void)fprintf(stderr, "guest_probe: read %" PRIu64 " of %s gave %zd: %s\n", i,
-				path, got, got < 0 ? strerror(errno) : "empty or cut short");
+			(void)fprintf(stderr, "guest_probe: read %" PRIu64 " of %s gave %zd: %s\n",
+				      i, path, got,
+				      got < 0 ? strerror(errno) : "empty or cut short");
 			return 1;
 		}
 		text[got] = '\0';
 		const uint64_t value = number_or_die(text);
 		if (value < last) {
-			(void)fprintf(stderr, "guest_probe: went back from %" PRIu64 " to %" PRIu64 "\n",
-				last, value);
+			(void)fprintf(stderr,
+				      "guest_probe: went back from %" PRIu64 " to %" PRIu64 "\n",
+				      last, value);
 			return 1;
 		}
 		last = value;
@@ -155,7 +157,8 @@ int main(int argc, char **argv)
 		return spin(number_or_die(argv[2]), number_or_die(argv[3]));
 	if (argc == 3 && strcmp(argv[1], "clock") == 0)
 		return serve_clock(number_or_die(argv[2]));
-	(void)fprintf(stderr,
-		"usage: guest_probe read FILE PERIOD_US COUNT | spin CPU PERCENT | clock PORT\n");
+	(void)fprintf(
+	    stderr,
+	    "usage: guest_probe read FILE PERIOD_US COUNT | spin CPU PERCENT | clock PORT\n");
 	return 2;
 }
