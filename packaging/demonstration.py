@@ -21,9 +21,12 @@ from lab.prometheus import parse  # noqa: E402
 from lab.wattport import EXPORTER, Wattport, page  # noqa: E402
 
 NAME = "demo"
-VCPUS = 2
-WINDOW_S = 8
+# Half of a small machine, so that what the guest has not rented shows, too.
+VCPUS = 1 if (os.cpu_count() or 1) <= 2 else 2
+WINDOW_S = 10
+SETTLE_S = 3
 COUNTER = "/sys/class/powercap/intel-rapl:0/energy_uj"
+COMMAND = "wattport-agent exec -- sh -c 'head -c 30000000 /dev/zero | sha256sum'"
 NODE_EXPORTER_PORT = 9100
 AGENT_PORT = 9772
 
@@ -79,16 +82,17 @@ class Demonstration:
 
     def start_guest(self):
         """A virtual machine with a tree of its own."""
-        begun = time.monotonic()
-        self.guest = self.lab.guest(NAME, None, kind="kvm" if self.with_kvm else "qemu", cores=VCPUS)
-        self.guest.wait_up()
-        how = "with KVM" if self.with_kvm else "emulated"
-        step("guest", f"'{NAME}': {VCPUS} vCPUs, {how}, up after {time.monotonic() - begun:.0f} s")
+        self.guest = self.lab.guest(NAME, None, defined=True, kind="kvm" if self.with_kvm else "qemu", cores=VCPUS)
         done = self.host.run("attach", NAME)
         if done.returncode != 0:
             raise LabError(f"wattport attach {NAME}: {done.stdout}{done.stderr}")
-        step("attach", f"wattport attach {NAME}: {done.stdout.strip() or 'done'}")
-        self.guest.check("wattport-agent mount --wait 20s")
+        step("attach", f"wattport attach {NAME}: {done.stdout.splitlines()[0]}")
+        begun = time.monotonic()
+        self.guest.start()
+        self.guest.wait_up()
+        how = "with KVM" if self.with_kvm else "emulated"
+        step("guest", f"'{NAME}': {VCPUS} vCPU{'s' * (VCPUS > 1)}, {how}, up after {time.monotonic() - begun:.0f} s")
+        self.guest.check("wattport-agent mount")
         step("mount", "wattport-agent mount, in the guest")
         self.guest.spawn("prometheus-node-exporter --collector.disable-defaults --collector.rapl")
         self.guest.spawn(f"wattport-agent --http.listen=0.0.0.0:{AGENT_PORT}", log="/tmp/agent.log")
@@ -97,17 +101,20 @@ class Demonstration:
 
     def read(self):
         """What each reader shows now."""
+        readers = {
+            "cat": lambda: int(self.guest.check(f"cat {COUNTER}")) / 1e6,
+            "node_exporter": lambda: self._sum(
+                self.guest.get(NODE_EXPORTER_PORT, "/metrics"), "node_rapl_package_joules_total"),
+            "wattport-agent": lambda: self._sum(
+                self.guest.get(AGENT_PORT, "/metrics"), "wattport_guest_energy_joules_total", package=True),
+            "wattport": lambda: self._sum(
+                page(f"http://{EXPORTER}/metrics"), "wattport_vm_energy_joules_total", package=True, uuid=self.guest.uuid),
+        }
         values = {}
-
-        def note(who, joules):
-            values[who] = (time.monotonic(), joules)
-
-        note("cat energy_uj", int(self.guest.check(f"cat {COUNTER}")) / 1e6)
-        note("node_exporter", self._sum(self.guest.get(NODE_EXPORTER_PORT, "/metrics"), "node_rapl_package_joules_total"))
-        note("wattport-agent",
-             self._sum(self.guest.get(AGENT_PORT, "/metrics"), "wattport_guest_energy_joules_total", package=True))
-        note("wattport", self._sum(page(f"http://{EXPORTER}/metrics"), "wattport_vm_energy_joules_total", package=True,
-                                   uuid=self.guest.uuid))
+        for who, read in readers.items():
+            before = time.monotonic()
+            joules = read()
+            values[who] = ((before + time.monotonic()) / 2, joules)
         return Reading(values)
 
     @staticmethod
@@ -124,55 +131,56 @@ class Demonstration:
     def measure(self):
         """Power when the guest rests, and when it works: two dictionaries, by reader."""
         step("rest", f"the guest does nothing for {WINDOW_S} s")
+        time.sleep(SETTLE_S)
         first = self.read()
         time.sleep(WINDOW_S)
         quiet = self.read().power_since(first)
-        step("load", f"the guest computes on {VCPUS} vCPUs for {WINDOW_S} s")
+        step("load", f"the guest computes for {WINDOW_S} s")
         pids = [self.guest.spawn("sha256sum /dev/zero") for _ in range(VCPUS)]
-        time.sleep(2)  # Until the load is all there is.
+        time.sleep(SETTLE_S)
         first = self.read()
         time.sleep(WINDOW_S)
         busy = self.read().power_since(first)
         table = self.host.run("vm").stdout
         for pid in pids:
             self.guest.kill(pid)
-        step("measure", "wattport-agent exec -- COMMAND, in the guest")
-        command = "wattport-agent exec -- sh -c 'head -c 30000000 /dev/zero | sha256sum'"
-        done = self.guest.run(command)
-        return quiet, busy, table, f"$ {command}\n{done.out}{done.err}"
+        step("measure", f"{COMMAND}, in the guest")
+        done = self.guest.run(COMMAND)
+        measured = [line for line in (done.out + done.err).splitlines() if re.match(r"\s+[\d.]+ (J |s  elapsed)", line)]
+        return quiet, busy, table, measured
 
     def show(self, quiet, busy, table, measured):
         """The screen at the end."""
+        how = "KVM" if self.with_kvm else "emulated"
         lines = [
-            "", "=" * 78, f"ON THE HYPERVISOR, while '{NAME}' worked", "", "$ wattport vm", *table.rstrip().splitlines(), "",
-            f"IN THE GUEST '{NAME}': unmodified software reads /sys/class/powercap", "",
-            f"  {'power of package-0, as read by':<44}{'at rest':>12}{'at work':>12}",
+            "", "=" * 92, f"ON THE HYPERVISOR, while '{NAME}' ({how}) worked", "", "  $ wattport vm",
+            *(f"  {line}" for line in table.rstrip().splitlines()), "",
+            f"IN THE GUEST '{NAME}', unmodified software reads /sys/class/powercap", "",
+            f"  {'power of package-0':<58}{'at rest':>12}{'at work':>12}",
         ]
         notes = {
-            "cat energy_uj": "cat energy_uj, twice (in the guest)",
-            "node_exporter": "Debian's prometheus-node-exporter (in the guest)",
-            "wattport-agent": "wattport-agent (in the guest)",
-            "wattport": "the account of the host",
+            "cat": "cat intel-rapl:0/energy_uj, twice",
+            "node_exporter": "Debian's prometheus-node-exporter: rate of joules",
+            "wattport-agent": "wattport-agent, for Prometheus",
+            "wattport": "for comparison: what the host has booked to it",
         }
-        lines += [f"  {note:<44.50}{quiet[who]:>10.2f} W{busy[who]:>10.2f} W" for who, note in notes.items()]
-        lines += ["", *measured.rstrip().splitlines(), "", "WHAT IT MEANS", ""]
+        lines += [f"  {note:<58}{quiet[who]:>10.2f} W{busy[who]:>10.2f} W" for who, note in notes.items()]
+        lines += ["", f"  $ {COMMAND}", *(f"  {line}" for line in measured), "", "WHAT IT MEANS", ""]
         lines += [
-            "  The host's energy was divided among its virtual machines, and what the guest read is its part,",
-            "  the same on both sides. Software that reads RAPL needs no change to run in it.",
+            "  The energy of this machine was divided among its virtual machines, its own processes and what",
+            "  was idle; the guest read its part, the same on both sides, with software that knows RAPL only.",
         ]
         if self.estimate:
             lines += [
-                f"  This machine has no RAPL that can be read: the figures are ESTIMATES (source: {self.source}), computed",
-                "  from CPU use and a table of processors. On hardware with RAPL the same commands measure.",
+                f"  There is no RAPL here that can be read, so the figures are ESTIMATES (source: {self.source}), from CPU use",
+                "  and a table of processors. On hardware with RAPL the same commands measure.",
             ]
-        if not self.with_kvm:
-            lines.append("  The guest was emulated, so its work costs far more than under KVM.")
         lines += [
             "", "WHERE TO GO ON", "",
-            "  README.md                 install it, attach your own virtual machines",
-            "  docs/configuration.md     every setting; who carries idle power, what a guest may see",
-            "  docs/metrics.md           what Prometheus gets on both sides",
-            "", "Everything that was started is gone again. Only packages and build/ remain.", "=" * 78,
+            "  README.md               install it, give your own virtual machines their tree",
+            "  docs/configuration.md   who carries idle power, what a guest may see, and every other key",
+            "  docs/metrics.md         what Prometheus gets from both sides", "",
+            "Everything that was started is gone again; only packages and build/ remain.", "=" * 92,
         ]
         print("\n".join(lines), flush=True)
 
@@ -188,6 +196,9 @@ def main():
             result = demonstration.measure()
         demonstration.show(*result)
     except LabError as error:
+        # The first one is the cause; what failed while all was torn down comes after it.
+        while isinstance(error.__context__, LabError):
+            error = error.__context__
         print(f"demo: {error}", file=sys.stderr)
         return 1
     return 0

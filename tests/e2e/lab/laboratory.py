@@ -85,9 +85,9 @@ class Laboratory(contextlib.ExitStack):
         self._bring_up(running, transient, start)
         return running
 
-    def guest(self, name, share, flavour="generic", **options):
-        """Starts a guest with a kernel, and with the share if it is not None. Does not wait for it: guests may boot
-        side by side."""
+    def guest(self, name, share, flavour="generic", defined=False, **options):
+        """Starts a guest with a kernel, and with the share if it is not None; or only defines it. Does not wait for it:
+        guests may boot side by side."""
         kernel = kernel_module.fetch(CACHE, flavour)
         self._guests += 1
         domain = Domain(
@@ -95,7 +95,7 @@ class Laboratory(contextlib.ExitStack):
             console=self.path(f"console-{self._guests}.log"), **options,
         )
         guest = Guest(self.libvirtd, domain, f"127.0.0.{10 + self._guests}")
-        self._bring_up(guest, True, True)
+        self._bring_up(guest, not defined, not defined)
         return guest
 
     def _bring_up(self, running, transient, start):
