@@ -21,18 +21,29 @@ static size_t map_offset(size_t slots)
 	return offsetof(struct map_image, vms) + slots * sizeof(struct map_vm);
 }
 
-/* Memory for the records of `slots` slots, so that a full file system is an error and no SIGBUS. */
+static int map_allocate_exactly(struct ledger_map *map, size_t slots)
+{
+	int error = posix_fallocate(map->fd, 0, (off_t)map_offset(slots));
+
+	if (error == 0)
+		map->allocated_slots = slots;
+	return -error;
+}
+
+/*
+ * Memory for the records of `slots` slots, so that a full file system is an error and no SIGBUS.
+ * When it is full, for as many as fit: posix_fallocate() gives all or nothing, so one by one.
+ */
 static int map_allocate(struct ledger_map *map, size_t slots)
 {
-	int error;
+	int status;
 
-	if (slots <= map->allocated_slots)
+	if (slots <= map->allocated_slots || map_allocate_exactly(map, slots) == 0)
 		return 0;
-	error = posix_fallocate(map->fd, 0, (off_t)map_offset(slots));
-	if (error != 0)
-		return -error;
-	map->allocated_slots = slots;
-	return 0;
+	do {
+		status = map_allocate_exactly(map, map->allocated_slots + 1);
+	} while (status == 0 && map->allocated_slots < slots);
+	return status;
 }
 
 static int map_make(int runtime_fd, int *ret_fd, struct diag *diag)
@@ -55,16 +66,18 @@ static int map_make(int runtime_fd, int *ret_fd, struct diag *diag)
 static int map_attach(struct ledger_map *map, struct diag *diag)
 {
 	void *image;
-	int status = map_allocate(map, 1);
+	int status;
 
-	if (status < 0)
-		return diag_error(diag, status,
-				  "no room for the ledger in the runtime directory: %s",
-				  strerror(-status));
 	if (flock(map->fd, LOCK_EX | LOCK_NB) < 0)
 		return diag_error(diag, -EBUSY,
 				  "another wattportd writes this ledger; stop it, or give this one "
 				  "its own --runtime-dir");
+	status = map_allocate(map, 1);
+	if (status < 0)
+		return diag_error(diag, status,
+				  "no room for the ledger in the runtime directory: %s; make room "
+				  "there or name another with --runtime-dir",
+				  strerror(-status));
 	image =
 	    mmap(NULL, sizeof(struct map_image), PROT_READ | PROT_WRITE, MAP_SHARED, map->fd, 0);
 	if (image == MAP_FAILED)

@@ -20,7 +20,8 @@ struct ledger_reader {
 
 static int map_reader_attach(struct ledger_reader *reader, struct diag *diag)
 {
-	cleanup_fd int fd = openat(reader->runtime_fd, LEDGER_MAP_NAME, O_RDONLY | O_CLOEXEC);
+	cleanup_fd int fd =
+	    openat(reader->runtime_fd, LEDGER_MAP_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat stat;
 	void *image;
 
