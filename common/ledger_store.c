@@ -1,7 +1,6 @@
 #include "common/ledger_store.h"
 #include "common/cleanup.h"
 #include "common/file.h"
-#include "common/log.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -9,8 +8,9 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
-#define STORE_MAGIC    UINT64_C(0x45524f5453505757) /* "WWPSTORE" */
-#define STORE_OLD_NAME LEDGER_STORE_NAME ".old"
+#define STORE_MAGIC	UINT64_C(0x45524f5453505757) /* "WWPSTORE" */
+#define STORE_OLD_NAME	LEDGER_STORE_NAME ".old"
+#define STORE_LINK_NAME "." LEDGER_STORE_NAME ".old.new"
 #define STORE_SIZE_MAX                                                                             \
 	(sizeof(struct store_head) + sizeof(struct ledger_host) +                                  \
 	 LEDGER_VM_MAX * sizeof(struct ledger_vm))
@@ -77,6 +77,20 @@ static int store_encode(const struct ledger *ledger, char **ret_data, size_t *re
 	return 0;
 }
 
+/*
+ * The last good file stays at hand under its second name. What has that name now goes only when
+ * there is another to take it: after damage it is the only one.
+ */
+static void store_keep_old(int state_fd)
+{
+	(void)unlinkat(state_fd, STORE_LINK_NAME, 0);
+	if (linkat(state_fd, LEDGER_STORE_NAME, state_fd, STORE_LINK_NAME, 0) < 0)
+		return;
+	(void)renameat(state_fd, STORE_LINK_NAME, state_fd, STORE_OLD_NAME);
+	/* Of two names of the same file rename(2) keeps both: the last saving failed. */
+	(void)unlinkat(state_fd, STORE_LINK_NAME, 0);
+}
+
 int ledger_store_save(int state_fd, const struct ledger *ledger, struct diag *diag)
 {
 	cleanup_free char *data = NULL;
@@ -85,10 +99,7 @@ int ledger_store_save(int state_fd, const struct ledger *ledger, struct diag *di
 
 	if (status < 0)
 		return diag_error(diag, status, "out of memory");
-	/* The last good one stays at hand; a first run has none. */
-	(void)unlinkat(state_fd, STORE_OLD_NAME, 0);
-	if (linkat(state_fd, LEDGER_STORE_NAME, state_fd, STORE_OLD_NAME, 0) < 0)
-		log_debug("no former accounts to keep: %s", strerror(errno));
+	store_keep_old(state_fd);
 	status = file_replace_at(state_fd, LEDGER_STORE_NAME, data, size, STORE_MODE);
 	if (status < 0)
 		return diag_error(
@@ -103,7 +114,8 @@ int ledger_store_save(int state_fd, const struct ledger *ledger, struct diag *di
 static bool store_vm_is_sane(const struct ledger_vm *vm)
 {
 	return vm->state >= LEDGER_VM_RUNNING && vm->state <= LEDGER_VM_GONE &&
-	       vm->socket_count >= 1 && vm->socket_count <= LEDGER_SOCKET_MAX &&
+	       vm->precision <= SAMPLE_JIFFIES && vm->socket_count >= 1 &&
+	       vm->socket_count <= LEDGER_SOCKET_MAX &&
 	       memchr(vm->name, '\0', sizeof(vm->name)) != NULL;
 }
 
@@ -155,6 +167,9 @@ int ledger_store_decode(const void *data, size_t size, struct ledger *ledger)
 		if (!store_vm_is_sane(&vm) || ledger_find(ledger, &vm.uuid) >= 0)
 			return -EBADMSG;
 		slot = ledger_admit(ledger, &vm.uuid);
+		/* More accounts than a ledger holds were never saved by one. */
+		if (slot == -ENOSPC)
+			return -EBADMSG;
 		if (slot < 0)
 			return slot;
 		*ledger_vm(ledger, (size_t)slot) = vm;
@@ -238,7 +253,9 @@ int ledger_store_load(int state_fd, struct ledger *ledger, struct diag *diag)
 		int status = store_load_one(state_fd, names[i], &stored);
 
 		if (status >= 0)
-			return store_move(stored, ledger);
+			status = store_move(stored, ledger);
+		if (status >= 0)
+			return status;
 		if (status == -ENOENT)
 			continue;
 		if (status != -EBADMSG)

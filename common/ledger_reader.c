@@ -1,0 +1,279 @@
+/* The readers' side of ledger_map.h: nothing here writes to the file or waits for its writer. */
+#include "common/cleanup.h"
+#include "common/ledger_map.h"
+#include "common/ledger_map_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define MAP_RETRY_MAX 100000
+
+struct ledger_reader {
+	int runtime_fd;
+	dev_t device;
+	ino_t inode;
+	const struct map_image *image;
+};
+
+static int map_reader_attach(struct ledger_reader *reader, struct diag *diag)
+{
+	cleanup_fd int fd =
+	    openat(reader->runtime_fd, LEDGER_MAP_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat stat;
+	void *image;
+
+	if (fd < 0)
+		return diag_error(diag, -errno,
+				  errno == ENOENT ? "there is no ledger: start wattportd"
+						  : "cannot open the ledger");
+	if (fstat(fd, &stat) < 0)
+		return diag_error(diag, -errno, "cannot look at the ledger: %s", strerror(errno));
+	if (stat.st_size != (off_t)sizeof(struct map_image))
+		return diag_error(diag, -EPROTO,
+				  "the ledger is of another version: restart wattportd");
+	image = mmap(NULL, sizeof(struct map_image), PROT_READ, MAP_SHARED, fd, 0);
+	if (image == MAP_FAILED)
+		return diag_error(diag, -errno, "cannot map the ledger: %s", strerror(errno));
+	if (!map_head_is_ours(image)) {
+		(void)munmap(image, sizeof(struct map_image));
+		return diag_error(diag, -EPROTO,
+				  "the ledger is of another version: restart wattportd");
+	}
+	if (reader->image != NULL) {
+		void *old;
+
+		memcpy(&old, &reader->image, sizeof(old));
+		(void)munmap(old, sizeof(struct map_image));
+	}
+	reader->image = image;
+	reader->device = stat.st_dev;
+	reader->inode = stat.st_ino;
+	return 0;
+}
+
+int ledger_reader_open(int runtime_fd, struct ledger_reader **ret_reader, struct diag *diag)
+{
+	cleanup_ledger_reader struct ledger_reader *reader = malloc(sizeof(*reader));
+	int status;
+
+	if (reader == NULL)
+		return diag_error(diag, -ENOMEM, "out of memory");
+	*reader = (struct ledger_reader){.runtime_fd = -1};
+	reader->runtime_fd = fcntl(runtime_fd, F_DUPFD_CLOEXEC, 0);
+	if (reader->runtime_fd < 0)
+		return diag_error(diag, -errno, "no descriptor left: %s", strerror(errno));
+	status = map_reader_attach(reader, diag);
+	if (status < 0)
+		return status;
+	*ret_reader = TAKE_PTR(reader);
+	return 0;
+}
+
+void ledger_reader_close(struct ledger_reader *reader)
+{
+	void *image;
+
+	if (reader == NULL)
+		return;
+	memcpy(&image, &reader->image, sizeof(image));
+	if (image != NULL)
+		(void)munmap(image, sizeof(struct map_image));
+	if (reader->runtime_fd >= 0)
+		(void)close(reader->runtime_fd);
+	free(reader);
+}
+
+int ledger_reader_follow(struct ledger_reader *reader, struct diag *diag)
+{
+	struct stat stat;
+
+	if (fstatat(reader->runtime_fd, LEDGER_MAP_NAME, &stat, AT_SYMLINK_NOFOLLOW) < 0)
+		return diag_error(diag, -errno, "the ledger is gone: start wattportd");
+	if (stat.st_dev == reader->device && stat.st_ino == reader->inode)
+		return 0;
+	return map_reader_attach(reader, diag);
+}
+
+/* Copies the valid copy of a record; tries again when a publication overtook it. */
+static int map_read(const map_word *sequence, const map_word *copies, size_t count,
+		    void *ret_record)
+{
+	for (size_t retry = 0; retry < MAP_RETRY_MAX; retry++) {
+		uint64_t before = atomic_load_explicit(sequence, memory_order_acquire);
+
+		map_load(copies + (before & 1) * count, count, ret_record);
+		atomic_thread_fence(memory_order_acquire);
+		if (atomic_load_explicit(sequence, memory_order_relaxed) == before)
+			return 0;
+	}
+	return -EAGAIN;
+}
+
+/* One member of a record, by its place in the words. */
+static void map_read_word(const struct map_vm *record, size_t index, size_t count,
+			  uint64_t ret_words[])
+{
+	uint64_t before;
+
+	do {
+		before = atomic_load_explicit(&record->sequence, memory_order_acquire);
+		map_load(record->copy[before & 1] + index, count, ret_words);
+		atomic_thread_fence(memory_order_acquire);
+	} while (atomic_load_explicit(&record->sequence, memory_order_relaxed) != before);
+}
+
+static_assert(offsetof(struct ledger_vm, uuid) == 0, "the uuid is the first two words");
+static_assert(offsetof(struct ledger_vm, state) % sizeof(uint64_t) == 0, "a word starts there");
+static_assert(offsetof(struct ledger_vm, updated_ns) % sizeof(uint64_t) == 0, "it is a word");
+
+static bool map_slot_is(const struct map_vm *record, const struct uuid *uuid)
+{
+	uint64_t words[2];
+	uint64_t state;
+
+	map_read_word(record, 0, 2, words);
+	if (memcmp(words, uuid->bytes, sizeof(words)) != 0)
+		return false;
+	/* The nil uuid of a free slot is nobody's. */
+	map_read_word(record, offsetof(struct ledger_vm, state) / sizeof(state), 1, &state);
+	return (uint32_t)state != 0;
+}
+
+static int map_find(const struct ledger_reader *reader, const struct uuid *uuid, size_t *slot)
+{
+	const struct map_image *image = reader->image;
+	size_t slots = atomic_load_explicit(&image->slot_count, memory_order_relaxed);
+
+	if (slots > LEDGER_VM_MAX)
+		return -EAGAIN;
+	if (*slot < slots && map_slot_is(&image->vms[*slot], uuid))
+		return 0;
+	for (size_t i = 0; i < slots; i++) {
+		if (map_slot_is(&image->vms[i], uuid)) {
+			*slot = i;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+int ledger_reader_vm(struct ledger_reader *reader, const struct uuid *uuid, size_t *slot,
+		     struct ledger_vm *ret_vm)
+{
+	const struct map_vm *record;
+	int status = map_find(reader, uuid, slot);
+
+	if (status < 0)
+		return status;
+	record = &reader->image->vms[*slot];
+	status = map_read(&record->sequence, record->copy[0], MAP_VM_WORDS, ret_vm);
+	if (status < 0)
+		return status;
+	/* The slot may have changed hands in between. */
+	return uuid_equal(&ret_vm->uuid, uuid) && ret_vm->state != 0 ? 0 : -ENOENT;
+}
+
+int ledger_reader_vm_updated(struct ledger_reader *reader, const struct uuid *uuid, size_t *slot,
+			     uint64_t *ret_updated_ns)
+{
+	int status = map_find(reader, uuid, slot);
+
+	if (status < 0)
+		return status;
+	map_read_word(&reader->image->vms[*slot],
+		      offsetof(struct ledger_vm, updated_ns) / sizeof(uint64_t), 1, ret_updated_ns);
+	return 0;
+}
+
+int ledger_reader_host(struct ledger_reader *reader, struct ledger_host *ret_host)
+{
+	const struct map_host *host = &reader->image->host;
+	int status = map_read(&host->sequence, host->copy[0], MAP_HOST_WORDS, ret_host);
+
+	if (status < 0)
+		return status;
+	return ret_host->zone_count <= ZONE_MAX ? 0 : -EAGAIN;
+}
+
+/* Host and accounts one after the other; *ret_whole tells whether no publication came between. */
+static int map_copy_once(struct ledger_reader *reader, struct ledger_copy *copy, bool *ret_whole)
+{
+	const struct map_image *image = reader->image;
+	uint64_t before = atomic_load_explicit(&image->publication, memory_order_acquire);
+	size_t slots = atomic_load_explicit(&image->slot_count, memory_order_relaxed);
+	int status = ledger_reader_host(reader, &copy->host);
+
+	if (status < 0)
+		return status;
+	copy->vm_count = 0;
+	for (size_t i = 0; i < slots && i < LEDGER_VM_MAX; i++) {
+		struct ledger_vm *vm = &copy->vms[copy->vm_count];
+
+		status = map_read(&image->vms[i].sequence, image->vms[i].copy[0], MAP_VM_WORDS, vm);
+		if (status < 0)
+			return status;
+		if (vm->state != 0)
+			copy->vm_count++;
+	}
+	atomic_thread_fence(memory_order_acquire);
+	*ret_whole = (before & 1) == 0 &&
+		     atomic_load_explicit(&image->publication, memory_order_relaxed) == before;
+	return 0;
+}
+
+int ledger_reader_copy(struct ledger_reader *reader, struct ledger_copy *ret_copy)
+{
+	struct ledger_copy copy = {.vm_count = 0};
+	bool whole = false;
+	int status = 0;
+
+	/* Untouched pages of the largest table cost nothing. */
+	copy.vms = calloc(LEDGER_VM_MAX, sizeof(copy.vms[0]));
+	if (copy.vms == NULL)
+		return -ENOMEM;
+	for (size_t retry = 0; retry < 100 && !whole; retry++) {
+		status = map_copy_once(reader, &copy, &whole);
+		if (status < 0)
+			goto fail;
+		if (!whole)
+			(void)sched_yield();
+	}
+	/* The writer died, or was stopped, in the middle: each record is whole, their sum is
+	 * mended. */
+	for (uint32_t zone = 0; !whole && zone < copy.host.zone_count; zone++)
+		map_reconcile(
+		    &copy.host, zone,
+		    ledger_copy_conservation_error_uj(&copy.host, copy.vms, copy.vm_count, zone));
+	*ret_copy = copy;
+	return 0;
+fail:
+	ledger_copy_free(&copy);
+	return status;
+}
+
+void ledger_copy_free(struct ledger_copy *copy)
+{
+	free(copy->vms);
+	*copy = (struct ledger_copy){.vm_count = 0};
+}
+
+int ledger_copy_of(const struct ledger *ledger, struct ledger_copy *ret_copy)
+{
+	size_t slots = ledger_slot_count(ledger);
+	struct ledger_copy copy = {.host = *ledger_host_const(ledger)};
+
+	copy.vms = calloc(slots > 0 ? slots : 1, sizeof(copy.vms[0]));
+	if (copy.vms == NULL)
+		return -ENOMEM;
+	for (size_t slot = 0; slot < slots; slot++) {
+		const struct ledger_vm *vm = ledger_vm_const(ledger, slot);
+
+		if (vm != NULL)
+			copy.vms[copy.vm_count++] = *vm;
+	}
+	*ret_copy = copy;
+	return 0;
+}
