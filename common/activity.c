@@ -296,6 +296,40 @@ static void activity_vm_step(struct activity *activity, struct activity_vm *vm,
 		activity->units[unit].vm_ns += vm->unit_ns[unit];
 }
 
+/* Those that were not in this sample, or not running, start anew when they return. */
+static void activity_forget(struct activity *activity)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < activity->vm_count; i++) {
+		if (!activity->vms[i].previous->seen)
+			activity_vm_finish(&activity->vms[i]);
+		else
+			activity->vms[kept++] = activity->vms[i];
+	}
+	activity->vm_count = kept;
+}
+
+/*
+ * Before the first VM is taken: makes room where the table might not hold those that leave and
+ * those that arrive at once. Usually it does, and then this costs nothing.
+ */
+static void activity_make_room(struct activity *activity, const struct sample *sample)
+{
+	if (activity->vm_count + sample->vm_count <= SAMPLE_VM_MAX)
+		return;
+	for (size_t i = 0; i < sample->vm_count; i++) {
+		bool known;
+		int at = activity_search(activity, &sample->vms[i].uuid, &known);
+
+		if (known && sample->vms[i].running)
+			activity->vms[at].previous->seen = true;
+	}
+	activity_forget(activity);
+	for (size_t i = 0; i < activity->vm_count; i++)
+		activity->vms[i].previous->seen = false;
+}
+
 static int activity_take_vm(struct activity *activity, const struct sample *sample, size_t index)
 {
 	const struct sample_vm *sampled = &sample->vms[index];
@@ -331,20 +365,6 @@ static int activity_take_vm(struct activity *activity, const struct sample *samp
 	return 0;
 }
 
-/* Those that were not in this sample, or not running, start anew when they return. */
-static void activity_forget(struct activity *activity)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < activity->vm_count; i++) {
-		if (!activity->vms[i].previous->seen)
-			activity_vm_finish(&activity->vms[i]);
-		else
-			activity->vms[kept++] = activity->vms[i];
-	}
-	activity->vm_count = kept;
-}
-
 static void activity_take_cpus(struct activity *activity, const struct sample *sample)
 {
 	size_t count = sample->cpu_count < activity->topology->cpu_count
@@ -354,7 +374,10 @@ static void activity_take_cpus(struct activity *activity, const struct sample *s
 	for (size_t i = 0; i < count; i++) {
 		struct unit *unit = &activity->units[activity->cpu_unit[i]];
 
-		unit->busy_ns += activity_delta(activity->cpu_busy_ns[i], sample->cpu_busy_ns[i]);
+		/* What the first sample shows came since boot: that is no interval. */
+		if (activity->primed)
+			unit->busy_ns +=
+			    activity_delta(activity->cpu_busy_ns[i], sample->cpu_busy_ns[i]);
 		activity->cpu_busy_ns[i] = sample->cpu_busy_ns[i];
 	}
 }
@@ -398,6 +421,7 @@ int activity_step(struct activity *activity, const struct sample *sample)
 		activity->vms[i].previous->seen = false;
 		activity->vms[i].present = false;
 	}
+	activity_make_room(activity, sample);
 	for (size_t i = 0; i < sample->vm_count; i++) {
 		int status;
 
