@@ -1,4 +1,6 @@
 #include "tests/integration/private_libvirt.h"
+#include "common/file.h"
+#include "common/parse.h"
 #include "tests/unit/check.h"
 
 #include <fcntl.h>
@@ -112,9 +114,24 @@ static int private_libvirt_remove_one(const char *path, const struct stat *statu
 	return remove(path);
 }
 
+/* libvirtd starts a virtlogd of its own, which would stay for two minutes. */
+static void private_libvirt_end_virtlogd(const struct private_libvirt *libvirt)
+{
+	char path[128], text[32];
+	size_t length;
+	uint64_t pid;
+
+	(void)snprintf(path, sizeof(path), "%s/run/libvirt/virtlogd.pid", libvirt->path);
+	if (file_read_at(AT_FDCWD, path, text, sizeof(text), &length) < 0 ||
+	    parse_u64_line(text, &pid) < 0)
+		return;
+	(void)kill((pid_t)pid, SIGTERM);
+}
+
 void private_libvirt_remove(struct private_libvirt *libvirt)
 {
 	private_libvirt_kill(libvirt);
+	private_libvirt_end_virtlogd(libvirt);
 	(void)nftw(libvirt->path, private_libvirt_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
