@@ -185,13 +185,16 @@ static enum MHD_Result http_handle(void *context, struct MHD_Connection *connect
 
 static int http_bound_port(int fd, uint16_t *ret_port)
 {
-	struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} name = {.in6 = {.sin6_port = 0}};
 	socklen_t size = sizeof(name);
 
-	if (getsockname(fd, (struct sockaddr *)&name, &size) < 0)
+	if (getsockname(fd, &name.any, &size) < 0)
 		return -errno;
-	*ret_port = ntohs(name.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&name)->sin6_port
-						     : ((struct sockaddr_in *)&name)->sin_port);
+	*ret_port = ntohs(name.any.sa_family == AF_INET6 ? name.in6.sin6_port : name.in.sin_port);
 	return 0;
 }
 
