@@ -198,8 +198,30 @@ int ledger_reader_host(struct ledger_reader *reader, struct ledger_host *ret_hos
 	return ret_host->zone_count <= ZONE_MAX ? 0 : -EAGAIN;
 }
 
+/* Room for every slot that is in use; more may come before they are copied, then for those too. */
+static int map_copy_reserve(const struct ledger_reader *reader, struct ledger_copy *copy,
+			    size_t *capacity)
+{
+	size_t slots = atomic_load_explicit(&reader->image->slot_count, memory_order_relaxed);
+	struct ledger_vm *vms;
+
+	if (slots > LEDGER_VM_MAX)
+		return -EAGAIN;
+	if (copy->vms != NULL && slots <= *capacity)
+		return 0;
+	/* One more than none, so that NULL means that there was no memory. */
+	vms = calloc(slots + 1, sizeof(vms[0]));
+	if (vms == NULL)
+		return -ENOMEM;
+	free(copy->vms);
+	copy->vms = vms;
+	*capacity = slots + 1;
+	return 0;
+}
+
 /* Host and accounts one after the other; *ret_whole tells whether no publication came between. */
-static int map_copy_once(struct ledger_reader *reader, struct ledger_copy *copy, bool *ret_whole)
+static int map_copy_once(struct ledger_reader *reader, struct ledger_copy *copy, size_t capacity,
+			 bool *ret_whole)
 {
 	const struct map_image *image = reader->image;
 	uint64_t before = atomic_load_explicit(&image->publication, memory_order_acquire);
@@ -209,7 +231,7 @@ static int map_copy_once(struct ledger_reader *reader, struct ledger_copy *copy,
 	if (status < 0)
 		return status;
 	copy->vm_count = 0;
-	for (size_t i = 0; i < slots && i < LEDGER_VM_MAX; i++) {
+	for (size_t i = 0; i < slots && i < capacity; i++) {
 		struct ledger_vm *vm = &copy->vms[copy->vm_count];
 
 		status = map_read(&image->vms[i].sequence, image->vms[i].copy[0], MAP_VM_WORDS, vm);
@@ -219,7 +241,7 @@ static int map_copy_once(struct ledger_reader *reader, struct ledger_copy *copy,
 			copy->vm_count++;
 	}
 	atomic_thread_fence(memory_order_acquire);
-	*ret_whole = (before & 1) == 0 &&
+	*ret_whole = (before & 1) == 0 && slots <= capacity &&
 		     atomic_load_explicit(&image->publication, memory_order_relaxed) == before;
 	return 0;
 }
@@ -227,15 +249,14 @@ static int map_copy_once(struct ledger_reader *reader, struct ledger_copy *copy,
 int ledger_reader_copy(struct ledger_reader *reader, struct ledger_copy *ret_copy)
 {
 	struct ledger_copy copy = {.vm_count = 0};
+	size_t capacity = 0;
 	bool whole = false;
 	int status = 0;
 
-	/* Untouched pages of the largest table cost nothing. */
-	copy.vms = calloc(LEDGER_VM_MAX, sizeof(copy.vms[0]));
-	if (copy.vms == NULL)
-		return -ENOMEM;
 	for (size_t retry = 0; retry < 100 && !whole; retry++) {
-		status = map_copy_once(reader, &copy, &whole);
+		status = map_copy_reserve(reader, &copy, &capacity);
+		if (status == 0)
+			status = map_copy_once(reader, &copy, capacity, &whole);
 		if (status < 0)
 			goto fail;
 		if (!whole)
