@@ -21,6 +21,12 @@
 #define GUEST_VIEW_GAIN_STEP	(GUEST_VIEW_GAIN_ONE / 128)
 #define GUEST_VIEW_STEP_PERCENT 5
 
+/* Below it no step of 1/128 is within GUEST_VIEW_STEP_PERCENT: a gain there could never change. */
+#define GUEST_VIEW_GAIN_MIN (GUEST_VIEW_GAIN_STEP * 100 / GUEST_VIEW_STEP_PERCENT)
+
+/* No coefficient is that far off: what would need it must not make the gain grow for ever. */
+#define GUEST_VIEW_GAIN_MAX (256 * GUEST_VIEW_GAIN_ONE)
+
 /* The host's side of one zone; zeroed: nothing known yet. */
 struct guest_view_zone {
 	bool seeded;
