@@ -192,6 +192,14 @@ static uint64_t engine_idle_power(const struct engine *engine, struct engine_zon
 	return given != NULL && given->given ? given->power_uw : estimate_uw;
 }
 
+/* A reading that says nothing: beyond the counter's range, or more than a total can hold. */
+static void engine_refuse(struct ledger_zone *host)
+{
+	host->faults[LEDGER_FAULT_INVALID]++;
+	host->available = 0;
+	host->error = -ERANGE;
+}
+
 static void engine_take_zone(struct engine *engine, struct engine_zone *zone,
 			     const struct sample_zone *reading, const struct sample *sample)
 {
@@ -209,9 +217,13 @@ static void engine_take_zone(struct engine *engine, struct engine_zone *zone,
 				sample->time.ns, &energy_uj)) {
 	case COUNTER_ADVANCED:
 	case COUNTER_WRAPPED:
+		zone->time_ns = sample->time.ns;
+		if (energy_uj > UINT64_MAX - host->energy_uj) {
+			engine_refuse(host);
+			break;
+		}
 		host->idle_power_uw = engine_idle_power(engine, zone, energy_uj, elapsed_ns);
 		engine_zone_book(engine, zone, sample, energy_uj, elapsed_ns);
-		zone->time_ns = sample->time.ns;
 		break;
 	case COUNTER_FIRST:
 		zone->time_ns = sample->time.ns;
@@ -221,15 +233,16 @@ static void engine_take_zone(struct engine *engine, struct engine_zone *zone,
 		zone->time_ns = sample->time.ns;
 		break;
 	case COUNTER_INVALID:
-		host->faults[LEDGER_FAULT_INVALID]++;
-		host->available = 0;
-		host->error = -ERANGE;
+		engine_refuse(host);
 		break;
 	}
 }
 
 static uint64_t engine_power(uint64_t total_uj, uint64_t window_uj, uint64_t elapsed_ns)
 {
+	/* An account that departed and was opened again in this window has no power yet. */
+	if (total_uj < window_uj)
+		return 0;
 	return (uint64_t)((wide)(total_uj - window_uj) * CLOCK_NS_PER_SECOND / elapsed_ns);
 }
 

@@ -205,6 +205,8 @@ static uint64_t engine_divide_by_rent(struct engine *engine, struct engine_zone 
 static void engine_divide(struct engine *engine, struct engine_zone *zone,
 			  const struct sample *sample, struct division *division)
 {
+	uint64_t left_uj;
+
 	switch (engine->config.idle) {
 	case ATTRIBUTION_IDLE_VCPU:
 		division->idle_uj +=
@@ -218,8 +220,7 @@ static void engine_divide(struct engine *engine, struct engine_zone *zone,
 		division->idle_uj += division->static_uj;
 		break;
 	}
-	uint64_t left_uj =
-	    engine_divide_by_use(engine, zone, sample, division->dynamic_uj, division);
+	left_uj = engine_divide_by_use(engine, zone, sample, division->dynamic_uj, division);
 	if (engine->config.idle == ATTRIBUTION_IDLE_BUSY) {
 		uint64_t idle_uj = left_uj < division->static_uj ? left_uj : division->static_uj;
 
@@ -262,6 +263,31 @@ static void engine_deal(struct engine *engine, const struct engine_zone *zone,
 	}
 }
 
+/*
+ * Cuts what is shown to what the guest's counters can still take. Only absurd input (a trace,
+ * broken hardware) fills 2^64 uJ, but even then no counter may go back.
+ */
+static void engine_fit(const struct ledger_vm *account, const struct ledger_share *share,
+		       struct guest_view_interval *interval)
+{
+	uint64_t fullest_uj = share->guest_view_uj > account->guest_psys_uj
+				  ? share->guest_view_uj
+				  : account->guest_psys_uj;
+	uint64_t room_uj;
+
+	for (size_t socket = 0; socket < LEDGER_SOCKET_MAX; socket++) {
+		if (account->guest[socket].package_uj > fullest_uj)
+			fullest_uj = account->guest[socket].package_uj;
+		if (account->guest[socket].dram_uj > fullest_uj)
+			fullest_uj = account->guest[socket].dram_uj;
+	}
+	room_uj = UINT64_MAX - fullest_uj;
+	if (interval->dynamic_uj > room_uj)
+		interval->dynamic_uj = room_uj;
+	if (interval->static_uj > room_uj - interval->dynamic_uj)
+		interval->static_uj = room_uj - interval->dynamic_uj;
+}
+
 /* What the guest of VM i is shown of this interval. */
 static void engine_show(struct engine *engine, const struct engine_zone *zone, size_t i,
 			const uint64_t before[LEDGER_PART_COUNT], uint64_t elapsed_ns)
@@ -282,6 +308,7 @@ static void engine_show(struct engine *engine, const struct engine_zone *zone, s
 	if (!engine->config.guest_view_exact)
 		guest_view_apply(&zone->guest_view, &engine_share(engine, zone, i)->guest_view,
 				 &interval);
+	engine_fit(account, share, &interval);
 	share->guest_view_uj += interval.dynamic_uj + interval.static_uj;
 	switch (zone->zone.kind) {
 	case ZONE_PACKAGE:
