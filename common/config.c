@@ -167,17 +167,46 @@ struct config_reading {
 	size_t count;
 	void *target;
 	struct diag *diag;
-	int status; /* of the first refusal */
+	FILE *file;
+	int line;
+	int status; /* of the first refusal, which is at `line`: nothing is read behind it */
 };
 
-/* inih's callback: 1 to go on, 0 for a line that is refused (its number becomes ini_parse's
- * result). */
+/*
+ * inih's source of lines. It would take an indented line for more of the value above, and the rest
+ * of one that is longer than its buffer for the next.
+ */
+static char *config_read_line(char *buffer, int size, void *stream)
+{
+	struct config_reading *reading = stream;
+	size_t length, blank;
+	int c = '\0';
+
+	if (reading->status < 0 || fgets(buffer, size, reading->file) == NULL)
+		return NULL;
+	reading->line++;
+	length = strlen(buffer);
+	blank = strspn(buffer, " \t");
+	if (length == (size_t)size - 1 && buffer[length - 1] != '\n')
+		while (c != '\n' && c != EOF)
+			c = getc(reading->file);
+	else if ((length == 0 || buffer[length - 1] != '\n') && !feof(reading->file))
+		c = EOF; /* a NUL hides the rest */
+	if (c != '\0' && buffer[blank] != '#' && buffer[blank] != ';') {
+		reading->status =
+		    diag_error(reading->diag, -EINVAL,
+			       "a line has at most %d characters, none of them NUL", size - 2);
+		return NULL;
+	}
+	memmove(buffer, buffer + blank, length - blank + 1);
+	return buffer;
+}
+
+/* inih's callback: 1 to go on, 0 for a line that is refused. */
 static int config_take(void *user, const char *section, const char *name, const char *value)
 {
 	struct config_reading *reading = user;
 
-	if (reading->status < 0)
-		return 1;
 	reading->status = config_set(reading->keys, reading->count, section, name, value,
 				     reading->target, reading->diag);
 	return reading->status == 0;
@@ -186,9 +215,9 @@ static int config_take(void *user, const char *section, const char *name, const 
 int config_read_file(const struct config_key keys[], size_t count, const char *path, bool required,
 		     void *target, struct diag *diag)
 {
-	struct config_reading reading = {
-	    .keys = keys, .count = count, .target = target, .diag = diag};
 	cleanup_file FILE *file = fopen(path, "re");
+	struct config_reading reading = {
+	    .keys = keys, .count = count, .target = target, .diag = diag, .file = file};
 	int line;
 
 	if (file == NULL && errno == ENOENT && !required)
@@ -196,15 +225,15 @@ int config_read_file(const struct config_key keys[], size_t count, const char *p
 	if (file == NULL)
 		return diag_error(diag, -errno, "cannot open the configuration %s: %s", path,
 				  strerror(errno));
-	line = ini_parse_file(file, config_take, &reading);
-	if (line == 0)
-		return 0;
-	if (line < 0)
+	/* The number of the first line that inih or config_take() refused. */
+	line = ini_parse_stream(config_read_line, &reading, config_take, &reading);
+	if (ferror(file) || line < 0)
 		return diag_error(diag, -EIO, "cannot read the configuration %s", path);
-	if (reading.status == 0)
+	if (line > 0 && (reading.status == 0 || line < reading.line))
 		return diag_error(diag, -EINVAL, "%s:%d: neither [section] nor key = value", path,
 				  line);
-	diag_prefix(diag, "%s:%d", path, line);
+	if (reading.status < 0)
+		diag_prefix(diag, "%s:%d", path, reading.line);
 	return reading.status;
 }
 
