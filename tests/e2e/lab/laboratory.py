@@ -72,9 +72,10 @@ class Laboratory(contextlib.ExitStack):
         namespace.mount(*arguments, target)
         self.callback(namespace.unmount, target)
 
-    def start_libvirtd(self):
-        """Starts libvirtd; once per laboratory."""
-        self.libvirtd = Libvirtd(self.path("libvirtd.log"))
+    def start_libvirtd(self, cgroups=False):
+        """Starts libvirtd; once per laboratory. See Libvirtd for cgroups."""
+        self.libvirtd = Libvirtd(self.path("libvirtd.log"), cgroups)
+        self.callback(self.libvirtd.remove_cgroups)
         self.callback(self.libvirtd.stop)
         self.libvirtd.start()
         self.callback(self._assert_no_domain)
@@ -85,13 +86,13 @@ class Laboratory(contextlib.ExitStack):
         self._bring_up(running, transient, start)
         return running
 
-    def guest(self, name, share, flavour="generic", defined=False, **options):
-        """Starts a guest with a kernel, and with the share if it is not None; or only defines it. Does not wait for it:
-        guests may boot side by side."""
+    def guest(self, name, *shares, flavour="generic", defined=False, **options):
+        """Starts a guest with a kernel, and with those shares that are not None; or only defines it. Does not wait for
+        it: guests may boot side by side."""
         kernel = kernel_module.fetch(CACHE, flavour)
         self._guests += 1
         domain = Domain(
-            name, kernel=kernel.image, initrd=self._initrd(kernel, flavour), shares=[share] if share else [],
+            name, kernel=kernel.image, initrd=self._initrd(kernel, flavour), shares=[share for share in shares if share],
             console=self.path(f"console-{self._guests}.log"), **options,
         )
         guest = Guest(self.libvirtd, domain, f"127.0.0.{10 + self._guests}")

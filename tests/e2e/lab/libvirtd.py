@@ -4,6 +4,7 @@ private). QEMU and virtiofsd outlive its restart, as on any host."""
 import os
 import subprocess
 
+from . import namespace
 from .process import LabError, Process
 
 SOCKET = "/run/libvirt/libvirt-sock"
@@ -14,19 +15,40 @@ URI = "qemu:///system"
 LIBVIRTD_CONF = 'auth_unix_rw = "none"\nunix_sock_group = "root"\nlog_outputs = "3:stderr"\n'
 QEMU_CONF = (
     'user = "root"\ngroup = "root"\ndynamic_ownership = 0\nremember_owner = 0\nsecurity_driver = "none"\n'
-    'cgroup_controllers = []\nnamespaces = []\nstdio_handler = "file"\n'
+    'namespaces = []\nstdio_handler = "file"\n'
 )
+
+# Where libvirt makes the cgroups of its machines: of the first of these that the machine has, this controller.
+CGROUP_ROOTS = {"/sys/fs/cgroup/freezer": "freezer", "/sys/fs/cgroup": "cpu"}
 
 
 class Libvirtd:
     """The daemon and virsh on it."""
 
-    def __init__(self, log_path):
+    def __init__(self, log_path, cgroups=False):
+        """cgroups: with one controller. libvirt 9.0 without any dies of a virtiofs device that is plugged in."""
         self._log_path = log_path
         self._process = None
-        for name, content in (("libvirtd.conf", LIBVIRTD_CONF), ("qemu.conf", QEMU_CONF)):
+        self._partition = None
+        controllers = self._prepare_cgroups() if cgroups else "[]"
+        qemu_conf = f"{QEMU_CONF}cgroup_controllers = {controllers}\n"
+        for name, content in (("libvirtd.conf", LIBVIRTD_CONF), ("qemu.conf", qemu_conf)):
             with open(f"/etc/libvirt/{name}", "w", encoding="utf-8") as file:
                 file.write(content)
+
+    def _prepare_cgroups(self):
+        # A version 2 hierarchy without controllers beside those of version 1 confuses libvirt.
+        if os.path.ismount("/sys/fs/cgroup/unified"):
+            namespace.unmount("/sys/fs/cgroup/unified")
+        root = next(path for path in CGROUP_ROOTS if os.path.isdir(path))
+        if not os.path.exists(f"{root}/machine"):
+            self._partition = f"{root}/machine"
+        return f'["{CGROUP_ROOTS[root]}"]'
+
+    def remove_cgroups(self):
+        """Takes away the partition that libvirt has made for its machines; they must be gone."""
+        if self._partition and os.path.isdir(self._partition):
+            os.rmdir(self._partition)
 
     def start(self):
         """Starts it and waits until it answers."""

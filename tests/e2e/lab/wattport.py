@@ -8,6 +8,7 @@ import subprocess
 import urllib.error
 import urllib.request
 
+from . import namespace
 from .process import LabError, wait_for
 from .prometheus import parse
 
@@ -40,7 +41,9 @@ class Wattport:
         self.settings = {}
         self.meter = self.filesystem = self.exporter = None
         # A host of its own: what an earlier one has left in memory or on disk is not this one's.
-        laboratory.mount(RUNTIME, "-t", "tmpfs", "-o", "mode=755", "wattport-runtime")
+        os.makedirs(RUNTIME, exist_ok=True)
+        namespace.mount("-t", "tmpfs", "wattport-runtime", RUNTIME)
+        laboratory.callback(namespace.unmount, RUNTIME)
         os.makedirs(self.state)
 
     def start(self, settings=None):
@@ -49,6 +52,21 @@ class Wattport:
         self.start_meter(self.settings)
         self.start_filesystem()
         self.start_exporter()
+
+    def reboot(self, orderly):
+        """Starts all three again as after a reboot of the host, in order or by a power cut: /run is empty, the state
+        directory is there. (The machines run on, for the simulated host has no say over them.)"""
+        for process in (self.exporter, self.filesystem, self.meter):
+            if orderly:
+                process.stop()
+            else:
+                process.kill()
+        if not orderly:
+            wait_for("the worker to follow its keeper", lambda: not os.path.exists(f"/proc/{self.worker_pid()}"), 5)
+            namespace.unmount(f"{RUNTIME}/vm")
+        namespace.unmount(RUNTIME)
+        namespace.mount("-t", "tmpfs", "wattport-runtime", RUNTIME)
+        self.start(self.settings)
 
     def meter_command(self, settings=None):
         """The command line of wattportd."""
