@@ -16,8 +16,6 @@ struct activity_previous {
 	uint64_t overhead_ns;
 	size_t vcpu_count;
 	uint64_t *vcpu_ns;
-	uint64_t
-	    unit_ns[ACTIVITY_UNIT_MAX]; /* this interval's vCPU time, to place the overhead by */
 };
 
 struct unit {
@@ -152,6 +150,7 @@ static int activity_vm_reshape(struct activity_vm *vm, size_t units, uint32_t so
 	cleanup_free uint64_t *vcpu_ns = NULL;
 	cleanup_free uint32_t *socket_vcpus = NULL;
 
+	assert(units > 0 && sockets > 0);
 	if (vm->socket_count == sockets && vm->previous->vcpu_count == sampled->vcpu_count)
 		return 0;
 	active = calloc(units * sockets, sizeof(*active));
@@ -204,7 +203,7 @@ static void activity_place_vcpu(struct activity *activity, struct activity_vm *v
 	uint32_t socket = vcpu->socket < vm->socket_count ? vcpu->socket : vm->socket_count - 1;
 	int cpu =
 	    vcpu->cpu == SAMPLE_NO_CPU ? -ENOENT : topology_index(activity->topology, vcpu->cpu);
-	uint64_t part_ns = time_ns / activity->unit_count;
+	uint64_t part_ns;
 
 	if (cpu >= 0) {
 		size_t unit = activity->cpu_unit[cpu];
@@ -213,6 +212,8 @@ static void activity_place_vcpu(struct activity *activity, struct activity_vm *v
 		vm->unit_ns[unit] += time_ns;
 		return;
 	}
+	assert(activity->unit_count > 0);
+	part_ns = time_ns / activity->unit_count;
 	for (size_t unit = 0; unit < activity->unit_count; unit++) {
 		uint64_t here_ns =
 		    unit == 0 ? time_ns - part_ns * (activity->unit_count - 1) : part_ns;
@@ -255,6 +256,7 @@ static void activity_place_overhead(struct activity *activity, struct activity_v
 		if (weights[unit] > 0)
 			last = unit;
 	}
+	assert(total > 0);
 	for (size_t unit = 0; unit <= last; unit++) {
 		wide exact = (wide)vm->overhead_ns * weights[unit] / total;
 		uint64_t here_ns = unit == last ? left_ns : (uint64_t)exact;

@@ -183,6 +183,16 @@ static int ledger_longest_gone(const struct ledger *ledger)
 	return found;
 }
 
+/* The slot of the account of those that have departed, opened with the first of them. */
+static int ledger_open_departed(struct ledger *ledger)
+{
+	static const struct uuid nil = {.bytes = {0}};
+
+	if (ledger->vms[LEDGER_SLOT_DEPARTED] != NULL)
+		return LEDGER_SLOT_DEPARTED;
+	return ledger_open_slot(ledger, LEDGER_SLOT_DEPARTED, &nil);
+}
+
 int ledger_admit(struct ledger *ledger, const struct uuid *uuid)
 {
 	int slot = ledger_find(ledger, uuid);
@@ -191,7 +201,7 @@ int ledger_admit(struct ledger *ledger, const struct uuid *uuid)
 	if (slot >= 0)
 		return slot;
 	if (uuid_is_nil(uuid))
-		return ledger_open_slot(ledger, LEDGER_SLOT_DEPARTED, uuid);
+		return ledger_open_departed(ledger);
 	slot = ledger_free_slot(ledger);
 	if (slot < 0) {
 		slot = ledger_longest_gone(ledger);
@@ -223,13 +233,12 @@ void ledger_book(struct ledger *ledger, size_t slot, uint32_t zone, enum ledger_
 
 int ledger_depart(struct ledger *ledger, size_t slot)
 {
-	static const struct uuid nil = {.bytes = {0}};
 	const struct ledger_vm *vm = ledger_vm_const(ledger, slot);
 	struct ledger_vm *departed;
 	int status;
 
 	assert(vm != NULL && slot != LEDGER_SLOT_DEPARTED);
-	status = ledger_admit(ledger, &nil);
+	status = ledger_open_departed(ledger);
 	if (status < 0)
 		return status;
 	departed = ledger->vms[LEDGER_SLOT_DEPARTED];

@@ -113,8 +113,8 @@ uint64_t handle_table_node(const struct handle_table *table, uint64_t handle)
 	return handle < HANDLE_MAX ? table->nodes[handle] : 0;
 }
 
-void handle_table_freeze(struct handle_table *table, uint32_t handle, const char *text,
-			 size_t length)
+void handle_table_freeze(struct handle_table *table, uint32_t handle, uint64_t unique,
+			 const char *text, size_t length)
 {
 	struct handle *entry = &table->handles[handle];
 
@@ -123,7 +123,16 @@ void handle_table_freeze(struct handle_table *table, uint32_t handle, const char
 	/* Killed in between, the handle has no text, and the next read makes one. */
 	__atomic_store_n(&entry->length, 0, __ATOMIC_SEQ_CST);
 	memcpy(entry->page != 0 ? table->pages[entry->page - 1] : entry->text, text, length);
+	entry->read_unique = unique;
 	__atomic_store_n(&entry->length, (uint32_t)length, __ATOMIC_SEQ_CST);
+}
+
+bool handle_table_frozen_for(const struct handle_table *table, uint32_t handle, uint64_t unique)
+{
+	const struct handle *entry = &table->handles[handle];
+
+	assert(handle < HANDLE_MAX);
+	return entry->length > 0 && entry->read_unique == unique;
 }
 
 const char *handle_table_text(const struct handle_table *table, uint32_t handle, size_t *ret_length)

@@ -25,9 +25,10 @@
 #define HANDLE_PAGE_TREE_MAX 16 /* of one tree */
 
 struct handle {
-	uint64_t unique; /* the request that opened it */
-	uint32_t page;	 /* 1 + its page, or 0 */
-	uint32_t length; /* of the frozen text; 0: nothing read yet */
+	uint64_t unique;      /* the request that opened it */
+	uint64_t read_unique; /* the request that the frozen text was made for */
+	uint32_t page;	      /* 1 + its page, or 0 */
+	uint32_t length;      /* of the frozen text; 0: nothing read yet */
 	char text[HANDLE_INLINE_SIZE];
 };
 
@@ -66,9 +67,15 @@ void handle_table_close(struct handle_table *table, struct tree *tree, uint32_t 
 /* The node that is open there, or 0: no such handle. */
 uint64_t handle_table_node(const struct handle_table *table, uint64_t handle);
 
-/* Keeps a text of at most VTREE_CONTENT_SIZE bytes. */
-void handle_table_freeze(struct handle_table *table, uint32_t handle, const char *text,
-			 size_t length);
+/* Keeps a text of at most VTREE_CONTENT_SIZE bytes, made for the request `unique`. */
+void handle_table_freeze(struct handle_table *table, uint32_t handle, uint64_t unique,
+			 const char *text, size_t length);
+
+/*
+ * Whether the frozen text was made for that request. A request that comes a second time, because
+ * the worker died after its answer had left, must not make another: the reader may be in its midst.
+ */
+bool handle_table_frozen_for(const struct handle_table *table, uint32_t handle, uint64_t unique);
 
 /* The frozen text, which lives until the next freeze or close; *ret_length is 0 if there is none.
  */

@@ -63,7 +63,7 @@ void worker_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *in
 }
 
 /* Computes what the file says now and keeps it for the handle. */
-static int worker_freeze(struct worker *worker, uint32_t handle)
+static int worker_freeze(struct worker *worker, uint32_t handle, uint64_t unique)
 {
 	struct handle_table *handles = &worker->memory->handles;
 	struct tree_node node = tree_node_unpack(handle_table_node(handles, handle));
@@ -76,7 +76,7 @@ static int worker_freeze(struct worker *worker, uint32_t handle)
 	length = vtree_content(&values, node.node, text);
 	if (length < 0)
 		return length;
-	handle_table_freeze(handles, handle, text, (size_t)length);
+	handle_table_freeze(handles, handle, unique, text, (size_t)length);
 	return 0;
 }
 
@@ -93,9 +93,9 @@ static void worker_reply_frozen(struct worker *worker, fuse_req_t request, uint3
 }
 
 static void worker_reply_fresh(struct worker *worker, fuse_req_t request, uint32_t handle,
-			       size_t size)
+			       uint64_t unique, size_t size)
 {
-	int status = worker_freeze(worker, handle);
+	int status = worker_freeze(worker, handle, unique);
 
 	if (status < 0)
 		(void)fuse_reply_err(request, -status);
@@ -127,8 +127,11 @@ static bool worker_park(struct worker *worker, fuse_req_t request, uint32_t slot
 	if (place == WORKER_NOT_PARKED ||
 	    !refresh_ask(worker->refresh, slot, &worker->memory->trees.keys[slot].uuid, now))
 		return false;
-	worker->parked[place] = (struct worker_parked){
-	    .request = request, .slot = slot, .handle = handle, .size = size};
+	worker->parked[place] = (struct worker_parked){.request = request,
+						       .unique = worker->unique,
+						       .slot = slot,
+						       .handle = handle,
+						       .size = size};
 	worker->parked_count[slot]++;
 	if (place >= worker->parked_limit)
 		worker->parked_limit = place + 1;
@@ -145,7 +148,8 @@ void worker_unpark(void *context, uint32_t slot)
 
 		if (parked.request == NULL || parked.slot != slot)
 			continue;
-		worker_reply_fresh(worker, parked.request, parked.handle, parked.size);
+		worker_reply_fresh(worker, parked.request, parked.handle, parked.unique,
+				   parked.size);
 		worker->parked[i].request = NULL;
 		worker->parked_count[slot]--;
 		wire_clear(worker->memory->parked[i].bytes);
@@ -168,14 +172,18 @@ void worker_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
 		return;
 	}
 	if (offset == 0) {
-		if (vtree_counter(node.node) == VTREE_COUNTER_NONE ||
-		    !worker_park(worker, request, node.slot, (uint32_t)info->fh, size))
-			worker_reply_fresh(worker, request, (uint32_t)info->fh, size);
+		if (worker->again && handle_table_frozen_for(&worker->memory->handles,
+							     (uint32_t)info->fh, worker->unique))
+			worker_reply_frozen(worker, request, (uint32_t)info->fh, size, 0);
+		else if (vtree_counter(node.node) == VTREE_COUNTER_NONE ||
+			 !worker_park(worker, request, node.slot, (uint32_t)info->fh, size))
+			worker_reply_fresh(worker, request, (uint32_t)info->fh, worker->unique,
+					   size);
 		return;
 	}
 	(void)handle_table_text(&worker->memory->handles, (uint32_t)info->fh, &length);
 	if (length == 0)
-		status = worker_freeze(worker, (uint32_t)info->fh);
+		status = worker_freeze(worker, (uint32_t)info->fh, worker->unique);
 	if (status < 0)
 		(void)fuse_reply_err(request, -status);
 	else

@@ -21,6 +21,7 @@
 /* A read that waits for a sample. */
 struct worker_parked {
 	fuse_req_t request; /* NULL: free */
+	uint64_t unique;
 	uint32_t slot;
 	uint32_t handle;
 	size_t size;

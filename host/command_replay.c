@@ -166,7 +166,7 @@ static int replay_run(const struct replay_line *line, const struct engine_config
 int command_replay(int argc, char **argv)
 {
 	struct config_overrides overrides;
-	struct replay_line line;
+	struct replay_line line = {.path = NULL};
 	struct settings settings;
 	struct engine_config config;
 	struct diag diag = DIAG_INIT;

@@ -62,8 +62,10 @@ static void test_frozen_text(void **state)
 	assert_int_equal(handle_table_node(handles, (uint64_t)handle), file(memory, 0, "uuid"));
 	(void)handle_table_text(handles, (uint32_t)handle, &length);
 	assert_int_equal(length, 0);
-	handle_table_freeze(handles, (uint32_t)handle, "one\n", 4);
-	handle_table_freeze(handles, (uint32_t)handle, "two", 3);
+	handle_table_freeze(handles, (uint32_t)handle, 7, "one\n", 4);
+	assert_true(handle_table_frozen_for(handles, (uint32_t)handle, 7));
+	assert_false(handle_table_frozen_for(handles, (uint32_t)handle, 8));
+	handle_table_freeze(handles, (uint32_t)handle, 8, "two", 3);
 	assert_memory_equal(handle_table_text(handles, (uint32_t)handle, &length), "two", 3);
 	assert_int_equal(length, 3);
 	handle_table_close(handles, &memory->trees.trees[0], (uint32_t)handle);
@@ -93,9 +95,9 @@ static void test_large_text(void **state)
 
 	assert_true(first >= 0 && second >= 0);
 	memset(text, 'a', sizeof(text));
-	handle_table_freeze(&memory->handles, (uint32_t)first, text, sizeof(text));
+	handle_table_freeze(&memory->handles, (uint32_t)first, 1, text, sizeof(text));
 	memset(text, 'b', sizeof(text));
-	handle_table_freeze(&memory->handles, (uint32_t)second, text, sizeof(text));
+	handle_table_freeze(&memory->handles, (uint32_t)second, 2, text, sizeof(text));
 	assert_int_equal(handle_table_text(&memory->handles, (uint32_t)first, &length)[4095], 'a');
 	assert_int_equal(length, VTREE_CONTENT_SIZE);
 }
