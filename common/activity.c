@@ -11,13 +11,6 @@
 
 __extension__ typedef unsigned __int128 wide;
 
-struct activity_previous {
-	bool seen; /* in the sample that is being taken */
-	uint64_t overhead_ns;
-	size_t vcpu_count;
-	uint64_t *vcpu_ns;
-};
-
 struct unit {
 	uint32_t package;
 	uint32_t die;
@@ -83,12 +76,7 @@ int activity_create(const struct topology *topology, struct activity **ret_activ
 static void activity_vm_finish(struct activity_vm *vm)
 {
 	free(vm->active);
-	free(vm->overhead);
-	free(vm->unit_ns);
-	free(vm->socket_vcpus);
-	if (vm->previous != NULL)
-		free(vm->previous->vcpu_ns);
-	free(vm->previous);
+	free(vm->previous.vcpu_ns);
 }
 
 void activity_destroy(struct activity *activity)
@@ -140,60 +128,54 @@ static int activity_search(const struct activity *activity, const struct uuid *u
 	return (int)low;
 }
 
-/* Arrays for that many sockets and vCPUs; what the old ones held fades from memory. */
-static int activity_vm_reshape(struct activity_vm *vm, size_t units, uint32_t sockets,
-			       const struct sample_vm *sampled)
+/* Arrays for that many sockets; what the old ones held fades from memory. */
+static int activity_vm_reshape(struct activity_vm *vm, size_t units, uint32_t sockets)
 {
-	cleanup_free uint64_t *active = NULL;
-	cleanup_free uint64_t *overhead = NULL;
-	cleanup_free uint64_t *unit_ns = NULL;
-	cleanup_free uint64_t *vcpu_ns = NULL;
-	cleanup_free uint32_t *socket_vcpus = NULL;
+	size_t count = units * sockets + 2 * units;
+	uint64_t *memory;
 
 	assert(units > 0 && sockets > 0);
-	if (vm->socket_count == sockets && vm->previous->vcpu_count == sampled->vcpu_count)
+	if (vm->socket_count == sockets)
 		return 0;
-	active = calloc(units * sockets, sizeof(*active));
-	overhead = calloc(units, sizeof(*overhead));
-	unit_ns = calloc(units, sizeof(*unit_ns));
-	socket_vcpus = calloc(sockets, sizeof(*socket_vcpus));
-	vcpu_ns = calloc(sampled->vcpu_count + 1, sizeof(*vcpu_ns));
-	if (active == NULL || overhead == NULL || unit_ns == NULL || socket_vcpus == NULL ||
-	    vcpu_ns == NULL)
+	/* One block for all of them; `active` comes first and owns it. */
+	memory = calloc(1, count * sizeof(*memory) + sockets * sizeof(*vm->socket_vcpus));
+	if (memory == NULL)
 		return -ENOMEM;
-	/* A vCPU that is new starts from what it shows now; the others go on. */
-	for (size_t i = 0; i < sampled->vcpu_count; i++)
-		vcpu_ns[i] = i < vm->previous->vcpu_count ? vm->previous->vcpu_ns[i]
-							  : sampled->vcpus[i].time_ns;
 	free(vm->active);
-	free(vm->overhead);
-	free(vm->unit_ns);
-	free(vm->socket_vcpus);
-	free(vm->previous->vcpu_ns);
-	vm->active = TAKE_PTR(active);
-	vm->overhead = TAKE_PTR(overhead);
-	vm->unit_ns = TAKE_PTR(unit_ns);
-	vm->socket_vcpus = TAKE_PTR(socket_vcpus);
-	vm->previous->vcpu_ns = TAKE_PTR(vcpu_ns);
-	vm->previous->vcpu_count = sampled->vcpu_count;
+	vm->active = memory;
+	vm->overhead = memory + units * sockets;
+	vm->unit_ns = vm->overhead + units;
+	vm->socket_vcpus = (uint32_t *)(vm->unit_ns + units);
 	vm->socket_count = sockets;
 	return 0;
 }
 
-/* A VM's first sample: nothing to compare with. */
-static int activity_admit(struct activity *activity, size_t at, const struct sample_vm *sampled)
+/* Room for that many vCPUs: one that is new starts from what it shows now, the others go on. */
+static int activity_vm_plug(struct activity_previous *previous, const struct sample_vm *sampled)
 {
-	struct activity_vm vm = {.uuid = sampled->uuid};
+	uint64_t *vcpu_ns;
 
-	vm.previous = calloc(1, sizeof(*vm.previous));
-	if (vm.previous == NULL)
+	if (previous->vcpu_ns != NULL && previous->vcpu_count == sampled->vcpu_count)
+		return 0;
+	/* Never of size 0: then NULL would be no failure. */
+	vcpu_ns = realloc(previous->vcpu_ns, (sampled->vcpu_count + 1) * sizeof(*vcpu_ns));
+	if (vcpu_ns == NULL)
 		return -ENOMEM;
-	vm.previous->overhead_ns = sampled->overhead_ns;
+	for (size_t i = previous->vcpu_count; i < sampled->vcpu_count; i++)
+		vcpu_ns[i] = sampled->vcpus[i].time_ns;
+	previous->vcpu_ns = vcpu_ns;
+	previous->vcpu_count = sampled->vcpu_count;
+	return 0;
+}
+
+/* A VM's first sample: nothing to compare with. */
+static void activity_admit(struct activity *activity, size_t at, const struct sample_vm *sampled)
+{
 	memmove(&activity->vms[at + 1], &activity->vms[at],
 		(activity->vm_count - at) * sizeof(activity->vms[0]));
-	activity->vms[at] = vm;
+	activity->vms[at] = (struct activity_vm){.uuid = sampled->uuid,
+						 .previous = {.overhead_ns = sampled->overhead_ns}};
 	activity->vm_count++;
-	return 0;
 }
 
 /* The units' time of one vCPU: all where it last ran, or evenly where that is not known. */
@@ -271,7 +253,7 @@ static void activity_place_overhead(struct activity *activity, struct activity_v
 static void activity_vm_step(struct activity *activity, struct activity_vm *vm,
 			     const struct sample_vm *sampled)
 {
-	struct activity_previous *previous = vm->previous;
+	struct activity_previous *previous = &vm->previous;
 
 	for (size_t i = 0; i < activity->unit_count * vm->socket_count; i++)
 		vm->active[i] = activity_fade(vm->active[i], activity->elapsed_ns);
@@ -304,7 +286,7 @@ static void activity_forget(struct activity *activity)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < activity->vm_count; i++) {
-		if (!activity->vms[i].previous->seen)
+		if (!activity->vms[i].previous.seen)
 			activity_vm_finish(&activity->vms[i]);
 		else
 			activity->vms[kept++] = activity->vms[i];
@@ -325,11 +307,11 @@ static void activity_make_room(struct activity *activity, const struct sample *s
 		int at = activity_search(activity, &sample->vms[i].uuid, &known);
 
 		if (known && sample->vms[i].running)
-			activity->vms[at].previous->seen = true;
+			activity->vms[at].previous.seen = true;
 	}
 	activity_forget(activity);
 	for (size_t i = 0; i < activity->vm_count; i++)
-		activity->vms[i].previous->seen = false;
+		activity->vms[i].previous.seen = false;
 }
 
 static int activity_take_vm(struct activity *activity, const struct sample *sample, size_t index)
@@ -346,17 +328,18 @@ static int activity_take_vm(struct activity *activity, const struct sample *samp
 	if (!known) {
 		if (activity->vm_count == SAMPLE_VM_MAX)
 			return -ENOMEM;
-		status = activity_admit(activity, (size_t)at, sampled);
-		if (status < 0)
-			return status;
+		activity_admit(activity, (size_t)at, sampled);
 	}
 	vm = &activity->vms[at];
 	/* The same uuid twice in one sample: the first one counts. */
-	if (vm->previous->seen)
+	if (vm->previous.seen)
 		return 0;
-	vm->previous->seen = true;
+	vm->previous.seen = true;
 	vm->present = false;
-	status = activity_vm_reshape(vm, activity->unit_count, sockets, sampled);
+	status = activity_vm_reshape(vm, activity->unit_count, sockets);
+	if (status < 0)
+		return status;
+	status = activity_vm_plug(&vm->previous, sampled);
 	if (status < 0)
 		return status;
 	vm->present = known;
@@ -420,7 +403,7 @@ int activity_step(struct activity *activity, const struct sample *sample)
 		activity->units[unit].vm_ns = 0;
 	}
 	for (size_t i = 0; i < activity->vm_count; i++) {
-		activity->vms[i].previous->seen = false;
+		activity->vms[i].previous.seen = false;
 		activity->vms[i].present = false;
 	}
 	activity_make_room(activity, sample);

@@ -26,6 +26,14 @@
 #define ACTIVITY_MEMORY_NS UINT64_C(100000000)
 #define ACTIVITY_UNIT_MAX  ZONE_MAX
 
+/* What a VM's counters were at the sample before: activity.c's own. */
+struct activity_previous {
+	bool seen; /* in the sample that is being taken */
+	uint64_t overhead_ns;
+	size_t vcpu_count;
+	uint64_t *vcpu_ns;
+};
+
 /*
  * One VM, from its first sample to the one in which it is no longer running. Arrays by unit belong
  * to the activity; weights are nanoseconds of CPU time, faded.
@@ -43,7 +51,7 @@ struct activity_vm {
 	uint64_t *overhead;	/* [unit] */
 	uint64_t *unit_ns;	/* [unit] this interval's vCPU and overhead time, not faded */
 	uint32_t *socket_vcpus; /* [socket] */
-	struct activity_previous *previous;
+	struct activity_previous previous;
 };
 
 struct activity;

@@ -92,6 +92,9 @@ static int engine_register(struct engine *engine, const struct sample_vm *sample
 	vm = engine_vm(engine, (size_t)slot, &sampled->uuid);
 	if (vm == NULL)
 		return -ENOMEM;
+	/* The same uuid twice in one sample: the first one counts, as in activity.c. */
+	if (vm->listed)
+		return 0;
 	vm->listed = true;
 	account = ledger_vm(engine->ledger, (size_t)slot);
 	memcpy(account->name, sampled->name, sizeof(account->name));

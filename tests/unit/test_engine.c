@@ -1,0 +1,492 @@
+/*
+ * The rule of attribution, worked out by hand: what each account gets of a second, by policy.
+ */
+#include "common/engine.h"
+#include "tests/unit/check.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#define MS  UINT64_C(1000000)
+#define J   UINT64_C(1000000)
+#define GIB (UINT64_C(1) << 30)
+
+/* A host of so many packages of 4 CPUs, each with a package zone, then one with DRAM and psys. */
+struct bench {
+	struct topology *topology;
+	struct zone zones[4];
+	size_t zone_count;
+	struct ledger *ledger;
+	struct engine *engine;
+	struct sample sample;
+};
+
+static void bench_start(struct bench *bench, uint32_t packages, const struct engine_config *config)
+{
+	assert_int_equal(topology_create(&bench->topology), 0);
+	bench->zone_count = 0;
+	for (uint32_t package = 0; package < packages; package++) {
+		struct zone *zone = &bench->zones[bench->zone_count++];
+
+		*zone =
+		    (struct zone){.package = package, .die = ZONE_ANY_DIE, .range_uj = 1000000 * J};
+		(void)snprintf(zone->id, sizeof(zone->id), "package-%u", package);
+		for (uint32_t cpu = 4 * package; cpu < 4 * package + 4; cpu++) {
+			struct topology_cpu row = {.cpu = cpu, .package = package};
+
+			assert_int_equal(topology_add(bench->topology, &row), 0);
+		}
+	}
+	bench->zones[bench->zone_count++] = (struct zone){
+	    .id = "dram-0", .kind = ZONE_DRAM, .die = ZONE_ANY_DIE, .range_uj = 1000000 * J};
+	bench->zones[bench->zone_count++] = (struct zone){
+	    .id = "psys", .kind = ZONE_PSYS, .die = ZONE_ANY_DIE, .range_uj = UINT64_MAX};
+	assert_int_equal(ledger_create(&bench->ledger), 0);
+	assert_int_equal(engine_create(config, bench->topology, bench->zones, bench->zone_count,
+				       bench->ledger, &bench->engine),
+			 0);
+	assert_int_equal(sample_init(&bench->sample, bench->topology->cpu_count), 0);
+	bench->sample.zone_count = bench->zone_count;
+	bench->sample.memory_total_bytes = 8 * GIB;
+	bench->sample.memory_used_bytes = 4 * GIB;
+}
+
+static void bench_stop(struct bench *bench)
+{
+	sample_finish(&bench->sample);
+	engine_destroy(bench->engine);
+	ledger_destroy(bench->ledger);
+	topology_destroy(bench->topology);
+}
+
+static struct sample_vm *add_vm(struct bench *bench, uint8_t number, size_t vcpus)
+{
+	struct sample_vm *vm = NULL;
+
+	assert_int_equal(sample_add_vm(&bench->sample, vcpus, &vm), 0);
+	CHECK_POINTER(vm);
+	vm->uuid.bytes[0] = number;
+	return vm;
+}
+
+/* Books the sample, a second after the one before, and empties it. */
+static void second(struct bench *bench)
+{
+	uint64_t time_ns = bench->sample.time.ns + 1000 * MS;
+
+	bench->sample.time.ns = time_ns;
+	assert_int_equal(engine_step(bench->engine, &bench->sample), 0);
+	for (uint32_t zone = 0; zone < bench->zone_count; zone++)
+		assert_int_equal(ledger_conservation_error_uj(bench->ledger, zone), 0);
+	sample_clear(&bench->sample);
+	bench->sample.time.ns = time_ns;
+}
+
+static const struct ledger_vm *account(const struct bench *bench, uint8_t number)
+{
+	struct uuid uuid = {.bytes = {number}};
+	int slot = ledger_find(bench->ledger, &uuid);
+	const struct ledger_vm *vm;
+
+	assert_true(slot >= 0);
+	vm = ledger_vm_const(bench->ledger, (size_t)slot);
+	CHECK_POINTER(vm);
+	return vm;
+}
+
+struct parts {
+	uint64_t active_uj, idle_uj, overhead_uj;
+};
+
+static void check_parts(const char *name, const struct ledger_share *share,
+			const struct parts *expected)
+{
+	if (share->part_uj[LEDGER_ACTIVE] != expected->active_uj ||
+	    share->part_uj[LEDGER_IDLE] != expected->idle_uj ||
+	    share->part_uj[LEDGER_OVERHEAD] != expected->overhead_uj)
+		fail_msg("%s: active %llu, idle %llu, overhead %llu", name,
+			 (unsigned long long)share->part_uj[LEDGER_ACTIVE],
+			 (unsigned long long)share->part_uj[LEDGER_IDLE],
+			 (unsigned long long)share->part_uj[LEDGER_OVERHEAD]);
+	assert_int_equal(share->guest_view_uj,
+			 expected->active_uj + expected->idle_uj + expected->overhead_uj);
+}
+
+static struct engine_config exact_config(enum attribution_policy idle)
+{
+	return (struct engine_config){
+	    .idle = idle,
+	    .guest_view_exact = true,
+	    .package = {.given = true, .power_uw = 40 * J},
+	    .dram = {.given = true, .power_uw = 4 * J},
+	    .psys = {.given = true, .power_uw = 0},
+	};
+}
+
+/*
+ * A second of 4 CPUs: 100 J, of them 40 J static. VM 1 has one vCPU that ran 500 ms; VM 2 has some,
+ * the first of which ran 1000 ms, and 250 ms of overhead; the host itself ran 250 ms. So of what
+ * goes by use VM 1 has 4/16, VM 2 8/16 and 2/16, the host 2/16.
+ */
+static const struct policy_row {
+	const char *name;
+	enum attribution_policy idle;
+	size_t vcpus; /* of VM 2 */
+	struct parts first, second;
+	uint64_t other_uj, idle_uj;
+} policy_rows[] = {
+    {"each vCPU carries a quarter of the static part, the fourth nobody has rented",
+     ATTRIBUTION_IDLE_VCPU,
+     2,
+     {15 * J, 10 * J, 0},
+     {30 * J, 20 * J, 7500000},
+     7500000,
+     10 * J},
+    {"8 vCPUs on 4 CPUs: an eighth each",
+     ATTRIBUTION_IDLE_VCPU,
+     7,
+     {15 * J, 5 * J, 0},
+     {30 * J, 35 * J, 7500000},
+     7500000,
+     0},
+    {"everything by use",
+     ATTRIBUTION_IDLE_BUSY,
+     2,
+     {25 * J, 0, 0},
+     {50 * J, 0, 12500000},
+     12500000,
+     0},
+    {"the static part stays with the host",
+     ATTRIBUTION_IDLE_NONE,
+     2,
+     {15 * J, 0, 0},
+     {30 * J, 0, 7500000},
+     7500000,
+     40 * J},
+};
+
+static void test_policies(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < CHECK_COUNT(policy_rows); i++) {
+		const struct policy_row *row = &policy_rows[i];
+		struct engine_config config = exact_config(row->idle);
+		struct bench bench = {0};
+		const struct ledger_zone *zone;
+		struct sample_vm *vm;
+
+		bench_start(&bench, 1, &config);
+		add_vm(&bench, 1, 1);
+		add_vm(&bench, 2, row->vcpus);
+		second(&bench);
+		add_vm(&bench, 1, 1)->vcpus[0].time_ns = 500 * MS;
+		vm = add_vm(&bench, 2, row->vcpus);
+		vm->vcpus[0].time_ns = 1000 * MS;
+		vm->overhead_ns = 250 * MS;
+		bench.sample.cpu_busy_ns[0] = 1000 * MS;
+		bench.sample.cpu_busy_ns[1] = 1000 * MS;
+		bench.sample.zones[0].raw_uj = 100 * J;
+		second(&bench);
+		zone = &ledger_host(bench.ledger)->zones[0];
+		check_parts(row->name, &account(&bench, 1)->shares[0], &row->first);
+		check_parts(row->name, &account(&bench, 2)->shares[0], &row->second);
+		assert_int_equal(zone->energy_uj, 100 * J);
+		assert_int_equal(zone->other_uj, row->other_uj);
+		assert_int_equal(zone->idle_uj, row->idle_uj);
+		assert_int_equal(zone->power_uw, 100 * J);
+		bench_stop(&bench);
+	}
+}
+
+/* A neighbour's arrival and his load change nothing of what a VM's own vCPUs carry. */
+static void test_a_neighbour_changes_no_rent(void **state)
+{
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_VCPU);
+	struct bench bench = {0};
+
+	(void)state;
+	bench_start(&bench, 1, &config);
+	add_vm(&bench, 1, 1);
+	second(&bench);
+	add_vm(&bench, 1, 1);
+	add_vm(&bench, 2, 3);
+	bench.sample.zones[0].raw_uj = 40 * J;
+	second(&bench);
+	assert_int_equal(account(&bench, 1)->shares[0].part_uj[LEDGER_IDLE], 10 * J);
+	add_vm(&bench, 1, 1);
+	add_vm(&bench, 2, 3)->vcpus[0].time_ns = 900 * MS;
+	bench.sample.zones[0].raw_uj = 120 * J;
+	second(&bench);
+	assert_int_equal(account(&bench, 1)->shares[0].part_uj[LEDGER_IDLE], 20 * J);
+	assert_int_equal(account(&bench, 2)->shares[0].part_uj[LEDGER_IDLE], 30 * J);
+	assert_int_equal(account(&bench, 2)->shares[0].part_uj[LEDGER_ACTIVE], 40 * J);
+	bench_stop(&bench);
+}
+
+/* Nobody is there: static energy is idle under every policy, the rest is the host's. */
+static void test_an_empty_host_pays_itself(void **state)
+{
+	static const enum attribution_policy policies[] = {
+	    ATTRIBUTION_IDLE_VCPU, ATTRIBUTION_IDLE_BUSY, ATTRIBUTION_IDLE_NONE};
+
+	(void)state;
+	for (size_t i = 0; i < CHECK_COUNT(policies); i++) {
+		struct engine_config config = exact_config(policies[i]);
+		struct bench bench = {0};
+
+		bench_start(&bench, 1, &config);
+		second(&bench);
+		bench.sample.zones[0].raw_uj = 50 * J;
+		second(&bench);
+		assert_int_equal(ledger_host(bench.ledger)->zones[0].idle_uj, 40 * J);
+		assert_int_equal(ledger_host(bench.ledger)->zones[0].other_uj, 10 * J);
+		bench_stop(&bench);
+	}
+}
+
+/*
+ * 10 J of DRAM, 4 J static. Of 8 GiB the VMs hold 1 and 2, the host 4 in all, so itself 1. Rent: 1,
+ * 2 and 5 eighths of 4 J; use: 1, 2 and 1 quarters of 6 J; that one VM ran and the other did not is
+ * of no consequence.
+ */
+static void test_dram_goes_by_memory(void **state)
+{
+	static const struct parts first = {1500000, 500000, 0}, second_vm = {3 * J, J, 0};
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_VCPU);
+	struct bench bench = {0};
+
+	(void)state;
+	bench_start(&bench, 1, &config);
+	for (uint64_t step = 0; step < 2; step++) {
+		struct sample_vm *vm = add_vm(&bench, 1, 1);
+
+		vm->memory_bytes = GIB;
+		vm->vcpus[0].time_ns = step * 900 * MS;
+		add_vm(&bench, 2, 1)->memory_bytes = 2 * GIB;
+		bench.sample.zones[1].raw_uj = step * 10 * J;
+		second(&bench);
+	}
+	check_parts("dram", &account(&bench, 1)->shares[1], &first);
+	check_parts("dram", &account(&bench, 2)->shares[1], &second_vm);
+	assert_int_equal(ledger_host(bench.ledger)->zones[1].idle_uj, 2500000);
+	assert_int_equal(ledger_host(bench.ledger)->zones[1].other_uj, 1500000);
+	assert_int_equal(account(&bench, 1)->guest[0].dram_uj, 2 * J);
+	assert_int_equal(account(&bench, 1)->guest[0].package_uj, 0);
+	bench_stop(&bench);
+}
+
+/* Energy of a package goes to those who ran on it; psys goes to all, and is shown apart. */
+static void test_packages_are_told_apart(void **state)
+{
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_NONE);
+	struct bench bench = {0};
+
+	(void)state;
+	config.package.power_uw = 0;
+	bench_start(&bench, 2, &config);
+	for (uint64_t step = 0; step < 2; step++) {
+		struct sample_vm *vm = add_vm(&bench, 1, 1);
+
+		vm->vcpus[0] = (struct sample_vcpu){.time_ns = step * 300 * MS, .cpu = 1};
+		vm = add_vm(&bench, 2, 1);
+		vm->vcpus[0] = (struct sample_vcpu){.time_ns = step * 100 * MS, .cpu = 5};
+		bench.sample.zones[0].raw_uj = step * 10 * J;
+		bench.sample.zones[1].raw_uj = step * 20 * J;
+		bench.sample.zones[3].raw_uj = step * 80 * J;
+		second(&bench);
+	}
+	assert_int_equal(ledger_share_total_uj(&account(&bench, 1)->shares[0]), 10 * J);
+	assert_int_equal(ledger_share_total_uj(&account(&bench, 1)->shares[1]), 0);
+	assert_int_equal(ledger_share_total_uj(&account(&bench, 2)->shares[0]), 0);
+	assert_int_equal(ledger_share_total_uj(&account(&bench, 2)->shares[1]), 20 * J);
+	assert_int_equal(account(&bench, 1)->guest[0].package_uj, 10 * J);
+	assert_int_equal(account(&bench, 1)->guest_psys_uj, 60 * J);
+	assert_int_equal(account(&bench, 2)->guest_psys_uj, 20 * J);
+	bench_stop(&bench);
+}
+
+/* The guest's package-N is its socket N: active by time, static by vCPUs. */
+static void test_sockets_of_the_guest(void **state)
+{
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_VCPU);
+	struct bench bench = {0};
+
+	(void)state;
+	bench_start(&bench, 1, &config);
+	for (uint64_t step = 0; step < 2; step++) {
+		struct sample_vm *vm = add_vm(&bench, 1, 4);
+
+		vm->socket_count = 3;
+		vm->vcpus[0].time_ns = step * 100 * MS;
+		vm->vcpus[1].time_ns = step * 200 * MS;
+		vm->vcpus[2] = (struct sample_vcpu){.time_ns = step * 100 * MS, .socket = 1};
+		vm->vcpus[3].socket = 2;
+		bench.sample.zones[0].raw_uj = step * 100 * J;
+		second(&bench);
+	}
+	assert_int_equal(account(&bench, 1)->socket_count, 3);
+	assert_int_equal(account(&bench, 1)->guest[0].package_uj, (45 + 20) * J);
+	assert_int_equal(account(&bench, 1)->guest[1].package_uj, (15 + 10) * J);
+	assert_int_equal(account(&bench, 1)->guest[2].package_uj, (0 + 10) * J);
+	bench_stop(&bench);
+}
+
+/* A zone that could not be read books all of it when it can be again; another one is not harmed. */
+static void test_faults_book_nothing(void **state)
+{
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_NONE);
+	struct bench bench = {0};
+	const struct ledger_zone *zones;
+
+	(void)state;
+	bench_start(&bench, 1, &config);
+	zones = ledger_host(bench.ledger)->zones;
+	bench.sample.zones[0].raw_uj = 500 * J;
+	second(&bench);
+	assert_int_equal(zones[0].energy_uj, 0);
+	bench.sample.zones[0].error = -EIO;
+	bench.sample.zones[2].raw_uj = 7;
+	second(&bench);
+	assert_int_equal(zones[0].available, 0);
+	assert_int_equal(zones[0].error, -EIO);
+	assert_int_equal(zones[0].faults[LEDGER_FAULT_UNREADABLE], 1);
+	assert_int_equal(zones[2].energy_uj, 7);
+	bench.sample.zones[0] = (struct sample_zone){.raw_uj = 620 * J};
+	second(&bench);
+	assert_int_equal(zones[0].energy_uj, 120 * J);
+	assert_int_equal(zones[0].idle_uj, 80 * J);
+	assert_int_equal(zones[0].available, 1);
+	bench.sample.zones[0].raw_uj = 100 * J;
+	second(&bench);
+	assert_int_equal(zones[0].faults[LEDGER_FAULT_BACKWARD], 1);
+	bench.sample.zones[0].raw_uj = 1000000 * J + 1;
+	second(&bench);
+	assert_int_equal(zones[0].faults[LEDGER_FAULT_INVALID], 1);
+	assert_int_equal(zones[0].error, -ERANGE);
+	bench.sample.zones[0].raw_uj = 101 * J;
+	second(&bench);
+	assert_int_equal(zones[0].energy_uj, 121 * J);
+	bench_stop(&bench);
+}
+
+/* psys counts to 2^64 here, and a broken one that leaps would fill the total in two leaps. */
+static void test_no_total_overflows(void **state)
+{
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_NONE);
+	struct bench bench = {0};
+	const struct ledger_zone *psys;
+	uint64_t guest_uj = 0;
+
+	(void)state;
+	bench_start(&bench, 1, &config);
+	psys = &ledger_host(bench.ledger)->zones[2];
+	for (uint64_t step = 0; step < 10; step++) {
+		add_vm(&bench, 1, 1)->vcpus[0].time_ns = step * MS;
+		bench.sample.zones[2].raw_uj = step % 2 == 0 ? 0 : UINT64_MAX / 4 * 3;
+		second(&bench);
+		assert_true(account(&bench, 1)->guest_psys_uj >= guest_uj);
+		guest_uj = account(&bench, 1)->guest_psys_uj;
+	}
+	assert_int_equal(psys->energy_uj, UINT64_MAX / 4 * 3);
+	assert_int_equal(psys->faults[LEDGER_FAULT_INVALID], 4);
+	bench_stop(&bench);
+}
+
+static void test_lives_of_an_account(void **state)
+{
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_NONE);
+	struct bench bench = {0};
+	struct sample_vm *vm;
+
+	(void)state;
+	bench_start(&bench, 1, &config);
+	vm = add_vm(&bench, 1, 1);
+	vm->pid = 10;
+	sample_set_name(vm, "first");
+	/* The same uuid again: the first one counts. */
+	vm = add_vm(&bench, 1, 3);
+	vm->pid = 11;
+	sample_set_name(vm, "second");
+	second(&bench);
+	assert_string_equal(account(&bench, 1)->name, "first");
+	assert_int_equal(account(&bench, 1)->generation, 1);
+	assert_int_equal(account(&bench, 1)->vcpu_count, 1);
+	assert_int_equal(account(&bench, 1)->state, LEDGER_VM_RUNNING);
+	add_vm(&bench, 1, 1)->running = false;
+	second(&bench);
+	assert_int_equal(account(&bench, 1)->state, LEDGER_VM_OFF);
+	assert_int_equal(account(&bench, 1)->pid, 0);
+	second(&bench);
+	assert_int_equal(account(&bench, 1)->state, LEDGER_VM_GONE);
+	add_vm(&bench, 1, 1)->pid = 12;
+	second(&bench);
+	assert_int_equal(account(&bench, 1)->state, LEDGER_VM_RUNNING);
+	assert_int_equal(account(&bench, 1)->generation, 2);
+	assert_int_equal(account(&bench, 1)->pid, 12);
+	bench_stop(&bench);
+}
+
+/* An account that departs and is opened again within a second has no power of its former life. */
+static void test_a_reopened_account_has_no_wrapped_power(void **state)
+{
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_NONE);
+	struct bench bench = {0};
+	struct uuid uuid = {.bytes = {1}};
+
+	(void)state;
+	bench_start(&bench, 1, &config);
+	for (uint64_t step = 0; step < 3; step++) {
+		add_vm(&bench, 1, 1)->vcpus[0].time_ns = step * 100 * MS;
+		bench.sample.zones[0].raw_uj = step * 100 * J;
+		second(&bench);
+	}
+	assert_int_equal(account(&bench, 1)->shares[0].power_uw, 60 * J);
+	assert_int_equal(ledger_depart(bench.ledger, (size_t)ledger_find(bench.ledger, &uuid)), 0);
+	add_vm(&bench, 1, 1)->vcpus[0].time_ns = 200 * MS;
+	second(&bench);
+	assert_int_equal(account(&bench, 1)->shares[0].power_uw, 0);
+	bench_stop(&bench);
+}
+
+/* From the next sample on another policy, and what is shown follows the other view. */
+static void test_reconfiguration(void **state)
+{
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_NONE);
+	struct bench bench = {0};
+
+	(void)state;
+	bench_start(&bench, 1, &config);
+	assert_int_equal(ledger_host(bench.ledger)->guest_view_exact, 1);
+	for (uint64_t step = 0; step < 3; step++) {
+		add_vm(&bench, 1, 1)->vcpus[0].time_ns = step * 100 * MS;
+		bench.sample.zones[0].raw_uj = step * 100 * J;
+		second(&bench);
+		config.idle = ATTRIBUTION_IDLE_VCPU;
+		config.guest_view_exact = false;
+		if (step == 1)
+			engine_configure(bench.engine, &config);
+	}
+	assert_int_equal(ledger_host(bench.ledger)->guest_view_exact, 0);
+	assert_int_equal(account(&bench, 1)->shares[0].part_uj[LEDGER_ACTIVE], 120 * J);
+	assert_int_equal(account(&bench, 1)->shares[0].part_uj[LEDGER_IDLE], 10 * J);
+	bench_stop(&bench);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_policies),
+	    cmocka_unit_test(test_a_neighbour_changes_no_rent),
+	    cmocka_unit_test(test_an_empty_host_pays_itself),
+	    cmocka_unit_test(test_dram_goes_by_memory),
+	    cmocka_unit_test(test_packages_are_told_apart),
+	    cmocka_unit_test(test_sockets_of_the_guest),
+	    cmocka_unit_test(test_faults_book_nothing),
+	    cmocka_unit_test(test_no_total_overflows),
+	    cmocka_unit_test(test_lives_of_an_account),
+	    cmocka_unit_test(test_a_reopened_account_has_no_wrapped_power),
+	    cmocka_unit_test(test_reconfiguration),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
