@@ -310,6 +310,11 @@ bool meter_refresh(struct meter *meter, const struct uuid *uuid)
 	return vm_provider_lookup(meter->provider, uuid, 0) != 0;
 }
 
+uint64_t meter_sample_count(const struct meter *meter)
+{
+	return ledger_host_const(meter->ledger)->sample_count;
+}
+
 int meter_roster_fd(const struct meter *meter)
 {
 	return vm_provider_fd(meter->provider);
