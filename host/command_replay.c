@@ -152,8 +152,10 @@ static int replay_run(const struct replay_line *line, const struct engine_config
 		if (status < 0)
 			return diag_error(diag, status, "cannot print: %s", strerror(-status));
 	}
-	if (status != -ENODATA)
+	if (status != -ENODATA) {
+		diag_prefix(diag, "%s", line->path);
 		return status;
+	}
 	if (line->each)
 		status = 0;
 	else

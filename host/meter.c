@@ -36,6 +36,7 @@ struct meter {
 	struct mono_time saved;
 	uint64_t duration_ns; /* of the last sample */
 	struct condition sampling;
+	struct condition zones;
 	struct condition booking;
 	struct condition publishing;
 	struct condition naming;
@@ -168,6 +169,7 @@ int meter_create(const struct meter_context *context, struct meter **ret_meter, 
 	meter->context = *context;
 	meter->settings = *context->settings;
 	meter->sampling = (struct condition){.name = "reading the host"};
+	meter->zones = (struct condition){.name = "reading every zone"};
 	meter->booking = (struct condition){.name = "keeping an account for every machine"};
 	meter->publishing = (struct condition){.name = "showing every account"};
 	meter->naming = (struct condition){.name = "linking the trees by name"};
@@ -273,6 +275,15 @@ static void meter_watch_provider(struct meter *meter)
 	meter->provider_state = status.state;
 }
 
+/* The first zone that could not be read; the others go on. */
+static int meter_zone_error(const struct sample *sample)
+{
+	for (size_t i = 0; i < sample->zone_count; i++)
+		if (sample->zones[i].error < 0)
+			return sample->zones[i].error;
+	return 0;
+}
+
 void meter_sample(struct meter *meter)
 {
 	struct mono_time start = clock_now_mono(meter->context.clock);
@@ -283,6 +294,8 @@ void meter_sample(struct meter *meter)
 	status = sampler_host_take(meter->sampler, &meter->sample);
 	meter_note(&meter->sampling, status,
 		   "what cannot be read books nothing; `wattport doctor` says more");
+	meter_note(&meter->zones, meter_zone_error(&meter->sample),
+		   "what cannot be read books nothing; `wattport status` says which it is");
 	status = engine_step(meter->engine, &meter->sample);
 	meter_note(&meter->booking, status, "some machines have none, their energy is the host's");
 	meter->sampled = meter->sample.time;
@@ -311,6 +324,11 @@ bool meter_refresh(struct meter *meter, const struct uuid *uuid)
 		return true;
 	/* Without a wait, whoever asks for a made-up uuid would hear "known" every other time. */
 	return vm_provider_lookup(meter->provider, uuid, METER_LOOKUP_WAIT_NS) != 0;
+}
+
+uint64_t meter_sample_count(const struct meter *meter)
+{
+	return ledger_host_const(meter->ledger)->sample_count;
 }
 
 int meter_roster_fd(const struct meter *meter)

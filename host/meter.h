@@ -55,6 +55,9 @@ void meter_sample(struct meter *meter);
  */
 bool meter_refresh(struct meter *meter, const struct uuid *uuid);
 
+/* How many samples were booked since the accounts were opened first: it tells whether one was. */
+uint64_t meter_sample_count(const struct meter *meter);
+
 /* Readable when the roster changed; then meter_sample() takes it over. */
 int meter_roster_fd(const struct meter *meter);
 

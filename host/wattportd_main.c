@@ -110,7 +110,8 @@ static void parse_options(int argc, char **argv, struct options *options)
 }
 
 /* Makes the directory and its parents, and opens it. */
-static int open_directory(const char *path, mode_t mode, int *ret_fd, struct diag *diag)
+static int open_directory(const char *path, mode_t mode, const char *option, int *ret_fd,
+			  struct diag *diag)
 {
 	cleanup_free char *copy = strdup(path);
 	int fd;
@@ -123,21 +124,49 @@ static int open_directory(const char *path, mode_t mode, int *ret_fd, struct dia
 		*slash = '/';
 	}
 	if (mkdir(copy, mode) < 0 && errno != EEXIST)
-		return diag_error(diag, -errno, "cannot make the directory %s: %s", path,
-				  strerror(errno));
+		return diag_error(diag, -errno,
+				  "cannot make the directory %s: %s; name another with %s", path,
+				  strerror(errno), option);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return diag_error(diag, -errno, "cannot open the directory %s: %s", path,
-				  strerror(errno));
+		return diag_error(diag, -errno,
+				  "cannot open the directory %s: %s; name another with %s", path,
+				  strerror(errno), option);
 	*ret_fd = fd;
 	return 0;
+}
+
+static int arm_timer(const struct daemon *daemon)
+{
+	uint64_t period_ns = daemon->settings.meter_period_ns;
+	struct timespec period = {.tv_sec = (time_t)(period_ns / CLOCK_NS_PER_SECOND),
+				  .tv_nsec = (long)(period_ns % CLOCK_NS_PER_SECOND)};
+	struct itimerspec timer = {.it_interval = period, .it_value = period};
+
+	return timerfd_settime(daemon->timer_fd, 0, &timer, NULL) < 0 ? -errno : 0;
+}
+
+/* Whoever records gets every sample that is booked: only then does a replay book the same. */
+static void record_sample(const struct daemon *daemon)
+{
+	cleanup_free char *line = NULL;
+
+	if (!meter_server_recording(daemon->server))
+		return;
+	line = meter_trace_line(daemon->meter);
+	if (line != NULL)
+		meter_server_record(daemon->server, line, strlen(line));
 }
 
 static bool serve_refresh(void *context, const struct uuid *uuid)
 {
 	const struct daemon *daemon = context;
+	uint64_t before = meter_sample_count(daemon->meter);
+	bool known = meter_refresh(daemon->meter, uuid);
 
-	return meter_refresh(daemon->meter, uuid);
+	if (meter_sample_count(daemon->meter) != before)
+		record_sample(daemon);
+	return known;
 }
 
 static char *serve_status(void *context)
@@ -159,6 +188,9 @@ static int serve_reload(void *context, struct diag *diag)
 	if (status < 0)
 		return status;
 	daemon->settings = settings;
+	status = arm_timer(daemon);
+	if (status < 0)
+		return diag_error(diag, status, "cannot set the timer: %s", strerror(-status));
 	log_info("new settings are in force");
 	return 0;
 }
@@ -170,25 +202,10 @@ static char *serve_trace_head(void *context)
 	return meter_trace_head(daemon->meter);
 }
 
-static void take_sample(struct daemon *daemon)
+static void take_sample(const struct daemon *daemon)
 {
 	meter_sample(daemon->meter);
-	if (meter_server_recording(daemon->server)) {
-		cleanup_free char *line = meter_trace_line(daemon->meter);
-
-		if (line != NULL)
-			meter_server_record(daemon->server, line, strlen(line));
-	}
-}
-
-static int arm_timer(const struct daemon *daemon)
-{
-	uint64_t period_ns = daemon->settings.meter_period_ns;
-	struct timespec period = {.tv_sec = (time_t)(period_ns / CLOCK_NS_PER_SECOND),
-				  .tv_nsec = (long)(period_ns % CLOCK_NS_PER_SECOND)};
-	struct itimerspec timer = {.it_interval = period, .it_value = period};
-
-	return timerfd_settime(daemon->timer_fd, 0, &timer, NULL) < 0 ? -errno : 0;
+	record_sample(daemon);
 }
 
 static void handle_signal(struct daemon *daemon)
@@ -204,7 +221,6 @@ static void handle_signal(struct daemon *daemon)
 	}
 	if (serve_reload(daemon, &diag) < 0)
 		log_error("%s", diag.text);
-	(void)arm_timer(daemon);
 }
 
 static void run(struct daemon *daemon)
@@ -267,9 +283,11 @@ static int start(struct daemon *daemon, struct diag *diag)
 	int status = sysroot_open(daemon->options.sysroot, &root, diag);
 
 	if (status == 0)
-		status = open_directory(daemon->options.runtime_dir, 0755, &runtime_fd, diag);
+		status = open_directory(daemon->options.runtime_dir, 0755, "--runtime-dir",
+					&runtime_fd, diag);
 	if (status == 0)
-		status = open_directory(daemon->options.state_dir, 0700, &state_fd, diag);
+		status =
+		    open_directory(daemon->options.state_dir, 0700, "--state-dir", &state_fd, diag);
 	if (status == 0)
 		status = open_events(daemon, diag);
 	if (status < 0)
