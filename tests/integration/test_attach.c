@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #define PATIENCE_NS (UINT64_C(60) * CLOCK_NS_PER_SECOND)
-#define UUID	    "8e3f7f1e-0f3b-4a54-8e86-0ff2bd8a1a01"
+#define UUID	    "8e3f7f1e-0f3b-4a54-8e86-0ff2bd8a1a03"
 
 static const char domain_xml[] =
     "<domain type='qemu'><name>own</name><uuid>" UUID "</uuid><memory unit='MiB'>64</memory>"

@@ -18,7 +18,9 @@
 #define PATIENCE_NS (UINT64_C(60) * CLOCK_NS_PER_SECOND)
 
 static const char test_uuid[] = "6695eb01-f6a4-8304-79aa-97f2502e193f";
-static const char own_uuid[] = "8e3f7f1e-0f3b-4a54-8e86-0ff2bd8a1a01";
+
+/* Of the test's own machines: another one in every process, as several may run at a time. */
+static char own_uuid[UUID_TEXT_SIZE];
 
 struct setup {
 	struct sysroot *root;
@@ -108,9 +110,9 @@ static bool own_is_gone(const struct vm_roster *roster)
 
 static void test_roster_and_events(void **state)
 {
-	static const char xml[] =
+	static const char format[] =
 	    "<domain type='test'><name>own &amp; \xc3\xbc</name>"
-	    "<uuid>8e3f7f1e-0f3b-4a54-8e86-0ff2bd8a1a01</uuid><memory unit='MiB'>64</memory>"
+	    "<uuid>%s</uuid><memory unit='MiB'>64</memory>"
 	    "<vcpu>4</vcpu><cpu><topology sockets='2' cores='2' threads='1'/></cpu>"
 	    "<os><type>hvm</type></os></domain>";
 	virConnectPtr connection = virConnectOpen("test:///default");
@@ -118,8 +120,10 @@ static void test_roster_and_events(void **state)
 	struct setup setup;
 	virDomainPtr domain;
 	struct uuid uuid;
+	char xml[1024];
 
 	(void)state;
+	(void)snprintf(xml, sizeof(xml), format, own_uuid);
 	assert_non_null(connection);
 	setup_open(&setup, "test:///default", false);
 	await_roster(&setup, any);
@@ -227,13 +231,15 @@ static void test_libvirtd_hangs(void **state)
 /* A real QEMU under emulation, which only waits in its firmware. */
 static virDomainPtr start_qemu(virConnectPtr connection)
 {
-	static const char xml[] =
+	static const char format[] =
 	    "<domain type='qemu'><name>own</name>"
-	    "<uuid>8e3f7f1e-0f3b-4a54-8e86-0ff2bd8a1a01</uuid><memory unit='MiB'>64</memory>"
+	    "<uuid>%s</uuid><memory unit='MiB'>64</memory>"
 	    "<vcpu>2</vcpu><os><type arch='x86_64' machine='q35'>hvm</type></os>"
 	    "<devices><controller type='usb' model='none'/><memballoon model='none'/></devices>"
 	    "</domain>";
+	char xml[1024];
 
+	(void)snprintf(xml, sizeof(xml), format, own_uuid);
 	return virDomainCreateXML(connection, xml, 0);
 }
 
@@ -330,6 +336,7 @@ int main(void)
 	    cmocka_unit_test(test_real_machine),
 	};
 
+	(void)snprintf(own_uuid, sizeof(own_uuid), "8e3f7f1e-0f3b-4a54-8e86-%012d", (int)getpid());
 	if (!private_libvirt_installed()) {
 		(void)fprintf(stderr, "skipped: libvirtd is not installed\n");
 		return 77;

@@ -16,8 +16,9 @@
 #define PATIENCE_NS (UINT64_C(60) * CLOCK_NS_PER_SECOND)
 #define QEMU	    "/usr/bin/qemu-system-x86_64"
 
-static const struct uuid own = {.bytes = {0x8e, 0x3f, 0x7f, 0x1e, 0x0f, 0x3b, 0x4a, 0x54, 0x8e,
-					  0x86, 0x0f, 0xf2, 0xbd, 0x8a, 0x1a, 0x02}};
+/* Another one in every process, as several tests may run at a time. */
+static char own_text[UUID_TEXT_SIZE];
+static struct uuid own;
 
 static pid_t start_qemu(void)
 {
@@ -27,9 +28,8 @@ static pid_t start_qemu(void)
 	if (pid > 0)
 		return pid;
 	(void)execl(QEMU, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-display", "none",
-		    "-nodefaults", "-name", "own machine,debug-threads=on", "-uuid",
-		    "8e3f7f1e-0f3b-4a54-8e86-0ff2bd8a1a02", "-m", "64", "-smp", "2,sockets=2",
-		    (char *)NULL);
+		    "-nodefaults", "-name", "own machine,debug-threads=on", "-uuid", own_text, "-m",
+		    "64", "-smp", "2,sockets=2", (char *)NULL);
 	_exit(127);
 }
 
@@ -117,6 +117,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_machine_comes_and_goes)};
 
+	(void)snprintf(own_text, sizeof(own_text), "8e3f7f1e-0f3b-4a54-8e86-%012d", (int)getpid());
+	if (uuid_parse(own_text, &own) < 0)
+		return EXIT_FAILURE;
 	if (access(QEMU, X_OK) != 0) {
 		(void)fprintf(stderr, "skipped: %s is not installed\n", QEMU);
 		return 77;
