@@ -26,7 +26,8 @@
 #include <sys/timerfd.h>
 #include <systemd/sd-daemon.h>
 
-#define EXIT_USAGE 2
+#define EXIT_USAGE     2
+#define ROSTER_WAIT_MS 2000
 
 const char *argp_program_version = "wattportd " WATTPORT_VERSION;
 
@@ -223,6 +224,14 @@ static void handle_signal(struct daemon *daemon)
 		log_error("%s", diag.text);
 }
 
+/* A first sample without the machines would take them all for gone: a provider gets some time. */
+static void await_roster(const struct daemon *daemon)
+{
+	struct pollfd polled = {.fd = meter_roster_fd(daemon->meter), .events = POLLIN};
+
+	(void)poll(&polled, 1, ROSTER_WAIT_MS);
+}
+
 static void run(struct daemon *daemon)
 {
 	struct pollfd polled[] = {
@@ -314,6 +323,7 @@ static int start(struct daemon *daemon, struct diag *diag)
 	status = arm_timer(daemon);
 	if (status < 0)
 		return diag_error(diag, status, "cannot start the timer: %s", strerror(-status));
+	await_roster(daemon);
 	take_sample(daemon);
 	(void)sd_notify(0, "READY=1");
 	log_info("ready");
