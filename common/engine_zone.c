@@ -364,12 +364,13 @@ void engine_zone_book(struct engine *engine, struct engine_zone *zone, const str
 	struct ledger_zone *host = &ledger_host(engine->ledger)->zones[zone->index];
 	struct division division = {.energy_uj = energy_uj, .elapsed_ns = elapsed_ns};
 	uint64_t before[SAMPLE_VM_MAX][LEDGER_PART_COUNT];
+	size_t count = engine->present_count;
 	uint64_t booked_uj = 0;
 
 	division.static_uj =
 	    attribution_static_uj(energy_uj, host->idle_power_uw, elapsed_ns, &zone->static_debt);
 	division.dynamic_uj = energy_uj - division.static_uj;
-	for (size_t i = 0; i < engine->present_count; i++)
+	for (size_t i = 0; i < count; i++)
 		memcpy(
 		    before[i],
 		    ledger_vm(engine->ledger, engine->present[i].slot)->shares[zone->index].part_uj,
@@ -379,7 +380,7 @@ void engine_zone_book(struct engine *engine, struct engine_zone *zone, const str
 	host->idle_uj += division.idle_uj;
 	host->other_uj += division.other_uj;
 	engine_learn(engine, zone, sample, &division);
-	for (size_t i = 0; i < engine->present_count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		const struct ledger_vm *account =
 		    ledger_vm_const(engine->ledger, engine->present[i].slot);
 
