@@ -153,6 +153,7 @@ static int activity_vm_reshape(struct activity_vm *vm, size_t units, uint32_t so
 /* Room for that many vCPUs: one that is new starts from what it shows now, the others go on. */
 static int activity_vm_plug(struct activity_previous *previous, const struct sample_vm *sampled)
 {
+	size_t known = previous->vcpu_ns != NULL ? previous->vcpu_count : 0;
 	uint64_t *vcpu_ns;
 
 	if (previous->vcpu_ns != NULL && previous->vcpu_count == sampled->vcpu_count)
@@ -161,7 +162,7 @@ static int activity_vm_plug(struct activity_previous *previous, const struct sam
 	vcpu_ns = realloc(previous->vcpu_ns, (sampled->vcpu_count + 1) * sizeof(*vcpu_ns));
 	if (vcpu_ns == NULL)
 		return -ENOMEM;
-	for (size_t i = previous->vcpu_count; i < sampled->vcpu_count; i++)
+	for (size_t i = known; i < sampled->vcpu_count; i++)
 		vcpu_ns[i] = sampled->vcpus[i].time_ns;
 	previous->vcpu_ns = vcpu_ns;
 	previous->vcpu_count = sampled->vcpu_count;
@@ -187,6 +188,8 @@ static void activity_place_vcpu(struct activity *activity, struct activity_vm *v
 	    vcpu->cpu == SAMPLE_NO_CPU ? -ENOENT : topology_index(activity->topology, vcpu->cpu);
 	uint64_t part_ns;
 
+	assert(activity->unit_count > 0);
+	part_ns = time_ns / activity->unit_count;
 	if (cpu >= 0) {
 		size_t unit = activity->cpu_unit[cpu];
 
@@ -238,6 +241,7 @@ static void activity_place_overhead(struct activity *activity, struct activity_v
 		if (weights[unit] > 0)
 			last = unit;
 	}
+	/* Also where absurd times wrapped: their sum over units is vcpu_ns, which is not 0. */
 	assert(total > 0);
 	for (size_t unit = 0; unit <= last; unit++) {
 		wide exact = (wide)vm->overhead_ns * weights[unit] / total;

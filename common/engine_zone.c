@@ -364,6 +364,7 @@ void engine_zone_book(struct engine *engine, struct engine_zone *zone, const str
 	struct ledger_zone *host = &ledger_host(engine->ledger)->zones[zone->index];
 	struct division division = {.energy_uj = energy_uj, .elapsed_ns = elapsed_ns};
 	uint64_t before[SAMPLE_VM_MAX][LEDGER_PART_COUNT];
+	size_t count = engine->present_count;
 	uint64_t booked_uj = 0;
 	size_t count = engine->present_count;
 

@@ -25,7 +25,7 @@
 #define GUEST_VIEW_GAIN_MIN (GUEST_VIEW_GAIN_STEP * 100 / GUEST_VIEW_STEP_PERCENT)
 
 /* No coefficient is that far off: what would need it must not make the gain grow for ever. */
-#define GUEST_VIEW_GAIN_MAX (256 * GUEST_VIEW_GAIN_ONE)
+#define GUEST_VIEW_GAIN_MAX (GUEST_VIEW_GAIN_ONE << 8)
 
 /* The host's side of one zone; zeroed: nothing known yet. */
 struct guest_view_zone {

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#define HOSTS 2000
+#define HOSTS 1200
 #define STEPS 60
 
 static uint64_t first_seed = 1;
