@@ -133,22 +133,22 @@ static void config_list(const struct config_key keys[], size_t count, const char
 	}
 }
 
-int config_set(const struct config_key keys[], size_t count, const char *section, const char *name,
-	       const char *value, void *target, struct diag *diag)
+int config_set(const struct config_key keys[], size_t count, const struct config_value *value,
+	       void *target, struct diag *diag)
 {
-	const struct config_key *key = config_find(keys, count, section, name);
+	const struct config_key *key = config_find(keys, count, value->section, value->name);
 	char known[DIAG_SIZE_MAX / 2];
 	int status;
 
 	if (key == NULL) {
-		config_list(keys, count, section, known, sizeof(known));
-		return diag_error(diag, -ENOENT, "unknown key %s.%s; there are: %s", section, name,
-				  known);
+		config_list(keys, count, value->section, known, sizeof(known));
+		return diag_error(diag, -ENOENT, "unknown key %s.%s; there are: %s", value->section,
+				  value->name, known);
 	}
-	status = config_store(key, value, target);
+	status = config_store(key, value->text, target);
 	if (status < 0)
-		return diag_error(diag, status, "%s.%s = %s is not allowed: it takes %s", section,
-				  name, value, key->allowed);
+		return diag_error(diag, status, "%s.%s = %s is not allowed: it takes %s",
+				  value->section, value->name, value->text, key->allowed);
 	return 0;
 }
 
@@ -206,9 +206,10 @@ static char *config_read_line(char *buffer, int size, void *stream)
 static int config_take(void *user, const char *section, const char *name, const char *value)
 {
 	struct config_reading *reading = user;
+	const struct config_value taken = {.section = section, .name = name, .text = value};
 
-	reading->status = config_set(reading->keys, reading->count, section, name, value,
-				     reading->target, reading->diag);
+	reading->status =
+	    config_set(reading->keys, reading->count, &taken, reading->target, reading->diag);
 	return reading->status == 0;
 }
 
@@ -274,11 +275,13 @@ int config_apply(const struct config_key keys[], size_t count,
 		const char *dot = strchr(argument, '.');
 		const char *equals = strchr(argument, '=');
 		char section[CONFIG_TEXT_SIZE], name[CONFIG_TEXT_SIZE];
+		const struct config_value value = {
+		    .section = section, .name = name, .text = equals + 1};
 		int status;
 
 		(void)snprintf(section, sizeof(section), "%.*s", (int)(dot - argument), argument);
 		(void)snprintf(name, sizeof(name), "%.*s", (int)(equals - dot - 1), dot + 1);
-		status = config_set(keys, count, section, name, equals + 1, target, diag);
+		status = config_set(keys, count, &value, target, diag);
 		if (status < 0) {
 			diag_prefix(diag, "--%s", argument);
 			return status;

@@ -73,8 +73,14 @@ int config_read_file(const struct config_key keys[], size_t count, const char *p
 int config_apply(const struct config_key keys[], size_t count,
 		 const struct config_overrides *overrides, void *target, struct diag *diag);
 
+struct config_value {
+	const char *section;
+	const char *name;
+	const char *text;
+};
+
 /* One value: -ENOENT for an unknown key, -EINVAL, -ERANGE. */
-int config_set(const struct config_key keys[], size_t count, const char *section, const char *name,
-	       const char *value, void *target, struct diag *diag);
+int config_set(const struct config_key keys[], size_t count, const struct config_value *value,
+	       void *target, struct diag *diag);
 
 #endif

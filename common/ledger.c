@@ -229,7 +229,9 @@ int ledger_depart(struct ledger *ledger, size_t slot)
 	int status;
 
 	assert(vm != NULL && slot != LEDGER_SLOT_DEPARTED);
-	status = ledger_admit(ledger, &nil);
+	status = ledger_find(ledger, &nil);
+	if (status < 0)
+		status = ledger_open_slot(ledger, LEDGER_SLOT_DEPARTED, &nil);
 	if (status < 0)
 		return status;
 	departed = ledger->vms[LEDGER_SLOT_DEPARTED];

@@ -40,7 +40,8 @@ static struct target defaults(void)
 
 static int set(struct target *target, const char *section, const char *name, const char *value)
 {
-	return config_set(keys, KEY_COUNT, section, name, value, target, NULL);
+	return config_set(keys, KEY_COUNT, &(struct config_value){section, name, value}, target,
+			  NULL);
 }
 
 static void test_every_default_is_put(void **state)
@@ -116,8 +117,10 @@ static void test_what_is_not_allowed_changes_nothing(void **state)
 		char named[64];
 
 		memcpy(&target, &before, sizeof(target));
-		assert_int_equal(config_set(keys, KEY_COUNT, cases[i].section, cases[i].name,
-					    cases[i].value, &target, &diag),
+		assert_int_equal(config_set(keys, KEY_COUNT,
+					    &(struct config_value){cases[i].section, cases[i].name,
+								   cases[i].value},
+					    &target, &diag),
 				 cases[i].error);
 		check_contains(diag.text, cases[i].allowed);
 		(void)snprintf(named, sizeof(named), "%s.%s = %s", cases[i].section, cases[i].name,
@@ -148,14 +151,17 @@ static void test_unknown_words_list_what_there_is(void **state)
 	struct diag diag = DIAG_INIT;
 
 	(void)state;
-	assert_int_equal(config_set(keys, KEY_COUNT, "pet", "colour", "red", &target, &diag),
+	assert_int_equal(config_set(keys, KEY_COUNT, &(struct config_value){"pet", "colour", "red"},
+				    &target, &diag),
 			 -ENOENT);
 	assert_string_equal(diag.text, "unknown key pet.colour; there are: color, loud, legs");
 	/* A key of another section is none of this one. */
-	assert_int_equal(config_set(keys, KEY_COUNT, "rest", "color", "red", &target, &diag),
+	assert_int_equal(config_set(keys, KEY_COUNT, &(struct config_value){"rest", "color", "red"},
+				    &target, &diag),
 			 -ENOENT);
 	assert_string_equal(diag.text, "unknown key rest.color; there are: nap, power, name");
-	assert_int_equal(config_set(keys, KEY_COUNT, "cat", "color", "red", &target, &diag),
+	assert_int_equal(config_set(keys, KEY_COUNT, &(struct config_value){"cat", "color", "red"},
+				    &target, &diag),
 			 -ENOENT);
 	assert_string_equal(diag.text, "unknown key cat.color; there are: pet, rest");
 }

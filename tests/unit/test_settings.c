@@ -66,8 +66,10 @@ static void test_every_key_is_described_and_takes_its_default(void **state)
 		assert_non_null(keys[i].summary);
 		assert_int_equal(keys[i].type == CONFIG_CHOICE, keys[i].choices != NULL);
 		assert_true(keys[i].offset < sizeof(settings));
-		assert_int_equal(config_set(keys, count, keys[i].section, keys[i].name,
-					    keys[i].fallback, &settings, NULL),
+		assert_int_equal(config_set(keys, count,
+					    &(struct config_value){keys[i].section, keys[i].name,
+								   keys[i].fallback},
+					    &settings, NULL),
 				 0);
 		for (size_t k = 0; k < i; k++) {
 			assert_int_not_equal(keys[i].offset, keys[k].offset);
