@@ -166,8 +166,8 @@ static void test_the_departed_account_keeps_the_sums(void **state)
 	size_t slot;
 
 	add_two_zones(fixture->ledger);
-	for (uint32_t number = 1; number <= 2; number++) {
-		const struct uuid uuid = uuid_of(number);
+	for (uint64_t number = 1; number <= 2; number++) {
+		const struct uuid uuid = uuid_of((uint32_t)number);
 
 		slot = (size_t)ledger_admit(fixture->ledger, &uuid);
 		vm = ledger_vm(fixture->ledger, slot);
