@@ -188,8 +188,6 @@ static void activity_place_vcpu(struct activity *activity, struct activity_vm *v
 	    vcpu->cpu == SAMPLE_NO_CPU ? -ENOENT : topology_index(activity->topology, vcpu->cpu);
 	uint64_t part_ns;
 
-	assert(activity->unit_count > 0);
-	part_ns = time_ns / activity->unit_count;
 	if (cpu >= 0) {
 		size_t unit = activity->cpu_unit[cpu];
 

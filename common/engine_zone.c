@@ -366,7 +366,6 @@ void engine_zone_book(struct engine *engine, struct engine_zone *zone, const str
 	uint64_t before[SAMPLE_VM_MAX][LEDGER_PART_COUNT];
 	size_t count = engine->present_count;
 	uint64_t booked_uj = 0;
-	size_t count = engine->present_count;
 
 	division.static_uj =
 	    attribution_static_uj(energy_uj, host->idle_power_uw, elapsed_ns, &zone->static_debt);

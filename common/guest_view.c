@@ -59,7 +59,7 @@ static uint64_t guest_view_next_gain(const struct guest_view_account *account, u
 	if (next < (wide_signed)GUEST_VIEW_GAIN_MIN)
 		next = GUEST_VIEW_GAIN_MIN;
 	if (next > (wide_signed)GUEST_VIEW_GAIN_MAX)
-		next = GUEST_VIEW_GAIN_MAX;
+		next = (wide_signed)GUEST_VIEW_GAIN_MAX;
 	next = next / GUEST_VIEW_GAIN_STEP * GUEST_VIEW_GAIN_STEP;
 	/* Rounding down must not go past the step that is allowed. */
 	if (next < low)

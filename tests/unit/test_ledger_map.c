@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -178,6 +179,8 @@ static pid_t start_writer(struct ledger_map *map, uint64_t from)
 	if (pid == 0) {
 		struct ledger *ledger = ticking_ledger();
 
+		/* Also when an assertion ends the test before it ends its writer. */
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (uint64_t tick = from;; tick++) {
 			set_all(ledger, tick);
 			if (ledger_map_publish(map, ledger) < 0)
