@@ -364,6 +364,7 @@ static void test_a_second_writer_is_refused(void **state)
 	struct diag diag = DIAG_INIT;
 	struct stat before, after;
 
+	CHECK_POINTER(map);
 	assert_int_equal(fstatat(tree->fd, LEDGER_MAP_NAME, &before, 0), 0);
 	assert_int_equal(ledger_map_open(tree->fd, &second, &diag), -EBUSY);
 	assert_null(second);
