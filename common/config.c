@@ -67,9 +67,11 @@ static int config_store_duration(const struct config_key *key, const char *value
 
 static int config_store_power(const struct config_key *key, const char *value, char *place)
 {
-	struct config_power power = {.given = false};
+	struct config_power power;
 	int status = 0;
 
+	/* With its padding, which is copied too. */
+	memset(&power, 0, sizeof(power));
 	if (strcmp(value, "auto") != 0) {
 		power.given = true;
 		status = parse_power_uw(value, &power.power_uw);

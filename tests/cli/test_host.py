@@ -12,7 +12,7 @@ import tempfile
 import unittest
 
 FAILED, USAGE = 1, 2
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 PROGRAMS = argparse.Namespace()
 HEAD = {
     "wattport_trace": 1, "clock_tick_ns": 10000000, "cpus": [{"cpu": 0, "core": 0, "package": 0}],
@@ -137,7 +137,7 @@ class MeterTest(ProgramTest):
 
     def start(self, *arguments):
         """wattportd that runs, and what it said until it was ready."""
-        process = subprocess.Popen(self.command(*arguments), stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(self.command(*arguments), stderr=subprocess.PIPE, bufsize=0)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -148,7 +148,7 @@ class MeterTest(ProgramTest):
         said = ""
         while True:
             self.assertTrue(select.select([process.stderr], [], [], TIMEOUT_S)[0], said)
-            line = process.stderr.readline()
+            line = process.stderr.readline().decode()
             said += line
             if word in line:
                 return said
