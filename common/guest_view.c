@@ -72,7 +72,11 @@ static void guest_view_reconcile(struct guest_view_account *account, uint64_t el
 	account->elapsed_ns += elapsed_ns;
 	if (account->elapsed_ns < GUEST_VIEW_PERIOD_NS)
 		return;
-	account->owed_uj += (int64_t)(account->exact_uj - account->shown_uj);
+	/* Beyond 292,000 terajoules nobody owes more. */
+	if (__builtin_add_overflow(account->owed_uj,
+				   (int64_t)(account->exact_uj - account->shown_uj),
+				   &account->owed_uj))
+		account->owed_uj = account->exact_uj > account->shown_uj ? INT64_MAX : INT64_MIN;
 	account->gain = guest_view_next_gain(account, account->gain);
 	account->elapsed_ns = 0;
 	account->exact_uj = 0;
