@@ -12,6 +12,7 @@ import cppcheck
 import format as format_check
 import layers
 import manpages
+import messages
 import scripts
 import seams
 import tidy
@@ -136,6 +137,13 @@ class CheckTest(unittest.TestCase):
         self.expect(manpages.check(self.root, build), "NOSUCH", "--slow")
         self.write("out/host/prog", "#!/bin/sh\nexit 2\n", 0o755)
         self.expect(manpages.check(self.root, build), "NOSUCH", "exit status 2")
+
+    def test_messages(self):
+        self.write("host/file.c", 'say("cannot open %s; "\n    "load it", name); /* never said */\n')
+        self.write("docs/troubleshooting.md", "**`cannot open ...; load it`**\n**Other `words`**\n")
+        self.expect(messages.check(self.root))
+        self.write("docs/troubleshooting.md", "x\n**`never said`**\n")
+        self.expect(messages.check(self.root), "2: no program says: never said")
 
     def test_scripts(self):
         self.write("good", "#!/bin/bash\ntrue\n", 0o755)

@@ -1,5 +1,6 @@
-"""Debian's own kernels for the guests: fetched as packages, unpacked, cut down to the modules a guest needs."""
+"""The distribution's own kernels for the guests: fetched as packages, unpacked, cut down to the modules a guest needs."""
 
+import glob
 import lzma
 import os
 import shutil
@@ -8,8 +9,8 @@ import tempfile
 
 from .process import LabError
 
-# The cloud kernel has virtiofs but no 9p; the generic one has both.
-PACKAGES = {"generic": "linux-image-amd64", "cloud": "linux-image-cloud-amd64"}
+# Debian's name and Ubuntu's. Debian's cloud kernel has virtiofs but no 9p; the generic ones have both.
+PACKAGES = {"generic": ("linux-image-amd64", "linux-image-generic"), "cloud": ("linux-image-cloud-amd64",)}
 MODULES = ("virtio_pci", "virtio_net", "9p", "9pnet_virtio", "virtiofs", "overlay")
 OPTIONAL = ("9p", "9pnet_virtio")
 
@@ -36,25 +37,42 @@ def fetch(cache, flavour="generic"):
     return Kernel(directory)
 
 
-def _download(metapackage, scratch):
-    listing = subprocess.run(["apt-cache", "depends", metapackage], check=True, capture_output=True, text=True).stdout
-    names = [line.split()[1] for line in listing.splitlines() if line.strip().startswith("Depends: linux-image-")]
-    if len(names) != 1:
-        raise LabError(f"{metapackage} names no single kernel; run apt-get update first:\n{listing}")
+def _depends(package, prefix):
+    """What the package depends on and is called like that."""
+    listing = subprocess.run(["apt-cache", "depends", package], capture_output=True, text=True).stdout
+    words = [line.split() for line in listing.splitlines()]
+    return [line[1] for line in words if line[:1] == ["Depends:"] and line[1].startswith(prefix)]
+
+
+def _download(metapackages, scratch):
+    """The image's package, and those with its modules where the distribution keeps them apart (Ubuntu)."""
+    for metapackage in metapackages:
+        images = _depends(metapackage, "linux-image-")
+        if len(images) == 1:
+            break
+    else:
+        raise LabError(f"apt knows no kernel by the name of {' or '.join(metapackages)}; run apt-get update first")
+    names = images + _depends(images[0], "linux-modules-") + _depends(metapackage, "linux-modules-")
     fetched = subprocess.run(
-        ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", names[0]],
+        ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *names],
         cwd=scratch, capture_output=True, text=True,
     )
     if fetched.returncode != 0:
-        raise LabError(f"cannot download {names[0]}; run apt-get update first:\n{fetched.stderr}")
-    return next(os.path.join(scratch, name) for name in os.listdir(scratch) if name.endswith(".deb"))
+        raise LabError(f"cannot download {' '.join(names)}; run apt-get update first:\n{fetched.stderr}")
+    return [os.path.join(scratch, name) for name in os.listdir(scratch) if name.endswith(".deb")]
 
 
-def _unpack(package, scratch):
+def _unpack(packages, scratch):
     root = os.path.join(scratch, "root")
-    subprocess.run(["dpkg", "-x", package, root], check=True)
+    for package in packages:
+        subprocess.run(["dpkg", "-x", package, root], check=True)
     version = os.listdir(os.path.join(root, "lib/modules"))[0]
     tree = os.path.join(root, "lib/modules", version)
+    # Neither busybox nor its insmod reads compressed modules.
+    for suffix, program in ((".ko.zst", ("zstd", "--rm")), (".ko.xz", ("xz",))):
+        compressed = glob.glob(os.path.join(tree, "**", "*" + suffix), recursive=True)
+        for at in range(0, len(compressed), 500):
+            subprocess.run([*program, "-q", "-d", "--", *compressed[at:at + 500]], check=True)
     subprocess.run(["busybox", "depmod", "-b", root, version], check=True)
     made = os.path.join(scratch, "kernel")
     os.mkdir(made)
