@@ -6,6 +6,9 @@ import subprocess
 import time
 
 
+KILL_TIMEOUT_S = 5
+
+
 class LabError(Exception):
     """The laboratory itself, or a program in it, did not do what it must; the text says what to look at."""
 
@@ -63,10 +66,14 @@ class Process:
             raise LabError(f"{self.name}: {error}\n{self.log()}") from None
 
     def kill(self):
-        """SIGKILL, and waits until it is gone."""
+        """SIGKILL, and waits until it is gone. LabError if it hangs in a system call, as in one that FUSE has to end."""
         self._popen.kill()
-        self._popen.wait()
-        self._log.close()
+        try:
+            self._popen.wait(KILL_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise LabError(f"{self.name} hangs in a system call:\n{self.log()[-500:]}") from None
+        finally:
+            self._log.close()
 
     def stop(self, timeout_s=10):
         """SIGTERM, and returns the exit status. A program that does not end by itself is killed: LabError."""
@@ -75,8 +82,7 @@ class Process:
         try:
             return self._popen.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
+            self.kill()
             raise LabError(f"{self.name} did not stop within {timeout_s} s of SIGTERM:\n{self.log()}") from None
         finally:
             self._log.close()

@@ -4,8 +4,9 @@ ends by itself at a read that fails, is empty or goes back."""
 from .process import LabError, wait_for
 
 FOREVER = 10**9
-HOST_PERIOD_US = 2000
+HOST_PERIOD_US = 500  # so that each kill meets a read that is under way
 GUEST_PERIOD_US = 10000
+HANG_S = 2
 
 
 def _parse(text):
@@ -17,26 +18,29 @@ def _parse(text):
 class HostReader:
     """Reads on the host."""
 
-    def __init__(self, laboratory, path):
+    def __init__(self, laboratory, path, number=0):
         self._laboratory = laboratory
+        self._name = f"reader-{number}"
         self._path = path
         self._process = None
 
     def __str__(self):
-        return "reader on the host"
+        return f"{self._name} on the host"
 
     def start(self):
         """Begins, and waits for the first read."""
-        self._process = self._laboratory.process("reader", [
+        self._process = self._laboratory.process(self._name, [
             self._laboratory.program("tests/e2e/guest_probe"), "read", self._path, str(HOST_PERIOD_US), str(FOREVER),
         ])
         self._process.wait_until("its first read", self._process.log)
 
     def stop(self):
-        """Ends; the reads. LabError if it had ended before."""
+        """Ends; the reads. LabError if it had ended before, or hangs in a read."""
         if self._process is None:
             return []
         process, self._process = self._process, None
+        read = len(process.log())
+        wait_for(f"{self} to read on", lambda: process.status() is not None or len(process.log()) > read, HANG_S)
         status = process.status()
         if status is None:
             process.kill()
@@ -61,11 +65,17 @@ class GuestReader:
         self._pid = self._guest.spawn(f"guest_probe read {self._path} {GUEST_PERIOD_US} {FOREVER}", log="/tmp/reader")
         wait_for("its first read", lambda: self._guest.check("cat /tmp/reader"), 10, 0.1)
 
+    def _lines(self):
+        return int(self._guest.check("wc -l </tmp/reader"))
+
     def stop(self):
-        """Ends; the reads. LabError if it had ended before."""
+        """Ends; the reads. LabError if it had ended before, or hangs in a read."""
         if self._pid is None:
             return []
         pid, self._pid = self._pid, None
+        lines = self._lines()
+        wait_for(f"{self} to read on", lambda: self._lines() > lines or self._guest.run(f"kill -0 {pid}").status != 0, HANG_S,
+                 0.1)
         if self._guest.run(f"kill -9 {pid}").status != 0:
             raise LabError(f"{self} has ended: {self._guest.check('tail -n 3 /tmp/reader')}")
         return _parse(self._guest.check("cat /tmp/reader"))
