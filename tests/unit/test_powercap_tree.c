@@ -261,6 +261,42 @@ static void test_duplicates_and_orphans(void **state)
 	tree_remove(&files);
 }
 
+/* Where not all fit, parts go and packages stay, however the kernel lists them. */
+static void test_parts_yield_to_packages(void **state)
+{
+	static const char *const children[] = {"core", "uncore", "dram"};
+	static const unsigned int packages = 20;
+	cleanup_fd int fd = -1;
+	struct powercap_tree tree;
+	struct diag notes = DIAG_INIT;
+	struct tree files = {.fd = -1};
+	size_t counts[ZONE_PSYS + 1] = {0};
+
+	(void)state;
+	tree_create(&files);
+	fd = openat(files.fd, "sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (unsigned int i = 0; i < packages; i++) {
+		char path[64];
+
+		(void)snprintf(path, sizeof(path), "sys/class/powercap/intel-rapl:%x/name", i);
+		tree_write(&files, path, "package-%u\n", i);
+		for (unsigned int child = 0; child < CHECK_COUNT(children); child++) {
+			(void)snprintf(path, sizeof(path),
+				       "sys/class/powercap/intel-rapl:%x:%u/name", i, child);
+			tree_write(&files, path, "%s\n", children[child]);
+		}
+	}
+	assert_int_equal(powercap_tree_scan(fd, true, &tree, &notes), 0);
+	assert_int_equal(tree.zone_count, ZONE_MAX);
+	for (size_t i = 0; i < tree.zone_count; i++)
+		counts[tree.zones[i].kind]++;
+	assert_int_equal(counts[ZONE_PACKAGE], packages);
+	assert_int_equal(counts[ZONE_DRAM], packages);
+	assert_int_equal(counts[ZONE_CORE] + counts[ZONE_UNCORE], ZONE_MAX - 2 * packages);
+	check_contains(notes.text, "is one zone too many");
+	tree_remove(&files);
+}
+
 static void test_more_zones_than_fit(void **state)
 {
 	cleanup_fd int fd = -1;
@@ -321,6 +357,7 @@ int main(void)
 	    cmocka_unit_test(test_energies),
 	    cmocka_unit_test(test_nested_directories_alone),
 	    cmocka_unit_test(test_duplicates_and_orphans),
+	    cmocka_unit_test(test_parts_yield_to_packages),
 	    cmocka_unit_test(test_more_zones_than_fit),
 	    cmocka_unit_test(test_every_call_may_fail),
 	};
