@@ -63,6 +63,13 @@ struct vtree_shape {
 	bool exact; /* counters are for their owner alone: mode 0400 */
 };
 
+/* The zones that a tree shows only when asked for, where the host measures them. */
+struct vtree_request {
+	bool core;
+	bool uncore;
+	bool psys;
+};
+
 /* What its files say. */
 struct vtree_values {
 	struct vtree_shape shape;
