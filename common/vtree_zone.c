@@ -6,10 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* How a zone's number is written: as the kernel does, or for those who know only decimal ones. */
-#define VTREE_HEXADECIMAL "%" PRIx32
-#define VTREE_DECIMAL	  "%" PRIu32
-
 static_assert(ZONE_OF_PACKAGE == ZONE_PACKAGE + 1 && ZONE_OF_CORE == ZONE_CORE + 1 &&
 		  ZONE_OF_UNCORE == ZONE_UNCORE + 1 && ZONE_OF_DRAM == ZONE_DRAM + 1 &&
 		  ZONE_OF_PSYS == ZONE_PSYS + 1,
@@ -103,16 +99,18 @@ int vtree_zone_flat(const struct vtree_shape *shape, size_t index, struct vtree_
 void vtree_zone_name(const struct vtree_shape *shape, struct vtree_parts parts,
 		     char ret_name[static VTREE_NAME_SIZE])
 {
-	bool decimal = parts.what == WHAT_SCAPHANDRE_ZONE;
 	uint32_t top = parts.zone == ZONE_OF_PSYS ? shape->socket_count : parts.socket;
-	int length = snprintf(ret_name, VTREE_NAME_SIZE, "intel-rapl");
+	int length;
 
-	if (parts.zone != ZONE_OF_NONE)
-		length += snprintf(ret_name + length, (size_t)(VTREE_NAME_SIZE - length),
-				   decimal ? ":" VTREE_DECIMAL : ":" VTREE_HEXADECIMAL, top);
+	if (parts.zone == ZONE_OF_NONE)
+		length = snprintf(ret_name, VTREE_NAME_SIZE, "intel-rapl");
+	else if (parts.what == WHAT_SCAPHANDRE_ZONE)
+		length = snprintf(ret_name, VTREE_NAME_SIZE, "intel-rapl:%" PRIu32, top);
+	else
+		length = snprintf(ret_name, VTREE_NAME_SIZE, "intel-rapl:%" PRIx32, top);
 	if (vtree_zone_is_child(parts.zone))
 		length += snprintf(ret_name + length, (size_t)(VTREE_NAME_SIZE - length),
-				   ":" VTREE_DECIMAL, vtree_zone_number(shape, parts.zone));
+				   ":%" PRIu32, vtree_zone_number(shape, parts.zone));
 	assert(length > 0 && length < VTREE_NAME_SIZE);
 }
 

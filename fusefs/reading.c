@@ -156,7 +156,8 @@ static_assert(VTREE_SOCKET_MAX == LEDGER_SOCKET_MAX, "each socket of the account
 static uint64_t reading_power_uw(const struct vtree_shape *shape, const struct ledger_vm *vm,
 				 uint64_t age_ns)
 {
-	uint64_t rest_uw = READING_REST_UW * shape->socket_count * (shape->dram ? 2 : 1);
+	uint64_t counters = shape->dram ? 2 : 1;
+	uint64_t rest_uw = READING_REST_UW * counters * shape->socket_count;
 
 	if (age_ns > READING_POWER_NS || vm->guest_power_uw < rest_uw)
 		return rest_uw;
