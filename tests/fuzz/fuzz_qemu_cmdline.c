@@ -1,5 +1,5 @@
 /* /proc/PID/cmdline of a QEMU. */
-#include "host/qemu_cmdline.h"
+#include "common/qemu_cmdline.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,6 +1,6 @@
 #include "tests/unit/check.h"
 
-#include "host/qemu_cmdline.h"
+#include "common/qemu_cmdline.h"
 
 #include <stdio.h>
 

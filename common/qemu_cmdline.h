@@ -1,12 +1,13 @@
 /*
  * qemu_cmdline.h: which machine a QEMU process is, by its command line.
  *
- * Between /proc and the roster, for hosts without libvirt and for finding the process of a libvirt
- * domain. A pure parser of /proc/PID/cmdline: arguments, each ended by a NUL. Whoever starts a
- * process writes this text, so nothing of it is trusted. Safe in any thread.
+ * For wattportd, which looks for machines without libvirt and for the processes of libvirt's
+ * domains, and for wattport-fs, which has to know whose QEMU reads a tree. A pure parser of
+ * /proc/PID/cmdline: arguments, each ended by a NUL. Whoever starts a process writes this text, so
+ * nothing of it is trusted. Safe in any thread.
  */
-#ifndef WATTPORT_HOST_QEMU_CMDLINE_H
-#define WATTPORT_HOST_QEMU_CMDLINE_H
+#ifndef WATTPORT_COMMON_QEMU_CMDLINE_H
+#define WATTPORT_COMMON_QEMU_CMDLINE_H
 
 #include "common/sample.h"
 #include "common/uuid.h"

@@ -1,4 +1,4 @@
-#include "host/qemu_cmdline.h"
+#include "common/qemu_cmdline.h"
 #include "common/parse.h"
 
 #include <assert.h>
