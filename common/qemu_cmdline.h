@@ -50,6 +50,12 @@ int qemu_cmdline_parse(const char *text, size_t size, struct qemu_cmdline *ret_c
  */
 int qemu_cmdline_derive_uuid(const struct qemu_cmdline *cmdline, struct uuid *ret_uuid);
 
+/*
+ * That identity alone, or what qemu_cmdline_derive_uuid() makes of it, also where options that say
+ * nothing of it make no sense here. -ENODATA: it has none, or is no machine (`probe`).
+ */
+int qemu_cmdline_identify(const char *text, size_t size, struct uuid *ret_uuid);
+
 /* Whether a process of that name (/proc/PID/comm, at most 15 characters) may be a QEMU. */
 bool qemu_cmdline_is_qemu(const char *comm);
 
