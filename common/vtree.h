@@ -23,7 +23,8 @@
  *     firmware sets none.
  *
  * `wattport/snapshot` is all counters in one consistent read:
- *     t_ns N                the host's CLOCK_BOOTTIME of the sample; 0: none yet
+ *     t_ns N                when the sample was taken; 0: none yet. Exact: the host's
+ *                           CLOCK_BOOTTIME; isolated: since the tree was opened first
  *     package-0 ENERGY_UJ   one line a zone: packages, then dram-N, then psys
  */
 #ifndef WATTPORT_COMMON_VTREE_H

@@ -12,8 +12,10 @@
 #define WATTPORT_FUSEFS_KEEPER_H
 
 #include "common/diag.h"
+#include "fusefs/access_users.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define KEEPER_PID_NAME	       "fs.pid"
 #define KEEPER_WORKER_PID_NAME "fs-worker.pid"
@@ -21,6 +23,9 @@
 struct keeper_options {
 	const char *runtime_dir;
 	const char *sysroot;
+	struct access_users users;
+	bool any_name; /* worker.h */
+	uint64_t period_ns;
 	bool psys;
 	bool without_resend; /* worker.h */
 };
