@@ -297,6 +297,7 @@ class TestTree(FusefsTest):
         self.assertEqual(sorted(os.listdir(self.mount)), [VM, OTHER])
         for name in (OTHER.upper(), VM[:-1], VM + "0", VM.replace("-", ""), "x", "00000000-0000-0000-0000-000000000000"):
             self.assertFalse(os.path.exists(os.path.join(self.mount, name)), name)
+        self.assertGreater(int(self.read(ENERGY, OTHER)), 0)
         self.ledger.tell(f"depart {OTHER}", "publish")
         self.assertEqual(os.listdir(self.mount), [VM])
         # What was told once goes on being told, though nobody knows the machine any more.
@@ -569,10 +570,9 @@ class TestMeter(FusefsTest):
     def test_machine_that_is_not_known(self):
         self.start()
         self.meter.known.add(UNKNOWN)
-        self.read("wattport/uuid", UNKNOWN)
+        descriptor = self.open(ENERGY, UNKNOWN)
         self.meter.known.remove(UNKNOWN)
         self.meter.asked.clear()
-        descriptor = self.open(ENERGY, UNKNOWN)
         for _ in range(50):
             os.pread(descriptor, 64, 0)
         # Refused, and not asked for again at once.

@@ -34,13 +34,13 @@ static void test_names_that_are_wrong(void **state)
 	check_contains(diag.text, "vms.users: there is no user no-such-user");
 	memset(names, 'x', 200);
 	assert_int_equal(access_users_resolve(names, &users, &diag), -ENOENT);
-	names[0] = '\0';
-	for (size_t i = 0; i < ACCESS_USER_MAX; i++)
-		strcat(names, "nobody ");
+	for (size_t i = 0; i <= ACCESS_USER_MAX; i++)
+		memcpy(names + i * strlen("nobody "), "nobody ", sizeof("nobody "));
+	names[ACCESS_USER_MAX * strlen("nobody ")] = '\0';
 	assert_int_equal(access_users_resolve(names, &users, &diag), 0);
 	assert_int_equal(users.count, ACCESS_USER_MAX);
 	users.count = 7;
-	strcat(names, "nobody");
+	names[ACCESS_USER_MAX * strlen("nobody ")] = 'n';
 	assert_int_equal(access_users_resolve(names, &users, &diag), -E2BIG);
 	assert_int_equal(users.count, 7);
 }
