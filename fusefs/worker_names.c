@@ -271,13 +271,26 @@ static int worker_check_read(struct worker *worker, fuse_req_t request, fuse_ino
 	return worker_may_read(worker, request, node, now) ? 0 : -EACCES;
 }
 
+/*
+ * To open a directory shows nothing, so it passes for a process of another machine: QEMU does it to
+ * what it shares before it starts (local_init() of hw/9pfs/9p-local.c).
+ */
 void worker_opendir(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 {
 	struct worker *worker = worker_of(request);
-	int status = worker_check_read(worker, request, id, clock_now_mono(worker->clock));
+	const struct uuid *machine = NULL;
+	struct tree_node node;
 
-	if (status < 0)
-		(void)fuse_reply_err(request, -status);
+	if (id != FUSE_ROOT_ID && !worker_is_closed(id)) {
+		if (!worker_node(worker, id, &node)) {
+			(void)fuse_reply_err(request, ESTALE);
+			return;
+		}
+		machine = &worker->memory->trees.keys[node.slot].uuid;
+	}
+	if (worker_verdict(worker, request, machine, clock_now_mono(worker->clock)) ==
+	    ACCESS_DENIED)
+		(void)fuse_reply_err(request, EACCES);
 	else
 		(void)fuse_reply_open(request, info);
 }
@@ -290,9 +303,13 @@ void worker_readdir(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset
 	char buffer[WORKER_READDIR_SIZE];
 	struct worker_listed entry;
 	size_t used = 0;
-	int status;
+	int status = worker_check_read(worker, request, id, now);
 
 	(void)info;
+	if (status < 0) {
+		(void)fuse_reply_err(request, -status);
+		return;
+	}
 	if (size > sizeof(buffer))
 		size = sizeof(buffer);
 	if (id == FUSE_ROOT_ID && offset == 0)

@@ -8,8 +8,9 @@
  *
  * A process of another machine is shown a closed directory for every name, whether there is such a
  * machine or not. It learns nothing by that; and a machine that an operator gave the wrong
- * directory, or a clone that kept its model's, still starts: what it reads there is refused. A
- * closed directory is nothing but its number, so no amount of them takes anybody's room.
+ * directory, or a clone that kept its model's, still starts: what it reads there is refused. (QEMU
+ * would not start without it.) A closed directory is nothing but its number, so no amount of them
+ * takes anybody's room.
  */
 #include "fusefs/worker_internal.h"
 
