@@ -18,8 +18,9 @@ QEMU_CONF = (
     'namespaces = []\nstdio_handler = "file"\n'
 )
 
-# Where libvirt makes the cgroups of its machines: of the first of these that the machine has, this controller.
-CGROUP_ROOTS = {"/sys/fs/cgroup/freezer": "freezer", "/sys/fs/cgroup": "cpu"}
+# Where libvirt makes the cgroups of its machines: of the first of these that the machine has, this controller. (Without
+# cpu or cpuset it leaves virtiofsd out of them.)
+CGROUP_ROOTS = {"/sys/fs/cgroup/cpuset": "cpuset", "/sys/fs/cgroup": "cpu"}
 
 
 class Libvirtd:
