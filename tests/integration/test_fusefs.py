@@ -937,12 +937,18 @@ class TestAccess(FusefsTest):
 
     def test_what_the_kernel_remembers_is_not_for_others(self):
         self.start("isolated", True, "--vms.users=nobody")
-        stop = threading.Event()
+        stop, errors = threading.Event(), []
+        directory = os.open(self.path(""), os.O_PATH)
+        self.descriptors.append(directory)
 
         def look():
             while not stop.is_set():
-                os.stat(self.path(ENERGY))
-                os.listdir(self.path("class/powercap"))
+                try:
+                    os.stat(self.path(ENERGY))
+                    os.listdir(self.path("class/powercap"))
+                    os.close(os.open(ENERGY, os.O_RDONLY, dir_fd=directory))
+                except OSError as error:
+                    errors.append(error)
 
         thread = threading.Thread(target=look)
         thread.start()
@@ -953,6 +959,8 @@ class TestAccess(FusefsTest):
         finally:
             stop.set()
             thread.join()
+        # Nor does what others are refused disturb those who may.
+        self.assertEqual(errors, [])
 
     def test_directory_that_was_handed_over(self):
         self.start("isolated", True, "--vms.users=nobody")
