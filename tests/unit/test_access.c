@@ -20,7 +20,7 @@
 #define START	 500 /* ticks */
 
 struct fixture {
-	struct tree tree;
+	const struct tree *tree; /* one for all tests */
 	int proc_fd;
 	struct access *access;
 	struct ledger_process processes[4];
@@ -141,16 +141,31 @@ static void in_ledger(struct fixture *fixture, const char *uuid, int32_t pid, ui
 	    (struct ledger_process){.uuid = uuid_of(uuid), .pid = pid, .updated_ns = updated_ns};
 }
 
+static int make_tree(void **state)
+{
+	static struct tree tree;
+
+	tree_create(&tree);
+	for (size_t i = 0; i < CHECK_COUNT(processes); i++)
+		write_process(&tree, &processes[i]);
+	*state = &tree;
+	return 0;
+}
+
+static int remove_tree(void **state)
+{
+	tree_remove(*state);
+	return 0;
+}
+
 static int setup(void **state)
 {
 	static const struct access_users users = {.count = 1, .users = {LIBVIRT}};
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 
 	assert_non_null(fixture);
-	tree_create(&fixture->tree);
-	for (size_t i = 0; i < CHECK_COUNT(processes); i++)
-		write_process(&fixture->tree, &processes[i]);
-	fixture->proc_fd = openat(fixture->tree.fd, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fixture->tree = *state;
+	fixture->proc_fd = openat(fixture->tree->fd, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	fixture->now.ns = thread_ticks_to_ns(START) + 10 * CLOCK_NS_PER_SECOND;
 	in_ledger(fixture, VM, 100, fixture->now.ns);
 	in_ledger(fixture, OTHER, 200, fixture->now.ns);
@@ -166,7 +181,6 @@ static int teardown(void **state)
 
 	access_destroy(fixture->access);
 	(void)close(fixture->proc_fd);
-	tree_remove(&fixture->tree);
 	free(fixture);
 	return 0;
 }
@@ -286,22 +300,25 @@ static void test_numbers_are_used_again(void **state)
 /* What was found out is the process's, not its number's, and only for a moment. */
 static void test_what_is_remembered(void **state)
 {
+	const struct process *former = &processes[2];
 	static const struct process heir = {300, "virtiofsd", SHARE OTHER, 0, NULL};
 	struct fixture *fixture = *state;
 
 	assert_int_equal(ask(fixture, 0, 301, VM), ACCESS_OWN);
 	/* It is not read again: what it is called now changes nothing for a second. */
-	tree_write(&fixture->tree, "proc/300/cgroup", "%s", SCOPE("2"));
+	tree_write(fixture->tree, "proc/300/cgroup", "%s", SCOPE("2"));
 	assert_int_equal(ask(fixture, 0, 301, VM), ACCESS_OWN);
 	fixture->now.ns += ACCESS_KNOWN_NS;
 	assert_int_equal(ask(fixture, 0, 301, VM), ACCESS_FOREIGN);
-	tree_write(&fixture->tree, "proc/300/cgroup", "%s", SCOPE("1"));
+	tree_write(fixture->tree, "proc/300/cgroup", "%s", SCOPE("1"));
 	assert_int_equal(ask(fixture, 0, 301, VM), ACCESS_OWN);
 	/* Another process under the same number, at the same instant. */
-	tree_delete(&fixture->tree, "proc/300");
-	write_process(&fixture->tree, &heir);
+	tree_delete(fixture->tree, "proc/300");
+	write_process(fixture->tree, &heir);
 	assert_int_equal(ask(fixture, 0, 301, VM), ACCESS_FOREIGN);
 	assert_int_equal(ask(fixture, 0, 301, OTHER), ACCESS_OWN);
+	tree_delete(fixture->tree, "proc/300");
+	write_process(fixture->tree, former);
 }
 
 /* More than is remembered: what is given away for it is asked for again, and told right. */
@@ -340,5 +357,5 @@ int main(void)
 	    CASE(test_sight),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_tree, remove_tree);
 }
