@@ -66,8 +66,8 @@ static int agent_mount_undo(const struct sysroot *root, const char *at)
 
 	if (mount_undo(root, at, &report, &diag) < 0)
 		return agent_fail("%s", diag.text);
-	(void)printf("%s\n", report.changed ? "The tree is unmounted." : "Nothing was mounted.");
-	if (report.busy)
+	(void)printf("%s\n", report.outcome.changed ? "The tree is unmounted." : "Nothing was mounted.");
+	if (report.outcome.busy)
 		(void)printf("Programs still have files of it open; it goes with the last of them. "
 			     "Restart them before the share is detached.\n");
 	return 0;
@@ -85,7 +85,7 @@ static int agent_mount_show(struct agent *agent, const struct sysroot *root,
 		return agent_fail("out of memory");
 	meter_read(meter, reading);
 	(void)printf("The host's tree %s over %s/class/powercap.\n",
-		     report->changed ? "now lies" : "lies already", sysroot_sys_path(root));
+		     report->outcome.changed ? "now lies" : "lies already", sysroot_sys_path(root));
 	for (size_t i = 0; i < reading->zone_count; i++)
 		(void)printf("%s%s", i == 0 ? "Zones: " : ", ", reading->zones[i].id);
 	if (reading->zone_count > 0)

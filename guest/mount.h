@@ -1,9 +1,9 @@
 /*
  * mount.h: lays the host's tree over this machine's powercap, and takes it away again.
  *
- * The acting half of `wattport-agent mount`: looks at the machine, has mount_plan.c decide, carries
- * the steps out, and looks whether the tree can be read. Safe to repeat: what is in place is left
- * alone. One thread; needs CAP_SYS_ADMIN.
+ * The acting half of `wattport-agent mount`: looks at the machine, has mount_plan.c decide and
+ * mount_step.c carry it out, and looks whether the tree can be read. Safe to repeat: what is in
+ * place is left alone. One thread; needs CAP_SYS_ADMIN.
  */
 #ifndef WATTPORT_GUEST_MOUNT_H
 #define WATTPORT_GUEST_MOUNT_H
@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/diag.h"
 #include "common/sysroot.h"
+#include "guest/mount_step.h"
 #include "guest/share.h"
 
 #include <limits.h>
@@ -29,8 +30,7 @@ struct mount_options {
 
 struct mount_report {
 	char at[PATH_MAX]; /* where the tree is, without links */
-	bool changed;	   /* something was mounted or unmounted */
-	bool busy;	   /* undo: something is still read, and goes with its last reader */
+	struct mount_outcome outcome;
 };
 
 /*

@@ -1,30 +1,12 @@
 #include "guest/mount_plan.h"
+#include "guest/mount_own.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 const char *const mount_plan_sides[MOUNT_PLAN_SIDES] = {"class", "devices/virtual"};
-
-/* A path built in place: too long ones end in -ENAMETOOLONG before anything is done. */
-struct mount_path {
-	char text[MOUNT_PLAN_PATH_SIZE];
-};
-
-__attribute__((format(printf, 2, 3))) static int mount_path_format(struct mount_path *path,
-								   const char *format, ...)
-{
-	va_list arguments;
-	int length;
-
-	va_start(arguments, format);
-	length = vsnprintf(path->text, sizeof(path->text), format, arguments);
-	va_end(arguments);
-	return length < 0 || (size_t)length >= sizeof(path->text) ? -ENAMETOOLONG : 0;
-}
 
 static int mount_plan_grow(struct mount_plan *plan)
 {
@@ -59,62 +41,6 @@ static int mount_plan_add(struct mount_plan *plan, enum mount_step_kind kind, co
 	if (source != NULL)
 		memcpy(step->source, source, strlen(source));
 	memcpy(step->target, target, strlen(target));
-	return 0;
-}
-
-/* Whether this mount is the tree's powercap directory of that side. */
-static bool mount_plan_is_bind(const struct mountinfo *mountinfo, const struct mount_paths *paths,
-			       const struct mountinfo_entry *entry, const char *side)
-{
-	const struct mountinfo_entry *tree = mountinfo_on(mountinfo, paths->at);
-	struct mount_path root = {.text = ""};
-
-	if (entry == NULL)
-		return false;
-	/* The share may have been unmounted by hand: then its kind must do. */
-	if (tree == NULL)
-		tree = entry;
-	if (entry->major != tree->major || entry->minor != tree->minor)
-		return false;
-	if (tree == entry && strcmp(entry->type, "9p") != 0 && strcmp(entry->type, "virtiofs") != 0)
-		return false;
-	if (mount_path_format(&root, "%s/%s/powercap",
-			      tree == entry || strcmp(tree->root, "/") == 0 ? "" : tree->root,
-			      side) < 0)
-		return false;
-	return strcmp(entry->root, root.text) == 0;
-}
-
-static bool mount_plan_is_overlay(const struct mountinfo_entry *entry)
-{
-	return entry != NULL && strcmp(entry->type, "overlay") == 0 &&
-	       strcmp(entry->source, MOUNT_PLAN_SOURCE) == 0;
-}
-
-int mount_plan_observe(const struct mountinfo *mountinfo, const struct mount_paths *paths,
-		       struct mount_state *state)
-{
-	struct mount_path path = {.text = ""};
-
-	state->shared = mountinfo_on(mountinfo, paths->at) != NULL;
-	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++) {
-		struct mount_side *side = &state->sides[i];
-		const char *name = mount_plan_sides[i];
-
-		if (mount_path_format(&path, "%s/%s", paths->sys, name) < 0)
-			return -ENAMETOOLONG;
-		side->overlaid = mount_plan_is_overlay(mountinfo_on(mountinfo, path.text));
-		for (size_t j = 0; j < side->child_count; j++) {
-			if (mount_path_format(&path, "%s/%s/%s", paths->sys, name,
-					      side->children[j].name) < 0)
-				return -ENAMETOOLONG;
-			side->children[j].kept = mountinfo_on(mountinfo, path.text) != NULL;
-		}
-		if (mount_path_format(&path, "%s/%s/powercap", paths->sys, name) < 0)
-			return -ENAMETOOLONG;
-		side->bound =
-		    mount_plan_is_bind(mountinfo, paths, mountinfo_on(mountinfo, path.text), name);
-	}
 	return 0;
 }
 
@@ -268,7 +194,7 @@ static int mount_plan_undo_overlay(const struct mountinfo *mountinfo,
 	if (mount_path_format(&path, "%s/%s", paths->sys, name) < 0)
 		return -ENAMETOOLONG;
 	overlay = mountinfo_on(mountinfo, path.text);
-	if (!mount_plan_is_overlay(overlay))
+	if (!mount_own_is_overlay(overlay))
 		return 0;
 	for (size_t i = 0; i < mountinfo->count; i++) {
 		const struct mountinfo_entry *entry = &mountinfo->entries[i];
@@ -293,8 +219,8 @@ static int mount_plan_undo_binds(const struct mountinfo *mountinfo, const struct
 
 		if (mount_path_format(&path, "%s/%s/powercap", paths->sys, mount_plan_sides[i]) < 0)
 			return -ENAMETOOLONG;
-		if (!mount_plan_is_bind(mountinfo, paths, mountinfo_on(mountinfo, path.text),
-					mount_plan_sides[i]))
+		if (!mount_own_is_bind(mountinfo, paths, mountinfo_on(mountinfo, path.text),
+				       mount_plan_sides[i]))
 			continue;
 		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, path.text);
 		if (status < 0)
@@ -355,8 +281,7 @@ int mount_plan_undo(const struct mountinfo *mountinfo, const struct mount_paths 
 	if (status == 0)
 		status = mount_plan_undo_frame(mountinfo, paths, plan);
 	/* A tree of another kind was put there by somebody else: it stays. */
-	if (status == 0 && tree != NULL &&
-	    (strcmp(tree->type, "9p") == 0 || strcmp(tree->type, "virtiofs") == 0))
+	if (status == 0 && mount_own_is_share(tree))
 		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, paths->at);
 	if (status == 0)
 		status = mount_plan_clear_frame(paths, plan);

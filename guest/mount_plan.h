@@ -101,10 +101,6 @@ int mount_plan_undo(const struct mountinfo *mountinfo, const struct mount_paths 
 /* Adds the removal of the frame's directories; those that were never made, or are in use, stay. */
 int mount_plan_clear_frame(const struct mount_paths *paths, struct mount_plan *plan);
 
-/* The state's part that mountinfo tells: shared, overlaid, bound, kept of the children listed. */
-int mount_plan_observe(const struct mountinfo *mountinfo, const struct mount_paths *paths,
-		       struct mount_state *state);
-
 void mount_plan_finish(struct mount_plan *plan);
 void mount_state_finish(struct mount_state *state);
 

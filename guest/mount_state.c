@@ -1,5 +1,6 @@
 #include "guest/mount_state.h"
 #include "common/cleanup.h"
+#include "guest/mount_own.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -96,7 +97,7 @@ int mount_state_read(const struct sysroot *root, const struct mountinfo *mountin
 			return diag_error(diag, status, "cannot list %s/%s: %s", paths->sys,
 					  mount_plan_sides[i], strerror(-status));
 	}
-	status = mount_plan_observe(mountinfo, paths, &state);
+	status = mount_own_observe(mountinfo, paths, &state);
 	if (status < 0)
 		return diag_error(diag, status, "cannot look at the mounts: %s", strerror(-status));
 	if (!state.sides[0].bound)

@@ -1,4 +1,5 @@
 /* mount_plan.h: the plan of mounts, from the state of a machine, without mounting anything. */
+#include "guest/mount_own.h"
 #include "guest/mount_plan.h"
 #include "tests/unit/check.h"
 
@@ -210,7 +211,7 @@ static void test_observes_the_mounts(void **state)
 
 	(void)state;
 	assert_int_equal(mountinfo_parse(strdup(laid_mounts), &mountinfo), 0);
-	assert_int_equal(mount_plan_observe(&mountinfo, &paths, &machine), 0);
+	assert_int_equal(mount_own_observe(&mountinfo, &paths, &machine), 0);
 	assert_true(machine.shared);
 	assert_true(machine.sides[0].bound);
 	assert_false(machine.sides[0].overlaid);
@@ -232,7 +233,7 @@ static void test_observes_that_others_mount_there_too(void **state)
 		       "30 21 0:40 / /sys/class/powercap ro - tmpfs tmpfs ro\n"
 		       "31 21 0:41 / /sys/devices/virtual rw - overlay overlay ro\n");
 	assert_int_equal(mountinfo_parse(strdup(text), &mountinfo), 0);
-	assert_int_equal(mount_plan_observe(&mountinfo, &paths, &machine), 0);
+	assert_int_equal(mount_own_observe(&mountinfo, &paths, &machine), 0);
 	assert_false(machine.shared);
 	assert_false(machine.sides[0].bound);
 	assert_false(machine.sides[1].overlaid);
