@@ -28,26 +28,44 @@ bool mount_own_is_share(const struct mountinfo_entry *entry)
 	       (strcmp(entry->type, "9p") == 0 || strcmp(entry->type, "virtiofs") == 0);
 }
 
+/* Whether the mount shows that side of the file system of which `of` shows a directory. */
+static bool mount_own_shows(const struct mountinfo_entry *entry, const struct mountinfo_entry *of,
+			    const char *side)
+{
+	struct mount_path root = {.text = ""};
+
+	if (entry->major != of->major || entry->minor != of->minor)
+		return false;
+	return mount_path_format(&root, "%s/%s/powercap",
+				 strcmp(of->root, "/") == 0 ? "" : of->root, side) == 0 &&
+	       strcmp(entry->root, root.text) == 0;
+}
+
 bool mount_own_is_bind(const struct mountinfo *mountinfo, const struct mount_paths *paths,
 		       const struct mountinfo_entry *entry, const char *side)
 {
 	const struct mountinfo_entry *tree = mountinfo_on(mountinfo, paths->at);
+
+	return entry != NULL && tree != NULL && mount_own_shows(entry, tree, side);
+}
+
+bool mount_own_is_orphan(const struct mountinfo *mountinfo, const struct mountinfo_entry *entry,
+			 const char *side)
+{
 	struct mount_path root = {.text = ""};
 
-	if (entry == NULL)
+	if (!mount_own_is_share(entry) && !mount_own_is_overlay(entry))
 		return false;
-	/* The share may have been unmounted by hand: then its kind must do. */
-	if (tree == NULL)
-		tree = entry;
-	if (entry->major != tree->major || entry->minor != tree->minor)
-		return false;
-	if (tree == entry && !mount_own_is_share(entry) && !mount_own_is_overlay(entry))
-		return false;
-	if (mount_path_format(&root, "%s/%s/powercap",
-			      tree == entry || strcmp(tree->root, "/") == 0 ? "" : tree->root,
-			      side) < 0)
-		return false;
-	return strcmp(entry->root, root.text) == 0;
+	/* Where the whole is mounted somewhere, the bind is of whoever did that. */
+	for (size_t i = 0; i < mountinfo->count; i++) {
+		const struct mountinfo_entry *other = &mountinfo->entries[i];
+
+		if (other->major == entry->major && other->minor == entry->minor &&
+		    strcmp(other->root, "/") == 0)
+			return false;
+	}
+	return mount_path_format(&root, "/%s/powercap", side) == 0 &&
+	       strcmp(entry->root, root.text) == 0;
 }
 
 int mount_own_observe(const struct mountinfo *mountinfo, const struct mount_paths *paths,
@@ -56,9 +74,13 @@ int mount_own_observe(const struct mountinfo *mountinfo, const struct mount_path
 	struct mount_path path = {.text = ""};
 
 	state->shared = mountinfo_on(mountinfo, paths->at) != NULL;
+	if (mount_path_format(&path, "%s/links", paths->frame) < 0)
+		return -ENAMETOOLONG;
+	state->links_mounted = mountinfo_on(mountinfo, path.text) != NULL;
 	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++) {
 		struct mount_side *side = &state->sides[i];
 		const char *name = mount_plan_sides[i];
+		const struct mountinfo_entry *on;
 
 		if (mount_path_format(&path, "%s/%s", paths->sys, name) < 0)
 			return -ENAMETOOLONG;
@@ -71,8 +93,9 @@ int mount_own_observe(const struct mountinfo *mountinfo, const struct mount_path
 		}
 		if (mount_path_format(&path, "%s/%s/powercap", paths->sys, name) < 0)
 			return -ENAMETOOLONG;
-		side->bound =
-		    mount_own_is_bind(mountinfo, paths, mountinfo_on(mountinfo, path.text), name);
+		on = mountinfo_on(mountinfo, path.text);
+		side->bound = mount_own_is_bind(mountinfo, paths, on, name);
+		side->stale = mount_own_is_orphan(mountinfo, on, name);
 	}
 	return 0;
 }

@@ -28,11 +28,15 @@ bool mount_own_is_overlay(const struct mountinfo_entry *entry);
 /* Whether it is a share of a host's. */
 bool mount_own_is_share(const struct mountinfo_entry *entry);
 
-/* Whether it is the tree's powercap directory of that side. */
+/* Whether it is that side's powercap directory of the tree at paths->at. */
 bool mount_own_is_bind(const struct mountinfo *mountinfo, const struct mount_paths *paths,
 		       const struct mountinfo_entry *entry, const char *side);
 
-/* The state's part that mountinfo tells: shared, overlaid, bound, kept of the children listed. */
+/* Whether it is that side's powercap directory of a tree that was unmounted since. */
+bool mount_own_is_orphan(const struct mountinfo *mountinfo, const struct mountinfo_entry *entry,
+			 const char *side);
+
+/* The state's part that mountinfo tells: all but linkless, rapl and which directories there are. */
 int mount_own_observe(const struct mountinfo *mountinfo, const struct mount_paths *paths,
 		      struct mount_state *state);
 

@@ -31,8 +31,9 @@ int mount_place_make(const char *path, struct diag *diag)
 			    "cannot make the directory %s: mounting needs root: run it "
 			    "with sudo",
 			    partial);
-		return diag_error(diag, -errno, "cannot make the directory %s: %s", partial,
-				  strerror(errno));
+		return diag_error(diag, -errno,
+				  "cannot make the directory %s: %s; name another place with --at",
+				  partial, strerror(errno));
 	}
 	return 0;
 }

@@ -167,6 +167,43 @@ int mount_plan_allow(const struct mount_state *state, struct diag *diag)
 			  state->rapl);
 }
 
+static int mount_plan_links(const struct mount_state *state, const struct mount_paths *paths,
+			    struct mount_plan *plan)
+{
+	struct mount_path links = {.text = ""};
+	int status = 0;
+
+	if (!state->linkless)
+		return 0;
+	if (mount_path_format(&links, "%s/links", paths->frame) < 0)
+		return -ENAMETOOLONG;
+	/* Those of an earlier run that came no further may be incomplete. */
+	if (state->links_mounted)
+		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, links.text);
+	if (status == 0)
+		status = mount_plan_add(plan, MOUNT_STEP_DIRECTORY, NULL, links.text);
+	if (status == 0)
+		status = mount_plan_add(plan, MOUNT_STEP_MEMORY, NULL, links.text);
+	if (status == 0)
+		status = mount_plan_add(plan, MOUNT_STEP_LINKS, paths->at, links.text);
+	if (status == 0)
+		status = mount_plan_add(plan, MOUNT_STEP_OVERLAY, links.text, paths->at);
+	return status;
+}
+
+int mount_plan_mend(const struct mount_state *state, const struct mount_paths *paths,
+		    struct mount_plan *plan, struct diag *diag)
+{
+	int status;
+
+	assert(state->shared);
+	assert(plan->count == 0);
+	status = mount_plan_links(state, paths, plan);
+	if (status < 0)
+		return diag_error(diag, status, "cannot plan the mounts: %s", strerror(-status));
+	return 0;
+}
+
 int mount_plan_lay(const struct mount_state *state, const struct mount_paths *paths,
 		   struct mount_plan *plan, struct diag *diag)
 {
@@ -210,23 +247,54 @@ static int mount_plan_undo_overlay(const struct mountinfo *mountinfo,
 	return mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, path.text);
 }
 
-static int mount_plan_undo_binds(const struct mountinfo *mountinfo, const struct mount_paths *paths,
-				 struct mount_plan *plan)
+/* All that the agent has mounted on one powercap directory, uppermost first. */
+static int mount_plan_undo_side(const struct mountinfo *mountinfo, const struct mount_paths *paths,
+				const char *side, struct mount_plan *plan)
 {
-	for (size_t i = MOUNT_PLAN_SIDES; i-- > 0;) {
-		struct mount_path path = {.text = ""};
-		int status;
+	const struct mountinfo_entry *entry;
+	struct mount_path path = {.text = ""};
 
-		if (mount_path_format(&path, "%s/%s/powercap", paths->sys, mount_plan_sides[i]) < 0)
-			return -ENAMETOOLONG;
-		if (!mount_own_is_bind(mountinfo, paths, mountinfo_on(mountinfo, path.text),
-				       mount_plan_sides[i]))
-			continue;
-		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, path.text);
+	if (mount_path_format(&path, "%s/%s/powercap", paths->sys, side) < 0)
+		return -ENAMETOOLONG;
+	for (entry = mountinfo_on(mountinfo, path.text);
+	     mount_own_is_bind(mountinfo, paths, entry, side) ||
+	     mount_own_is_orphan(mountinfo, entry, side);
+	     entry = mountinfo_under(mountinfo, entry)) {
+		int status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, path.text);
+
 		if (status < 0)
 			return status;
 	}
 	return 0;
+}
+
+static int mount_plan_undo_binds(const struct mountinfo *mountinfo, const struct mount_paths *paths,
+				 struct mount_plan *plan)
+{
+	int status = 0;
+
+	for (size_t i = MOUNT_PLAN_SIDES; i-- > 0 && status == 0;)
+		status = mount_plan_undo_side(mountinfo, paths, mount_plan_sides[i], plan);
+	return status;
+}
+
+/* The share and what was laid over it. A tree of another kind was put there by somebody else. */
+static int mount_plan_undo_share(const struct mountinfo *mountinfo, const struct mount_paths *paths,
+				 struct mount_plan *plan)
+{
+	const struct mountinfo_entry *entry = mountinfo_on(mountinfo, paths->at);
+	struct mount_path links = {.text = ""};
+	int status = 0;
+
+	if (mount_path_format(&links, "%s/links", paths->frame) < 0)
+		return -ENAMETOOLONG;
+	for (; status == 0 && (mount_own_is_share(entry) || mount_own_is_overlay(entry));
+	     entry = mountinfo_under(mountinfo, entry))
+		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, paths->at);
+	for (entry = mountinfo_on(mountinfo, links.text); status == 0 && entry != NULL;
+	     entry = mountinfo_under(mountinfo, entry))
+		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, links.text);
+	return status;
 }
 
 int mount_plan_clear_frame(const struct mount_paths *paths, struct mount_plan *plan)
@@ -237,6 +305,7 @@ int mount_plan_clear_frame(const struct mount_paths *paths, struct mount_plan *p
 					    "/devices",
 					    "/class/powercap",
 					    "/class",
+					    "/links",
 					    "/view",
 					    ""};
 
@@ -273,16 +342,14 @@ static int mount_plan_undo_frame(const struct mountinfo *mountinfo, const struct
 int mount_plan_undo(const struct mountinfo *mountinfo, const struct mount_paths *paths,
 		    struct mount_plan *plan, struct diag *diag)
 {
-	const struct mountinfo_entry *tree = mountinfo_on(mountinfo, paths->at);
 	int status;
 
 	assert(plan->count == 0);
 	status = mount_plan_undo_binds(mountinfo, paths, plan);
 	if (status == 0)
 		status = mount_plan_undo_frame(mountinfo, paths, plan);
-	/* A tree of another kind was put there by somebody else: it stays. */
-	if (status == 0 && mount_own_is_share(tree))
-		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, paths->at);
+	if (status == 0)
+		status = mount_plan_undo_share(mountinfo, paths, plan);
 	if (status == 0)
 		status = mount_plan_clear_frame(paths, plan);
 	if (status == 0)

@@ -20,6 +20,9 @@ struct mount_outcome {
 	bool busy; /* something that was unmounted is still in use, and goes with its last user */
 };
 
+/* 0, or -EPERM with *diag when this process can mount nothing. */
+int mount_step_allowed(struct diag *diag);
+
 /*
  * Carries the steps out in order until one fails; *ret_done says how many were. The outcome is
  * added to, not cleared. 0, or why it ended, with *diag.

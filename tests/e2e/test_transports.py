@@ -50,6 +50,7 @@ class Row:
 ROWS = (
     Row("9p"),
     Row("9p", "squash"),
+    Row("9p", "mapped"),
     Row("virtiofs"),
 )
 

@@ -18,6 +18,7 @@ static void write_plan(const struct mount_plan *plan, char *text)
 	    [MOUNT_STEP_DIRECTORY] = "directory", [MOUNT_STEP_VIEW] = "view",
 	    [MOUNT_STEP_OVERLAY] = "overlay",	  [MOUNT_STEP_BIND] = "bind",
 	    [MOUNT_STEP_UNMOUNT] = "unmount",	  [MOUNT_STEP_REMOVE] = "remove",
+	    [MOUNT_STEP_MEMORY] = "memory",	  [MOUNT_STEP_LINKS] = "links",
 	};
 	size_t used = 0;
 
@@ -185,6 +186,34 @@ static void test_spares_a_rapl_of_its_own(void **state)
 	    "bind /run/wattport/tree/devices/virtual/powercap > /sys/devices/virtual/powercap\n");
 }
 
+/* Links are laid over the share in its own place; those of a run that was cut off are made anew. */
+static void test_makes_the_links_that_the_share_lacks(void **state)
+{
+	static const char steps[] = "directory /run/wattport/tree-frame/links\n"
+				    "memory /run/wattport/tree-frame/links\n"
+				    "links /run/wattport/tree > /run/wattport/tree-frame/links\n"
+				    "overlay /run/wattport/tree-frame/links > /run/wattport/tree\n";
+	struct mount_state machine = {.shared = true};
+	struct diag diag = DIAG_INIT;
+	char text[PLAN_TEXT_SIZE];
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		cleanup_mount_plan struct mount_plan plan = {.steps = NULL};
+		const char *found = text;
+
+		machine.linkless = round > 0;
+		machine.links_mounted = round > 1;
+		assert_int_equal(mount_plan_mend(&machine, &paths, &plan, &diag), 0);
+		write_plan(&plan, text);
+		if (machine.links_mounted) {
+			check_contains(text, "unmount /run/wattport/tree-frame/links\ndirectory");
+			found = strchr(text, '\n') + 1;
+		}
+		assert_string_equal(found, machine.linkless ? steps : "");
+	}
+}
+
 static const char base_mounts[] = "20 1 8:1 / / rw - ext4 root rw\n"
 				  "21 20 0:20 / /sys rw - sysfs sysfs rw\n"
 				  "22 20 0:30 / /run rw - tmpfs tmpfs rw\n";
@@ -265,6 +294,55 @@ static void test_undoes_remains(void **state)
 			 "unmount /run/wattport/tree-frame/view\n");
 }
 
+/* A share without links, under the overlay that gives it some; a second run was cut off, too. */
+static void test_undoes_the_links(void **state)
+{
+	char text[2048];
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "%s%s", base_mounts,
+		       "23 22 0:40 / /run/wattport/tree ro - 9p wattport ro\n"
+		       "24 22 0:41 / /run/wattport/tree-frame/links rw - tmpfs wattport rw\n"
+		       "25 24 0:42 / /run/wattport/tree-frame/links rw - tmpfs wattport rw\n"
+		       "26 23 0:43 / /run/wattport/tree ro - overlay wattport ro\n"
+		       "27 21 0:43 /class/powercap /sys/class/powercap ro - overlay wattport ro\n");
+	check_undo(text, "unmount /sys/class/powercap\n"
+			 "unmount /run/wattport/tree\n"
+			 "unmount /run/wattport/tree\n"
+			 "unmount /run/wattport/tree-frame/links\n"
+			 "unmount /run/wattport/tree-frame/links\n");
+}
+
+/* The share was unmounted by hand, and what was bound of it lies there still. */
+static void test_knows_what_is_left_of_an_earlier_tree(void **state)
+{
+	static const char bound[] =
+	    "24 21 0:40 /class/powercap /sys/class/powercap ro - virtiofs wattport ro\n";
+	cleanup_mountinfo struct mountinfo mountinfo = {.text = NULL};
+	cleanup_mountinfo struct mountinfo elsewhere = {.text = NULL};
+	struct mount_state machine = {.sides = {{.has_powercap = true}, {.has_powercap = true}}};
+	char text[2048];
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "%s%s", base_mounts, bound);
+	assert_int_equal(mountinfo_parse(strdup(text), &mountinfo), 0);
+	assert_int_equal(mount_own_observe(&mountinfo, &paths, &machine), 0);
+	assert_false(machine.sides[0].bound);
+	assert_true(machine.sides[0].stale);
+	assert_false(machine.sides[1].stale);
+	/* A new share in the old one's place does not make it a part of that. */
+	(void)snprintf(text, sizeof(text), "%s%s%s", base_mounts, bound,
+		       "25 22 0:50 / /run/wattport/tree ro - virtiofs wattport ro\n");
+	check_undo(text, "unmount /sys/class/powercap\nunmount /run/wattport/tree\n");
+	/* One whose whole is mounted elsewhere was put there by somebody else. */
+	(void)snprintf(text, sizeof(text), "%s%s%s", base_mounts, bound,
+		       "25 20 0:40 / /mnt ro - virtiofs wattport ro\n");
+	check_undo(text, "");
+	assert_int_equal(mountinfo_parse(strdup(text), &elsewhere), 0);
+	assert_int_equal(mount_own_observe(&elsewhere, &paths, &machine), 0);
+	assert_false(machine.sides[0].stale);
+}
+
 /* A tree that an administrator bound there is used, and stays. */
 static void test_leaves_a_tree_of_others(void **state)
 {
@@ -306,6 +384,9 @@ int main(void)
 	    cmocka_unit_test(test_observes_that_others_mount_there_too),
 	    cmocka_unit_test(test_undoes_what_it_made_and_nothing_else),
 	    cmocka_unit_test(test_undoes_remains),
+	    cmocka_unit_test(test_makes_the_links_that_the_share_lacks),
+	    cmocka_unit_test(test_undoes_the_links),
+	    cmocka_unit_test(test_knows_what_is_left_of_an_earlier_tree),
 	    cmocka_unit_test(test_leaves_a_tree_of_others),
 	    cmocka_unit_test(test_refuses_paths_that_are_too_long),
 	};
