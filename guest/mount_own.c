@@ -77,6 +77,9 @@ int mount_own_observe(const struct mountinfo *mountinfo, const struct mount_path
 	if (mount_path_format(&path, "%s/links", paths->frame) < 0)
 		return -ENAMETOOLONG;
 	state->links_mounted = mountinfo_on(mountinfo, path.text) != NULL;
+	if (mount_path_format(&path, "%s/view", paths->frame) < 0)
+		return -ENAMETOOLONG;
+	state->view_mounted = mountinfo_on(mountinfo, path.text) != NULL;
 	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++) {
 		struct mount_side *side = &state->sides[i];
 		const char *name = mount_plan_sides[i];

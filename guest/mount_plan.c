@@ -120,7 +120,10 @@ static int mount_plan_lay_frame(const struct mount_state *state, const struct mo
 
 	if (mount_path_format(&view_path, "%s/view", paths->frame) < 0)
 		return -ENAMETOOLONG;
-	if (view)
+	/* An earlier run was cut off before it had taken its own away. */
+	if (state->view_mounted)
+		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, view_path.text);
+	if (view && status == 0)
 		status = mount_plan_add(plan, MOUNT_STEP_DIRECTORY, NULL, view_path.text);
 	if (view && status == 0)
 		status = mount_plan_add(plan, MOUNT_STEP_VIEW, paths->sys, view_path.text);
@@ -131,7 +134,7 @@ static int mount_plan_lay_frame(const struct mount_state *state, const struct mo
 		    mount_plan_lay_children(&state->sides[i], mount_plan_sides[i], paths, plan);
 	if (view && status == 0)
 		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, view_path.text);
-	if (view && status == 0)
+	if ((view || state->view_mounted) && status == 0)
 		status = mount_plan_add(plan, MOUNT_STEP_REMOVE, NULL, view_path.text);
 	return status;
 }
@@ -219,32 +222,38 @@ int mount_plan_lay(const struct mount_state *state, const struct mount_paths *pa
 	return 0;
 }
 
-/* Our overlay of one side: first what hangs on it, then itself. */
+/* All that is mounted on a directory of the frame, uppermost first. */
+static int mount_plan_undo_own(const struct mountinfo *mountinfo, const struct mount_paths *paths,
+			       const char *name, struct mount_plan *plan)
+{
+	const struct mountinfo_entry *entry;
+	struct mount_path path = {.text = ""};
+	int status = 0;
+
+	if (mount_path_format(&path, "%s/%s", paths->frame, name) < 0)
+		return -ENAMETOOLONG;
+	for (entry = mountinfo_on(mountinfo, path.text); status == 0 && entry != NULL;
+	     entry = mountinfo_under(mountinfo, entry))
+		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, path.text);
+	return status;
+}
+
+/*
+ * Our overlay of one side, and with it what was bound back on it. These cannot be named one by one:
+ * when the kernel takes a directory away (bdi/ with the last file system without a device), no path
+ * leads to the mount on it any more.
+ */
 static int mount_plan_undo_overlay(const struct mountinfo *mountinfo,
 				   const struct mount_paths *paths, const char *name,
 				   struct mount_plan *plan)
 {
-	const struct mountinfo_entry *sys = mountinfo_at(mountinfo, paths->sys);
-	const struct mountinfo_entry *overlay;
 	struct mount_path path = {.text = ""};
 
 	if (mount_path_format(&path, "%s/%s", paths->sys, name) < 0)
 		return -ENAMETOOLONG;
-	overlay = mountinfo_on(mountinfo, path.text);
-	if (!mount_own_is_overlay(overlay))
+	if (!mount_own_is_overlay(mountinfo_on(mountinfo, path.text)))
 		return 0;
-	for (size_t i = 0; i < mountinfo->count; i++) {
-		const struct mountinfo_entry *entry = &mountinfo->entries[i];
-		int status;
-
-		if (entry->parent != overlay->id || sys == NULL || entry->major != sys->major ||
-		    entry->minor != sys->minor)
-			continue;
-		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, entry->point);
-		if (status < 0)
-			return status;
-	}
-	return mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, path.text);
+	return mount_plan_add(plan, MOUNT_STEP_DETACH, NULL, path.text);
 }
 
 /* All that the agent has mounted on one powercap directory, uppermost first. */
@@ -283,18 +292,12 @@ static int mount_plan_undo_share(const struct mountinfo *mountinfo, const struct
 				 struct mount_plan *plan)
 {
 	const struct mountinfo_entry *entry = mountinfo_on(mountinfo, paths->at);
-	struct mount_path links = {.text = ""};
 	int status = 0;
 
-	if (mount_path_format(&links, "%s/links", paths->frame) < 0)
-		return -ENAMETOOLONG;
 	for (; status == 0 && (mount_own_is_share(entry) || mount_own_is_overlay(entry));
 	     entry = mountinfo_under(mountinfo, entry))
 		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, paths->at);
-	for (entry = mountinfo_on(mountinfo, links.text); status == 0 && entry != NULL;
-	     entry = mountinfo_under(mountinfo, entry))
-		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, links.text);
-	return status;
+	return status < 0 ? status : mount_plan_undo_own(mountinfo, paths, "links", plan);
 }
 
 int mount_plan_clear_frame(const struct mount_paths *paths, struct mount_plan *plan)
@@ -325,18 +328,13 @@ int mount_plan_clear_frame(const struct mount_paths *paths, struct mount_plan *p
 static int mount_plan_undo_frame(const struct mountinfo *mountinfo, const struct mount_paths *paths,
 				 struct mount_plan *plan)
 {
-	struct mount_path view = {.text = ""};
 	int status = 0;
 
 	for (size_t i = MOUNT_PLAN_SIDES; i-- > 0 && status == 0;)
 		status = mount_plan_undo_overlay(mountinfo, paths, mount_plan_sides[i], plan);
 	if (status < 0)
 		return status;
-	if (mount_path_format(&view, "%s/view", paths->frame) < 0)
-		return -ENAMETOOLONG;
-	if (mountinfo_on(mountinfo, view.text) == NULL)
-		return 0;
-	return mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, view.text);
+	return mount_plan_undo_own(mountinfo, paths, "view", plan);
 }
 
 int mount_plan_undo(const struct mountinfo *mountinfo, const struct mount_paths *paths,

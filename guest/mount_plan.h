@@ -65,6 +65,7 @@ struct mount_state {
 	bool shared;			 /* something is mounted at paths.at */
 	bool linkless;			 /* and carries no symbolic links */
 	bool links_mounted;		 /* links were made for such a one */
+	bool view_mounted;		 /* the second view of /sys is left of an earlier run */
 	char rapl[MOUNT_PLAN_ZONE_SIZE]; /* a zone of the machine's own RAPL, or empty */
 	struct mount_side sides[MOUNT_PLAN_SIDES];
 };
@@ -77,6 +78,7 @@ enum mount_step_kind {
 	MOUNT_STEP_MEMORY,    /* an empty file system of the agent's own on target */
 	MOUNT_STEP_LINKS,     /* the links that the tree at source lacks, made in target */
 	MOUNT_STEP_UNMOUNT,   /* target */
+	MOUNT_STEP_DETACH,    /* target, with all that is mounted below it */
 	MOUNT_STEP_REMOVE,    /* the empty directory target */
 };
 

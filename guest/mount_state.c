@@ -105,7 +105,7 @@ int mount_state_read(const struct sysroot *root, const struct mountinfo *mountin
 	status = mount_own_observe(mountinfo, paths, &state);
 	if (status < 0)
 		return diag_error(diag, status, "cannot look at the mounts: %s", strerror(-status));
-	if (!state.sides[0].bound)
+	if (!state.sides[0].bound && !state.sides[0].stale)
 		mount_state_find_rapl(sys_fd, state.rapl);
 	*ret_state = state;
 	state = (struct mount_state){.shared = false};

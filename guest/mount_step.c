@@ -91,6 +91,13 @@ static int mount_step_links(const struct mount_step *step, struct diag *diag)
 	return tree_links_make(tree_fd, into_fd, diag);
 }
 
+static int mount_step_fail_unmount(int error, const char *target, struct diag *diag)
+{
+	if (error == EPERM)
+		return diag_error(diag, -EPERM, "unmounting needs root: run it with sudo");
+	return diag_error(diag, -error, "cannot unmount %s: %s", target, strerror(error));
+}
+
 /* A mount that is in use leaves its place at once and goes when its last user closes it. */
 static int mount_step_unmount(const char *target, bool *busy, struct diag *diag)
 {
@@ -100,9 +107,14 @@ static int mount_step_unmount(const char *target, bool *busy, struct diag *diag)
 		*busy = true;
 		return 0;
 	}
-	if (errno == EPERM)
-		return diag_error(diag, -EPERM, "unmounting needs root: run it with sudo");
-	return diag_error(diag, -errno, "cannot unmount %s: %s", target, strerror(errno));
+	return mount_step_fail_unmount(errno, target, diag);
+}
+
+static int mount_step_detach(const char *target, struct diag *diag)
+{
+	if (umount2(target, UMOUNT_NOFOLLOW | MNT_DETACH) == 0)
+		return 0;
+	return mount_step_fail_unmount(errno, target, diag);
 }
 
 static int mount_step_do(const struct sysroot *root, const struct mount_step *step,
@@ -123,6 +135,8 @@ static int mount_step_do(const struct sysroot *root, const struct mount_step *st
 		return mount_step_links(step, diag);
 	case MOUNT_STEP_UNMOUNT:
 		return mount_step_unmount(step->target, &outcome->busy, diag);
+	case MOUNT_STEP_DETACH:
+		return mount_step_detach(step->target, diag);
 	case MOUNT_STEP_REMOVE:
 		(void)rmdir(step->target);
 		return 0;
@@ -168,6 +182,7 @@ void mount_step_roll_back(const struct mount_plan *plan, size_t count)
 			break;
 		case MOUNT_STEP_LINKS:
 		case MOUNT_STEP_UNMOUNT:
+		case MOUNT_STEP_DETACH:
 		case MOUNT_STEP_REMOVE:
 			break;
 		}

@@ -4,17 +4,21 @@
 import glob
 import json
 import os
+import signal
 import subprocess
 import sys
 import unittest
 
 import machine
 
+CUT_OFF = os.environ.get("WATTPORT_CUT_OFF", "")
 AGENT = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else None
 
 
 class MountTest(unittest.TestCase):
     """One machine each; what is left mounted after --undo must be what was there before."""
+
+    maxDiff = None
 
     def setUp(self):
         os.umask(0o022)
@@ -199,6 +203,44 @@ class MountTest(unittest.TestCase):
         self.check_links()
         self.check_rest_is_the_kernels()
         self.check_undone(before)
+
+    def cut_off(self, at, *arguments):
+        """Runs the agent, which is killed at that mount or unmount of its; whether it came so far."""
+        preload = {"LD_PRELOAD": CUT_OFF, "CUT_OFF_AT": str(at), "ASAN_OPTIONS": "verify_asan_link_order=0"}
+        done = subprocess.run(self.machine.command(*arguments), capture_output=True, env={**os.environ, **preload},
+                              check=False)
+        if done.returncode != -signal.SIGKILL:
+            self.assertEqual((done.returncode, done.stderr), (0, b""))
+        return done.returncode == -signal.SIGKILL
+
+    def check_cut_offs(self):
+        """Wherever `mount` or `--undo` was cut off, another run of it completes it, and --undo leaves nothing."""
+        before = machine.mounts()
+        laid = self.mount()
+        self.assertEqual(self.machine.run("mount", "--undo")[0], 0)
+        at, cut = 1, True
+        while cut:
+            with self.subTest(at=at):
+                cut = self.cut_off(at, "mount")
+                self.assertEqual(self.machine.run("mount", "--undo")[0], 0)
+                self.assertEqual(machine.mounts(), before)
+                self.cut_off(at, "mount")
+                self.assertEqual(self.mount(), laid)
+                self.check_laid(5000000)
+                self.cut_off(at, "mount", "--undo")
+                self.assertEqual(self.machine.run("mount", "--undo")[0], 0)
+                self.assertEqual(machine.mounts(), before)
+                self.assertEqual(os.listdir(os.path.dirname(self.machine.at)), ["tree"])
+                at += 1
+        self.assertGreater(at, 8)
+
+    def test_cut_off_anywhere(self):
+        self.machine.add_share()
+        self.check_cut_offs()
+
+    def test_cut_off_anywhere_with_links_to_make(self):
+        self.machine.add_share_without_links()
+        self.check_cut_offs()
 
     def test_share_without_links_needs_an_overlay(self):
         self.machine.add_share_without_links()
