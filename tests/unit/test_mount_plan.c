@@ -187,6 +187,33 @@ static void test_spares_a_rapl_of_its_own(void **state)
 	    "bind /run/wattport/tree/devices/virtual/powercap > /sys/devices/virtual/powercap\n");
 }
 
+/* Killed while it bound the kernel's directories back: its second view of /sys is in the way. */
+static void test_takes_an_earlier_view_away(void **state)
+{
+	struct mount_child children[] = {{.name = "net", .kept = true}};
+	struct mount_state machine = {.shared = true,
+				      .view_mounted = true,
+				      .sides = {{.bound = true, .has_powercap = true},
+						{.bound = true,
+						 .overlaid = true,
+						 .has_powercap = true,
+						 .child_count = 1,
+						 .children = children}}};
+
+	(void)state;
+	check_lay(&machine, "unmount /run/wattport/tree-frame/view\n"
+			    "remove /run/wattport/tree-frame/view\n");
+	children[0].kept = false;
+	check_lay(
+	    &machine,
+	    "unmount /run/wattport/tree-frame/view\n"
+	    "directory /run/wattport/tree-frame/view\n"
+	    "view /sys > /run/wattport/tree-frame/view\n"
+	    "bind /run/wattport/tree-frame/view/devices/virtual/net > /sys/devices/virtual/net\n"
+	    "unmount /run/wattport/tree-frame/view\n"
+	    "remove /run/wattport/tree-frame/view\n");
+}
+
 /* Links are laid over the share in its own place; those of a run that was cut off are made anew. */
 static void test_makes_the_links_that_the_share_lacks(void **state)
 {
@@ -384,6 +411,7 @@ int main(void)
 	    cmocka_unit_test(test_observes_that_others_mount_there_too),
 	    cmocka_unit_test(test_undoes_what_it_made_and_nothing_else),
 	    cmocka_unit_test(test_undoes_remains),
+	    cmocka_unit_test(test_takes_an_earlier_view_away),
 	    cmocka_unit_test(test_makes_the_links_that_the_share_lacks),
 	    cmocka_unit_test(test_undoes_the_links),
 	    cmocka_unit_test(test_knows_what_is_left_of_an_earlier_tree),
