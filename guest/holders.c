@@ -111,14 +111,13 @@ void holders_find(const struct sysroot *root, const char *const paths[], size_t 
 void holders_format(const struct holders *holders, char ret_text[static HOLDERS_TEXT_SIZE])
 {
 	size_t used = 0;
-	size_t listed = holders->count < HOLDERS_LIST_MAX ? holders->count : HOLDERS_LIST_MAX;
 
 	ret_text[0] = '\0';
-	for (size_t i = 0; i < listed; i++)
+	for (size_t i = 0; i < holders->count && i < HOLDERS_LIST_MAX; i++)
 		used += (size_t)snprintf(ret_text + used, HOLDERS_TEXT_SIZE - used, "%s%s (%d)",
 					 i == 0 ? "" : ", ", holders->list[i].name,
 					 (int)holders->list[i].pid);
-	if (holders->count > listed)
+	if (holders->count > HOLDERS_LIST_MAX)
 		(void)snprintf(ret_text + used, HOLDERS_TEXT_SIZE - used, " and %zu more",
-			       holders->count - listed);
+			       holders->count - HOLDERS_LIST_MAX);
 }

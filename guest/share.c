@@ -230,11 +230,11 @@ static int share_tell_module(const struct share_state *state, enum share_transpo
 				  "/etc/modules-load.d",
 				  name, state->kernel, module);
 	return diag_error(diag, -ENOPKG,
-			  "the share is %s, and this kernel (%s) has no module %s: boot one that "
-			  "has (Debian: linux-image-amd64, not the cloud kernel; Ubuntu: "
-			  "linux-modules-extra-%s), or on the host: wattport attach DOMAIN "
-			  "--transport %s",
-			  name, state->kernel, module, state->kernel, share_transport_name(other));
+			  "the share is %s, and this kernel (%s) has no module %s: install its "
+			  "extra modules where there are such, boot one that has it (Debian: "
+			  "linux-image-amd64, not the cloud kernel), or on the host: wattport "
+			  "attach DOMAIN --transport %s",
+			  name, state->kernel, module, share_transport_name(other));
 }
 
 static int share_tell_missing(const struct share_state *state, const char *tag,

@@ -126,7 +126,7 @@ static int tree_links_type(int directory_fd, const struct dirent *entry, mode_t 
 		*ret_type = attributes.st_mode & S_IFMT;
 		return 0;
 	}
-	*ret_type = DTTOIF(entry->d_type);
+	*ret_type = (mode_t)DTTOIF(entry->d_type);
 	return 0;
 }
 
@@ -143,6 +143,7 @@ static DIR *tree_links_open(const struct tree_links *links)
 
 static int tree_links_walk(struct tree_links *links, unsigned int depth);
 
+/* NOLINTNEXTLINE(misc-no-recursion): no deeper than TREE_LINKS_DEPTH_MAX. */
 static int tree_links_enter(struct tree_links *links, const char *name, unsigned int depth)
 {
 	size_t length = strlen(links->path);

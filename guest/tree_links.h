@@ -12,8 +12,8 @@
 
 #include "common/diag.h"
 
-#define TREE_LINKS_DEPTH_MAX 8	   /* of directories below devices/virtual/powercap */
-#define TREE_LINKS_MAX	     16384 /* links made */
+#define TREE_LINKS_DEPTH_MAX 8	  /* of directories below devices/virtual/powercap */
+#define TREE_LINKS_MAX	     1024 /* links made: for twice the zones that a tree may have */
 
 /*
  * Makes in `into_fd`, an empty directory, the links that the tree at `tree_fd` should have:

@@ -169,6 +169,23 @@ static void test_has_limits(void **state)
 	check_contains(diag.text, "cannot make the tree's links");
 }
 
+static void test_makes_so_many_and_no_more(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct diag diag = DIAG_INIT;
+	char name[32];
+
+	for (unsigned int i = 0; i < TREE_LINKS_MAX / 2; i++) {
+		(void)snprintf(name, sizeof(name), "zone:%x", i);
+		add_device(fixture, name);
+	}
+	make(fixture);
+	tree_delete(&fixture->tree, "into/class");
+	tree_delete(&fixture->tree, "into/devices");
+	add_link(fixture, DEVICES "zone:0/device");
+	assert_int_equal(tree_links_make(fixture->share_fd, fixture->into_fd, &diag), -E2BIG);
+}
+
 static void test_tells_what_is_no_tree(void **state)
 {
 	const struct fixture *fixture = *state;
@@ -186,6 +203,7 @@ int main(void)
 	    LINKS_TEST(test_makes_nothing_else),
 	    LINKS_TEST(test_directories_have_the_trees_modes),
 	    LINKS_TEST(test_has_limits),
+	    LINKS_TEST(test_makes_so_many_and_no_more),
 	    LINKS_TEST(test_tells_what_is_no_tree),
 	};
 
