@@ -5,8 +5,10 @@
  *     guest_probe read FILE PERIOD_US COUNT   one line per read: "BEFORE_NS AFTER_NS VALUE"
  *     guest_probe spin CPU PERCENT            keeps one CPU busy for so much of each 20 ms
  *     guest_probe clock PORT                  answers each byte with the time: "NS\n"
+ *     guest_probe tamper FILE                 tries all that changes a file; one line per attempt
  *
- * `read` ends with status 1 at the first read that fails, is empty, goes back, or is no number. */
+ * `read` ends with status 1 at the first read that fails, is empty, goes back, or is no number;
+ * `tamper` with 1 when one attempt succeeds. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -149,6 +153,47 @@ static int serve_clock(uint64_t port)
 	}
 }
 
+/* What an open for writing gives, closed again. */
+static int open_for(const char *path, int flags)
+{
+	const int fd = open(path, flags | O_CLOEXEC, 0644);
+
+	return fd < 0 ? -1 : close(fd);
+}
+
+/* Whether the attempt just made has succeeded; says what came of it. */
+static int succeeded(const char *attempt, int result)
+{
+	(void)printf("%s: %s\n", attempt, result == 0 ? "DONE" : strerror(errno));
+	return result == 0;
+}
+
+static int tamper(const char *path)
+{
+	char other[4096];
+	int count = 0;
+
+	(void)snprintf(other, sizeof(other), "%s-tampered", path);
+	count += succeeded("write", open_for(path, O_WRONLY));
+	count += succeeded("read and write", open_for(path, O_RDWR));
+	count += succeeded("append", open_for(path, O_WRONLY | O_APPEND));
+	count += succeeded("open and truncate", open_for(path, O_WRONLY | O_TRUNC));
+	count += succeeded("truncate", truncate(path, 0));
+	count += succeeded("chmod", chmod(path, 0666));
+	count += succeeded("chown", chown(path, 1, 1));
+	count += succeeded("set times", utimensat(AT_FDCWD, path, NULL, 0));
+	count += succeeded("setxattr", setxattr(path, "user.wattport", "x", 1, 0));
+	count += succeeded("removexattr", removexattr(path, "user.wattport"));
+	count += succeeded("create", open_for(other, O_WRONLY | O_CREAT | O_EXCL));
+	count += succeeded("mkdir", mkdir(other, 0755));
+	count += succeeded("symlink", symlink(path, other));
+	count += succeeded("link", link(path, other));
+	count += succeeded("mknod", mknod(other, S_IFIFO | 0644, 0));
+	count += succeeded("rename", rename(path, other));
+	count += succeeded("unlink", unlink(path));
+	return count == 0 ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 5 && strcmp(argv[1], "read") == 0)
@@ -157,8 +202,9 @@ int main(int argc, char **argv)
 		return spin(number_or_die(argv[2]), number_or_die(argv[3]));
 	if (argc == 3 && strcmp(argv[1], "clock") == 0)
 		return serve_clock(number_or_die(argv[2]));
-	(void)fprintf(
-	    stderr,
-	    "usage: guest_probe read FILE PERIOD_US COUNT | spin CPU PERCENT | clock PORT\n");
+	if (argc == 3 && strcmp(argv[1], "tamper") == 0)
+		return tamper(argv[2]);
+	(void)fprintf(stderr, "usage: guest_probe read FILE PERIOD_US COUNT | spin CPU PERCENT | "
+			      "clock PORT | tamper FILE\n");
 	return 2;
 }

@@ -38,6 +38,8 @@ DOMAIN_XML = """<domain type='{kind}' xmlns:qemu='http://libvirt.org/schemas/dom
 </domain>
 """
 
+CMDLINE = "console=ttyS0 quiet panic=-1 mitigations=off"
+
 ROOT_PORT = "<controller type='pci' model='pcie-root-port'/>"
 
 # A disk whose boot sector jumps to itself, and is never done: load on one vCPU without a kernel. The firmware boots
@@ -94,6 +96,7 @@ class Domain:
     memory_mib: int = 256
     kernel: str = ""
     initrd: str = ""
+    cmdline: str = ""  # what the kernel is told beside CMDLINE
     disk: str = ""  # an image to boot from
     console: str = "/dev/null"
     shares: list = dataclasses.field(default_factory=list)
@@ -112,7 +115,7 @@ class Domain:
         if self.kernel:
             boot = (
                 f"<kernel>{escape(self.kernel)}</kernel><initrd>{escape(self.initrd)}</initrd>"
-                "<cmdline>console=ttyS0 quiet panic=-1 mitigations=off</cmdline>"
+                f"<cmdline>{escape(f'{CMDLINE} {self.cmdline}'.strip())}</cmdline>"
             )
         forwards = "".join(f",hostfwd=tcp:{address}:{port}-:{port}" for address, port in self.forwards)
         return DOMAIN_XML.format(
