@@ -50,7 +50,7 @@ DISK_XML = """<disk type='file' device='disk'><driver name='qemu' type='raw'/>
 # Two ways to give a guest the same host directory.
 FILESYSTEM_XML = {
     "9p": """<filesystem type='mount' accessmode='{accessmode}'>
-      <driver type='path'/><source dir={source}/><target dir={tag}/><readonly/></filesystem>""",
+      <driver type='path'/><source dir={source}/><target dir={tag}/>{readonly}</filesystem>""",
     # virtiofsd of QEMU 7.2 knows no read-only export, so libvirt refuses <readonly/> there.
     "virtiofs": """<filesystem type='mount' accessmode='passthrough'>
       <driver type='virtiofs'/>
@@ -73,12 +73,13 @@ class Share:
     tag: str = "wattport"
     accessmode: str = "passthrough"  # of 9p
     sandbox: str = "namespace"  # of virtiofsd
+    readonly: bool = True  # over 9p
 
     def xml(self, uuid):
         """The device, as in a domain or for attach-device."""
         return FILESYSTEM_XML[self.transport].format(
             source=quoteattr(self.source.replace("{uuid}", uuid)), tag=quoteattr(self.tag), accessmode=self.accessmode, sandbox=self.sandbox,
-            virtiofsd=VIRTIOFSD,
+            virtiofsd=VIRTIOFSD, readonly="<readonly/>" if self.readonly else "",
         )
 
 
