@@ -96,6 +96,7 @@ class Domain:
     kernel: str = ""
     initrd: str = ""
     disk: str = ""  # an image to boot from
+    reboots: bool = False  # whether a guest with a kernel may; else its end is the domain's
     console: str = "/dev/null"
     shares: list = dataclasses.field(default_factory=list)
     forwards: list = dataclasses.field(default_factory=list)  # (host address, port)
@@ -119,7 +120,7 @@ class Domain:
         return DOMAIN_XML.format(
             name=escape(self.name), kind=self.kind, uuid=self.uuid, metadata=self.metadata, memory_mib=self.memory_mib,
             vcpus=self.vcpus, boot=boot, sockets=self.sockets, cores=self.cores, threads=self.threads,
-            on_reboot="destroy" if self.kernel else "restart", root_ports=ROOT_PORT * 6,
+            on_reboot="destroy" if self.kernel and not self.reboots else "restart", root_ports=ROOT_PORT * 6,
             console=quoteattr(self.console), filesystems="".join(share.xml(self.uuid) for share in self.shares),
             disk=DISK_XML.format(source=quoteattr(self.disk)) if self.disk else "",
             emulator=shutil.which(EMULATOR), commandline=COMMANDLINE_XML.format(forwards=forwards) if self.forwards else "",
