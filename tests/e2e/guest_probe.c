@@ -3,12 +3,14 @@
  * statically, for the guest has no libraries of its own. One thread.
  *
  *     guest_probe read FILE PERIOD_US COUNT   one line per read: "BEFORE_NS AFTER_NS VALUE"
+ *     guest_probe poll FILE SECONDS kept|fresh   reads as fast as it can, on one descriptor or on a
+ *                                             new one each time; at the end "READS LONGEST_NS VALUE"
  *     guest_probe spin CPU PERCENT            keeps one CPU busy for so much of each 20 ms
+ *     guest_probe wave CPU PERIOD_MS          keeps one CPU busy for the first half of each period
  *     guest_probe clock PORT                  answers each byte with the time: "NS\n"
- *     guest_probe tamper FILE                 tries all that changes a file; one line per attempt
  *
- * `read` ends with status 1 at the first read that fails, is empty, goes back, or is no number;
- * `tamper` with 1 when one attempt succeeds. */
+ * `read` and `poll` end with status 1 at the first read that fails, is empty, goes back, or is no
+ * number; `poll` also at the first that gives the same as another one a millisecond before. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,16 +18,16 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
 #define NS_PER_S       UINT64_C(1000000000)
+#define NS_PER_MS      UINT64_C(1000000)
 #define SPIN_PERIOD_NS UINT64_C(20000000)
 #define VALUE_SIZE     64
 
@@ -61,40 +63,56 @@ static uint64_t number_or_die(const char *text)
 	return value;
 }
 
-static int read_often(const char *path, uint64_t period_us, uint64_t count)
+/* One read of a counter, or the end. */
+static uint64_t value_or_die(int fd, const char *path)
+{
+	char text[VALUE_SIZE];
+	const ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+
+	if (got <= 0 || text[got - 1] != '\n') {
+		(void)fprintf(stderr, "guest_probe: a read of %s gave %zd: %s\n", path, got,
+			      got < 0 ? strerror(errno) : "empty or cut short");
+		exit(1);
+	}
+	text[got] = '\0';
+	return number_or_die(text);
+}
+
+static int open_or_die(const char *path)
 {
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+
 	if (fd < 0) {
 		(void)fprintf(stderr, "guest_probe: %s: %s\n", path, strerror(errno));
-		return 1;
+		exit(1);
 	}
+	return fd;
+}
+
+static void check_order(uint64_t last, uint64_t value)
+{
+	if (value >= last)
+		return;
+	(void)fprintf(stderr, "guest_probe: went back from %" PRIu64 " to %" PRIu64 "\n", last,
+		      value);
+	exit(1);
+}
+
+static int read_often(const char *path, uint64_t period_us, uint64_t count)
+{
+	const int fd = open_or_die(path);
 
 	/* Whoever waits for the first line shall not wait for a full buffer. */
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	uint64_t last = 0;
 	uint64_t when_ns = now_ns();
 	for (uint64_t i = 0; i < count; i++) {
-		char text[VALUE_SIZE];
-
 		sleep_until(when_ns);
 		when_ns += period_us * 1000;
 		const uint64_t before_ns = now_ns();
-		const ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+		const uint64_t value = value_or_die(fd, path);
 		const uint64_t after_ns = now_ns();
-		if (got <= 0 || text[got - 1] != '\n') {
-			(void)fprintf(stderr, "guest_probe: read %" PRIu64 " of %s gave %zd: %s\n",
-				      i, path, got,
-				      got < 0 ? strerror(errno) : "empty or cut short");
-			return 1;
-		}
-		text[got] = '\0';
-		const uint64_t value = number_or_die(text);
-		if (value < last) {
-			(void)fprintf(stderr,
-				      "guest_probe: went back from %" PRIu64 " to %" PRIu64 "\n",
-				      last, value);
-			return 1;
-		}
+		check_order(last, value);
 		last = value;
 		(void)printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", before_ns, after_ns, value);
 	}
@@ -102,23 +120,62 @@ static int read_often(const char *path, uint64_t period_us, uint64_t count)
 	return 0;
 }
 
-static int spin(uint64_t cpu, uint64_t percent)
+/* Two reads a millisecond apart: the first had ended when the second began. */
+static int poll_hard(const char *path, uint64_t seconds, bool fresh)
+{
+	const uint64_t end_ns = now_ns() + seconds * NS_PER_S;
+	int fd = open_or_die(path);
+	uint64_t reads = 0, longest_ns = 0, value = 0, known_ns = 0, after_ns = 0;
+
+	while (after_ns < end_ns) {
+		const uint64_t before_ns = now_ns();
+		if (fresh) {
+			(void)close(fd);
+			fd = open_or_die(path);
+		}
+		const uint64_t next = value_or_die(fd, path);
+		after_ns = now_ns();
+		check_order(value, next);
+		if (next != value) {
+			value = next;
+			known_ns = after_ns;
+		} else if (before_ns > known_ns && before_ns - known_ns >= NS_PER_MS) {
+			(void)fprintf(stderr,
+				      "guest_probe: stood at %" PRIu64 " for %" PRIu64 " ns\n",
+				      value, before_ns - known_ns);
+			return 1;
+		}
+		if (after_ns - before_ns > longest_ns)
+			longest_ns = after_ns - before_ns;
+		reads++;
+	}
+	(void)close(fd);
+	(void)printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", reads, longest_ns, value);
+	return 0;
+}
+
+static void stay_on_or_die(uint64_t cpu)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) != 0) {
-		(void)fprintf(stderr, "guest_probe: CPU %" PRIu64 ": %s\n", cpu, strerror(errno));
-		return 1;
-	}
-	const uint64_t busy_ns = SPIN_PERIOD_NS * percent / 100;
+	if (sched_setaffinity(0, sizeof(set), &set) == 0)
+		return;
+	(void)fprintf(stderr, "guest_probe: CPU %" PRIu64 ": %s\n", cpu, strerror(errno));
+	exit(1);
+}
+
+/* Busy for the first part of each period, for ever. */
+static _Noreturn void spin(uint64_t cpu, uint64_t busy_ns, uint64_t period_ns)
+{
+	stay_on_or_die(cpu);
 	uint64_t start_ns = now_ns();
 	for (;;) {
 		while (now_ns() - start_ns < busy_ns)
 			;
-		start_ns += SPIN_PERIOD_NS;
-		if (percent < 100)
+		start_ns += period_ns;
+		if (busy_ns < period_ns)
 			sleep_until(start_ns);
 	}
 }
@@ -153,58 +210,23 @@ static int serve_clock(uint64_t port)
 	}
 }
 
-/* What an open for writing gives, closed again. */
-static int open_for(const char *path, int flags)
-{
-	const int fd = open(path, flags | O_CLOEXEC, 0644);
-
-	return fd < 0 ? -1 : close(fd);
-}
-
-/* Whether the attempt just made has succeeded; says what came of it. */
-static int succeeded(const char *attempt, int result)
-{
-	(void)printf("%s: %s\n", attempt, result == 0 ? "DONE" : strerror(errno));
-	return result == 0;
-}
-
-static int tamper(const char *path)
-{
-	char other[4096];
-	int count = 0;
-
-	(void)snprintf(other, sizeof(other), "%s-tampered", path);
-	count += succeeded("write", open_for(path, O_WRONLY));
-	count += succeeded("read and write", open_for(path, O_RDWR));
-	count += succeeded("append", open_for(path, O_WRONLY | O_APPEND));
-	count += succeeded("open and truncate", open_for(path, O_WRONLY | O_TRUNC));
-	count += succeeded("truncate", truncate(path, 0));
-	count += succeeded("chmod", chmod(path, 0666));
-	count += succeeded("chown", chown(path, 1, 1));
-	count += succeeded("set times", utimensat(AT_FDCWD, path, NULL, 0));
-	count += succeeded("setxattr", setxattr(path, "user.wattport", "x", 1, 0));
-	count += succeeded("removexattr", removexattr(path, "user.wattport"));
-	count += succeeded("create", open_for(other, O_WRONLY | O_CREAT | O_EXCL));
-	count += succeeded("mkdir", mkdir(other, 0755));
-	count += succeeded("symlink", symlink(path, other));
-	count += succeeded("link", link(path, other));
-	count += succeeded("mknod", mknod(other, S_IFIFO | 0644, 0));
-	count += succeeded("rename", rename(path, other));
-	count += succeeded("unlink", unlink(path));
-	return count == 0 ? 0 : 1;
-}
-
 int main(int argc, char **argv)
 {
 	if (argc == 5 && strcmp(argv[1], "read") == 0)
 		return read_often(argv[2], number_or_die(argv[3]), number_or_die(argv[4]));
+	if (argc == 5 && strcmp(argv[1], "poll") == 0)
+		return poll_hard(argv[2], number_or_die(argv[3]), strcmp(argv[4], "fresh") == 0);
 	if (argc == 4 && strcmp(argv[1], "spin") == 0)
-		return spin(number_or_die(argv[2]), number_or_die(argv[3]));
+		spin(number_or_die(argv[2]), SPIN_PERIOD_NS * number_or_die(argv[3]) / 100,
+		     SPIN_PERIOD_NS);
+	if (argc == 4 && strcmp(argv[1], "wave") == 0)
+		spin(number_or_die(argv[2]), NS_PER_MS * number_or_die(argv[3]) / 2,
+		     NS_PER_MS * number_or_die(argv[3]));
 	if (argc == 3 && strcmp(argv[1], "clock") == 0)
 		return serve_clock(number_or_die(argv[2]));
-	if (argc == 3 && strcmp(argv[1], "tamper") == 0)
-		return tamper(argv[2]);
-	(void)fprintf(stderr, "usage: guest_probe read FILE PERIOD_US COUNT | spin CPU PERCENT | "
-			      "clock PORT | tamper FILE\n");
+	(void)fprintf(
+	    stderr,
+	    "usage: guest_probe read FILE PERIOD_US COUNT | poll FILE SECONDS kept|fresh | spin "
+	    "CPU PERCENT | wave CPU PERIOD_MS | clock PORT\n");
 	return 2;
 }
