@@ -5,6 +5,9 @@
  * predecessor: answers the kernel's opening message (or swallows the answer, if that was given
  * before), has unanswered requests sent again, and serves them from one event loop: requests of the
  * kernel, answers of wattportd, and deadlines. One thread.
+ *
+ * It does not end with its keeper: readers shall not notice that one is killed or upgraded. It
+ * serves on until another keeper takes over (takeover.h) or the mount is gone.
  */
 #ifndef WATTPORT_FUSEFS_WORKER_H
 #define WATTPORT_FUSEFS_WORKER_H
@@ -13,7 +16,7 @@
 #include "fusefs/fs_memory.h"
 
 #include <stdbool.h>
-#include <sys/types.h>
+#include <stdint.h>
 
 /* What the keeper hands over; all of it stays the caller's. */
 struct worker_options {
@@ -22,7 +25,8 @@ struct worker_options {
 	int runtime_fd;	     /* the runtime directory */
 	int proc_fd;	     /* /proc, for access.h */
 	int ready_fd;	     /* gets one byte when the worker serves */
-	pid_t keeper;	     /* the parent; the worker ends with it */
+	int pid_fd;	     /* of the workers, to be locked (pid_file.h) */
+	uint64_t reign;	     /* of its keeper (heritage.h) */
 	bool psys;	     /* show a psys zone where the host has one */
 	bool without_resend; /* do as on Linux before 6.9, for tests */
 };
