@@ -38,7 +38,8 @@ static int connection_move(int *fd, int number, struct diag *diag)
 }
 
 /* To where a successor looks. The memory last: who finds it finds both, ready for use. */
-static int connection_hand_on(struct connection *connection, struct diag *diag)
+static int connection_hand_on(struct connection *connection, struct fd_store *store,
+			      struct diag *diag)
 {
 	struct fs_memory *memory = connection->memory;
 	int status = connection_move(&connection->fuse_fd, HERITAGE_FUSE_FD, diag);
@@ -46,11 +47,11 @@ static int connection_hand_on(struct connection *connection, struct diag *diag)
 	if (status == 0)
 		status = connection_move(&memory->fd, HERITAGE_MEMORY_FD, diag);
 	if (status == 0)
-		fd_store_put(connection->fuse_fd, memory->fd, memory->heritage.epoch);
+		fd_store_put(store, connection->fuse_fd, memory->fd, memory->heritage.epoch);
 	return status;
 }
 
-int connection_open(const char *mount_path, const struct clock *clock,
+int connection_open(const char *mount_path, const struct clock *clock, struct fd_store *store,
 		    struct connection *connection, struct diag *diag)
 {
 	int status = fs_memory_create(&connection->memory, diag);
@@ -69,8 +70,8 @@ int connection_open(const char *mount_path, const struct clock *clock,
 	if (status < 0)
 		return status;
 	/* What the service manager has of an earlier mount is of no use any more. */
-	fd_store_clear();
-	return connection_hand_on(connection, diag);
+	fd_store_clear(store);
+	return connection_hand_on(connection, store, diag);
 }
 
 int connection_inherit(struct takeover *takeover, bool copy, struct connection *connection,
@@ -84,7 +85,7 @@ int connection_inherit(struct takeover *takeover, bool copy, struct connection *
 		return status;
 	takeover->memory_fd = -1;
 	log_info("going on with the mount that the last wattport-fs left");
-	return connection_hand_on(connection, diag);
+	return connection_hand_on(connection, &takeover->store, diag);
 }
 
 void connection_close(struct connection *connection)

@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/diag.h"
+#include "fusefs/fd_store.h"
 #include "fusefs/fs_memory.h"
 #include "fusefs/takeover.h"
 
@@ -24,7 +25,7 @@ struct connection {
  * Mounts at that path and takes the kernel's opening message. On failure what is there by then
  * belongs to *connection, too.
  */
-int connection_open(const char *mount_path, const struct clock *clock,
+int connection_open(const char *mount_path, const struct clock *clock, struct fd_store *store,
 		    struct connection *connection, struct diag *diag);
 
 /* Goes on with what was found, which moves to *connection. `copy`: fs_memory_inherit(). */

@@ -10,18 +10,30 @@
 #ifndef WATTPORT_FUSEFS_FD_STORE_H
 #define WATTPORT_FUSEFS_FD_STORE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+struct fd_store {
+	int first; /* what was kept: descriptors from this one on */
+	int count;
+	char **names;	/* of these; NULL: none */
+	uint64_t epoch; /* of the memory that we have kept; 0: none yet */
+};
+
+/* What was kept. The descriptors are the caller's to close; they are found only once. */
+void fd_store_take(struct fd_store *ret_store);
+
 /*
- * What was kept, as descriptors from *ret_first on; returns how many. They are the caller's, and
- * are found only once.
+ * Has copies of both kept, and then nothing else: at no moment there is no memory kept. Memories
+ * are told apart by their epoch (heritage.h).
  */
-int fd_store_take(int *ret_first);
+void fd_store_put(struct fd_store *store, int fuse_fd, int memory_fd, uint64_t epoch);
 
-/* Has copies of both kept, and no memory of another epoch (heritage.h). */
-void fd_store_put(int fuse_fd, int memory_fd, uint64_t epoch);
+/* Has all dropped that is kept. */
+void fd_store_clear(struct fd_store *store);
 
-/* Has all dropped that was kept. */
-void fd_store_clear(void);
+/* Frees the names. */
+void fd_store_finish(struct fd_store *store);
 
 #endif

@@ -126,8 +126,8 @@ int fs_memory_inherit(int fd, bool copy, struct fs_memory **ret_memory, struct d
 		status = fs_memory_create(&memory, diag);
 		if (status < 0)
 			return status;
-		own = (struct heritage_mapping){.heritage = &memory->heritage,
-						.size = sizeof(*memory)};
+		own = (struct heritage_mapping){
+		    .heritage = &memory->heritage, .size = sizeof(*memory), .fd = memory->fd};
 		heritage_copy(&old, &own);
 		(void)close(fd);
 	}

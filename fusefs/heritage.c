@@ -23,7 +23,7 @@ static int heritage_map_size(int fd, size_t size, struct heritage_mapping *ret_m
 
 	if (memory == MAP_FAILED)
 		return -errno;
-	*ret_mapping = (struct heritage_mapping){.heritage = memory, .size = size};
+	*ret_mapping = (struct heritage_mapping){.heritage = memory, .size = size, .fd = fd};
 	return 0;
 }
 
@@ -118,17 +118,49 @@ static uint32_t heritage_lesser(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-static void heritage_copy_column(const struct heritage_column *from, const char *from_memory,
+/* A part of a file that was written; nothing was between `asked` and its start. */
+struct heritage_extent {
+	off_t asked;
+	off_t start;
+	off_t end;
+};
+
+/* Whether anything was ever written to that part of the file; asked for one part after the other.
+ */
+static bool heritage_is_written(int fd, struct heritage_extent *extent, off_t start, off_t end)
+{
+	if (start < extent->asked || start >= extent->end) {
+		extent->asked = start;
+		extent->start = lseek(fd, start, SEEK_DATA);
+		/* ENXIO: nothing is behind. A file system that cannot tell has nothing but data. */
+		if (extent->start < 0)
+			extent->start = errno == ENXIO ? INT64_MAX : start;
+		extent->end =
+		    extent->start == INT64_MAX ? INT64_MAX : lseek(fd, extent->start, SEEK_HOLE);
+		if (extent->end < 0)
+			extent->end = INT64_MAX;
+	}
+	return extent->start < end;
+}
+
+static void heritage_copy_column(const struct heritage_mapping *from_mapping,
+				 const struct heritage_column *from,
 				 const struct heritage_column *to, char *to_memory)
 {
+	const char *from_memory = (const char *)from_mapping->heritage;
+	struct heritage_extent extent = {.end = 0};
 	uint32_t count = heritage_lesser(from->count, to->count);
 	uint32_t inner_count = heritage_lesser(from->inner_count, to->inner_count);
 	uint32_t size = heritage_lesser(from->size, to->size);
+	int64_t length = (int64_t)(inner_count - 1) * from->inner_stride + size;
 
 	for (size_t i = 0; i < count; i++) {
 		const char *source = from_memory + from->offset + i * from->stride;
 		char *target = to_memory + to->offset + i * to->stride;
 
+		if (!heritage_is_written(from_mapping->fd, &extent, (off_t)(source - from_memory),
+					 (off_t)(source - from_memory + length)))
+			continue;
 		for (size_t j = 0; j < inner_count; j++)
 			memcpy(target + j * to->inner_stride, source + j * from->inner_stride,
 			       size);
@@ -149,6 +181,6 @@ void heritage_copy(const struct heritage_mapping *from, struct heritage_mapping 
 			if (strncmp(target->columns[i].name, head.columns[j].name,
 				    HERITAGE_NAME_SIZE) == 0 &&
 			    heritage_column_fits(&head.columns[j], from->size))
-				heritage_copy_column(&head.columns[j], (const char *)from->heritage,
-						     &target->columns[i], (char *)target);
+				heritage_copy_column(from, &head.columns[j], &target->columns[i],
+						     (char *)target);
 }

@@ -77,6 +77,7 @@ struct heritage_layout {
 struct heritage_mapping {
 	struct heritage *heritage;
 	size_t size;
+	int fd; /* not the mapping's own: whoever maps keeps it as long */
 };
 
 /* New memory of that layout, zero but for its beginning. Untouched pages cost nothing. */
@@ -97,8 +98,9 @@ bool heritage_matches(const struct heritage_mapping *mapping, const struct herit
 
 /*
  * Copies what both know, as many elements and bytes of each as both have, and the rest of the
- * beginning; `to` gets the next epoch. Nobody may change `from` meanwhile, and its description is
- * not trusted: an unprivileged process could write there.
+ * beginning; `to` gets the next epoch. What was never written takes no memory in the copy either.
+ * Nobody may change `from` meanwhile, and its description is not trusted: an unprivileged process
+ * could write there.
  */
 void heritage_copy(const struct heritage_mapping *from, struct heritage_mapping *to);
 

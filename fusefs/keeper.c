@@ -261,7 +261,8 @@ static int keeper_prepare(struct keeper *keeper, struct diag *diag)
 	if (keeper->inherited)
 		return connection_inherit(&keeper->takeover, keeper->options->copy_memory,
 					  &keeper->connection, diag);
-	return connection_open(keeper->mount_path, keeper->clock, &keeper->connection, diag);
+	return connection_open(keeper->mount_path, keeper->clock, &keeper->takeover.store,
+			       &keeper->connection, diag);
 }
 
 /* The mount first: then nobody asks the worker any more, and it ends by itself or is ended. */
@@ -271,7 +272,7 @@ static int keeper_end_serving(struct keeper *keeper, struct diag *diag)
 
 	if (keeper->connection.fuse_fd >= 0) {
 		status = mountpoint_detach(keeper->mount_path, diag);
-		fd_store_clear();
+		fd_store_clear(&keeper->takeover.store);
 	}
 	if (keeper->worker > 0) {
 		(void)kill(keeper->worker, SIGKILL);

@@ -71,11 +71,13 @@ static void takeover_consider(struct takeover_found *found, int candidate_fuse_f
 }
 
 /* What the service manager kept: one connection, and memory, mostly one. */
-static void takeover_search_store(struct takeover_found *found)
+static void takeover_search_store(struct takeover_found *found, struct fd_store *ret_store)
 {
-	int first;
-	int count = fd_store_take(&first);
+	int first, count;
 
+	fd_store_take(ret_store);
+	first = ret_store->first;
+	count = ret_store->count;
 	for (int i = first; i < first + count; i++)
 		for (int j = first; takeover_is_fuse(i) && j < first + count; j++)
 			takeover_consider(found, fcntl(i, F_DUPFD_CLOEXEC, HERITAGE_MEMORY_FD + 1),
@@ -259,10 +261,12 @@ int takeover_begin(const struct takeover_request *request, struct takeover *ret_
 
 	if (status < 0 && status != -ENOENT)
 		return status;
-	takeover_search_store(&found);
+	takeover_search_store(&found, &takeover.store);
 	status = takeover_lock(request, &found, &takeover.lock_fd, diag);
-	if (status < 0)
+	if (status < 0) {
+		takeover_finish(&takeover, request->runtime_fd, true);
 		return status;
+	}
 	status = pid_file_open(request->runtime_fd, TAKEOVER_WORKER_NAME, &takeover.worker_fd);
 	if (status < 0)
 		(void)diag_error(diag, status, "cannot make %s/%s: %s", request->runtime_dir,
@@ -301,6 +305,7 @@ void takeover_finish(struct takeover *takeover, int runtime_fd, bool worker_live
 		(void)close(takeover->fuse_fd);
 	if (takeover->memory_fd >= 0)
 		(void)close(takeover->memory_fd);
+	fd_store_finish(&takeover->store);
 	*takeover =
 	    (struct takeover){.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1};
 }

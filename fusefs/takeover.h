@@ -22,6 +22,7 @@
 #define WATTPORT_FUSEFS_TAKEOVER_H
 
 #include "common/diag.h"
+#include "fusefs/fd_store.h"
 
 #include <stdbool.h>
 
@@ -42,6 +43,7 @@ struct takeover {
 	int worker_fd; /* the worker's file, for workers to lock */
 	int fuse_fd;   /* with memory_fd, or neither */
 	int memory_fd;
+	struct fd_store store; /* what the service manager had kept; its descriptors are closed */
 };
 
 /*
