@@ -128,7 +128,11 @@ int fs_memory_inherit(int fd, bool copy, struct fs_memory **ret_memory, struct d
 			return status;
 		own = (struct heritage_mapping){
 		    .heritage = &memory->heritage, .size = sizeof(*memory), .fd = memory->fd};
-		heritage_copy(&old, &own);
+		status = heritage_copy(&old, &own);
+		if (status < 0) {
+			fs_memory_destroy(memory);
+			return diag_error(diag, status, "out of memory");
+		}
 		(void)close(fd);
 	}
 	fs_memory_mend(memory);

@@ -118,61 +118,81 @@ static uint32_t heritage_lesser(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/* A part of a file that was written; nothing was between `asked` and its start. */
-struct heritage_extent {
-	off_t asked;
-	off_t start;
-	off_t end;
+/* The pages of a memory that were ever written; the others read as zero and need no memory. */
+struct heritage_pages {
+	size_t size; /* of one */
+	bool *written;
 };
 
-/* Whether anything was ever written to that part of the file; asked for one part after the other.
+/*
+ * Found before anything is read: reading a page that was never written makes one, which would then
+ * look as if it had been.
  */
-static bool heritage_is_written(int fd, struct heritage_extent *extent, off_t start, off_t end)
+static int heritage_find_pages(const struct heritage_mapping *mapping,
+			       struct heritage_pages *ret_pages)
 {
-	if (start < extent->asked || start >= extent->end) {
-		extent->asked = start;
-		extent->start = lseek(fd, start, SEEK_DATA);
-		/* ENXIO: nothing is behind. A file system that cannot tell has nothing but data. */
-		if (extent->start < 0)
-			extent->start = errno == ENXIO ? INT64_MAX : start;
-		extent->end =
-		    extent->start == INT64_MAX ? INT64_MAX : lseek(fd, extent->start, SEEK_HOLE);
-		if (extent->end < 0)
-			extent->end = INT64_MAX;
+	struct heritage_pages pages = {.size = (size_t)sysconf(_SC_PAGESIZE)};
+	size_t count = (mapping->size + pages.size - 1) / pages.size;
+	off_t start = 0;
+
+	pages.written = calloc(count, sizeof(*pages.written));
+	if (pages.written == NULL)
+		return -ENOMEM;
+	/* The error at the end is ENXIO: there is nothing behind. */
+	while ((start = lseek(mapping->fd, start, SEEK_DATA)) >= 0) {
+		off_t end = lseek(mapping->fd, start, SEEK_HOLE);
+
+		for (size_t i = (size_t)start / pages.size; (off_t)(i * pages.size) < end; i++)
+			pages.written[i] = true;
+		if (end <= start)
+			break;
+		start = end;
 	}
-	return extent->start < end;
+	*ret_pages = pages;
+	return 0;
+}
+
+static bool heritage_is_written(const struct heritage_pages *pages, size_t start, size_t length)
+{
+	for (size_t i = start / pages->size; i * pages->size < start + length; i++)
+		if (pages->written[i])
+			return true;
+	return false;
 }
 
 static void heritage_copy_column(const struct heritage_mapping *from_mapping,
+				 const struct heritage_pages *pages,
 				 const struct heritage_column *from,
 				 const struct heritage_column *to, char *to_memory)
 {
 	const char *from_memory = (const char *)from_mapping->heritage;
-	struct heritage_extent extent = {.end = 0};
 	uint32_t count = heritage_lesser(from->count, to->count);
 	uint32_t inner_count = heritage_lesser(from->inner_count, to->inner_count);
 	uint32_t size = heritage_lesser(from->size, to->size);
-	int64_t length = (int64_t)(inner_count - 1) * from->inner_stride + size;
+	size_t length = (size_t)(inner_count - 1) * from->inner_stride + size;
 
 	for (size_t i = 0; i < count; i++) {
-		const char *source = from_memory + from->offset + i * from->stride;
-		char *target = to_memory + to->offset + i * to->stride;
+		size_t source = from->offset + i * from->stride;
+		size_t target = to->offset + i * to->stride;
 
-		if (!heritage_is_written(from_mapping->fd, &extent, (off_t)(source - from_memory),
-					 (off_t)(source - from_memory + length)))
+		if (!heritage_is_written(pages, source, length))
 			continue;
 		for (size_t j = 0; j < inner_count; j++)
-			memcpy(target + j * to->inner_stride, source + j * from->inner_stride,
-			       size);
+			memcpy(to_memory + target + j * to->inner_stride,
+			       from_memory + source + j * from->inner_stride, size);
 	}
 }
 
-void heritage_copy(const struct heritage_mapping *from, struct heritage_mapping *to)
+int heritage_copy(const struct heritage_mapping *from, struct heritage_mapping *to)
 {
 	/* What is checked must be what is used. */
 	const struct heritage head = *from->heritage;
 	struct heritage *target = to->heritage;
+	struct heritage_pages pages;
+	int status = heritage_find_pages(from, &pages);
 
+	if (status < 0)
+		return status;
 	target->epoch = head.epoch + 1;
 	target->reign = head.reign;
 	target->mount_device = head.mount_device;
@@ -181,6 +201,8 @@ void heritage_copy(const struct heritage_mapping *from, struct heritage_mapping 
 			if (strncmp(target->columns[i].name, head.columns[j].name,
 				    HERITAGE_NAME_SIZE) == 0 &&
 			    heritage_column_fits(&head.columns[j], from->size))
-				heritage_copy_column(from, &head.columns[j], &target->columns[i],
-						     (char *)target);
+				heritage_copy_column(from, &pages, &head.columns[j],
+						     &target->columns[i], (char *)target);
+	free(pages.written);
+	return 0;
 }
