@@ -154,9 +154,9 @@ def gone(pid):
 class Reader:
     """A process that polls a file; what it has seen when it is stopped."""
 
-    def __init__(self, kind, path):
+    def __init__(self, kind, path, prefix=()):
         self.kind = kind
-        self.process = subprocess.Popen([sys.executable, "-c", READER, kind, path], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([*prefix, sys.executable, "-c", READER, kind, path], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "reading\n"
 
