@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""wattport-fs as a service of a real systemd, which is process 1 of a machine of its own (namespaces): restarts and
-crashes are not noticed by a reader, and a stop leaves nothing.
+"""The units that are shipped, run by a real systemd, which is process 1 of a machine of its own (namespaces): restarts
+and crashes of wattport-fs are not noticed by a reader, and a stop leaves nothing; wattport-exporter answers.
 
 Exit status 77: it cannot run here (no root, no systemd, no cgroups of its own).
 """
@@ -21,6 +21,7 @@ from test_fusefs import ENERGY, PROGRAMS, SKIPPED, VM, until
 
 SYSTEMD = "/lib/systemd/systemd"
 UNIT = "wattport-fs.service"
+PORT = 9771
 TREE = f"/run/wattport/vm/{VM}"
 
 # What a unit depends on by default, with nothing behind it.
@@ -29,6 +30,7 @@ TARGETS = ("basic", "default", "multi-user", "shutdown", "sysinit", "umount")
 # Becomes process 1: with its own processes, cgroups and /run, and else the files of this machine.
 INIT = """
 set -e
+{python} -c 'import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 1))'
 mount --make-rprivate /
 mount -t proc proc /proc
 mount -t tmpfs -o mode=755 run /run
@@ -63,7 +65,7 @@ class Machine:
         self.log = open(os.path.join(directory, "log"), "a", encoding="utf-8")
         self.outer = subprocess.Popen(
             ["unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--fork", "--kill-child",
-             "sh", "-c", INIT.format(systemd=SYSTEMD), "sh", self.units],
+             "sh", "-c", INIT.format(systemd=SYSTEMD, python=sys.executable), "sh", self.units],
             stdout=self.log, stderr=self.log, preexec_fn=self._enter_cgroup)
         until(lambda: self.children() or self.outer.poll() is not None, "process 1")
 
@@ -120,17 +122,6 @@ class ServiceTest(unittest.TestCase):
         until(lambda: self.machine.runs() or self.machine.outer.poll() is not None, "systemd", 20)
         if self.machine.outer.poll() is not None:
             self.skipTest(f"systemd does not start here: {self.machine.text()}")
-        # Installed: a copy, so that an upgrade can put another file in its place.
-        self.program = os.path.join(self.directory, "wattport-fs")
-        shutil.copy(PROGRAMS["wattport_fs"], self.program)
-        with open(PROGRAMS["unit"], encoding="utf-8") as file:
-            text = file.read()
-        with open(os.path.join(self.machine.units, UNIT), "w", encoding="utf-8") as file:
-            file.write(text.replace(PROGRAMS["installed"], self.program))
-            # There is no journal.
-            file.write(f"\n[Service]\nStandardOutput=append:{self.machine.log.name}\nStandardError=append:{self.machine.log.name}\n")
-        os.chmod(self.directory, 0o755)
-        self.machine.systemctl("daemon-reload")
         self.machine.check("mkdir", "-p", "/run/wattport")
         self.writer = subprocess.Popen(self.machine.command(PROGRAMS["ledger_writer"], "/run/wattport"),
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -139,6 +130,21 @@ class ServiceTest(unittest.TestCase):
             self.writer.stdin.flush()
             self.assertEqual(self.writer.stdout.readline(), "ok\n")
         self.addCleanup(self.end_writer)
+
+    def install(self, name):
+        """A unit and its program: a copy, which an upgrade can put another file in the place of; not in /tmp, which a
+        unit may have for itself."""
+        program = f"/run/{name}"
+        self.machine.check("cp", PROGRAMS[name], program)
+        with open(os.path.join(PROGRAMS["units"], f"{name}.service"), encoding="utf-8") as file:
+            text = file.read()
+        with open(os.path.join(self.machine.units, f"{name}.service"), "w", encoding="utf-8") as file:
+            file.write(text.replace(os.path.join(PROGRAMS["sbin"], name), program).replace("=wattport\n", "=nobody\n")
+                       .replace("Group=nobody", "Group=nogroup"))
+            # There is no journal.
+            file.write(f"\n[Service]\nStandardOutput=append:{self.machine.log.name}\nStandardError=append:{self.machine.log.name}\n")
+        self.machine.systemctl("daemon-reload")
+        return program
 
     def end_writer(self):
         self.writer.stdin.close()
@@ -159,6 +165,7 @@ class ServiceTest(unittest.TestCase):
 
     def test_only_a_stop_is_noticed(self):
         machine = self.machine
+        program = self.install("wattport-fs")
         machine.systemctl("start", UNIT)
         self.assertEqual(machine.show("NFileDescriptorStore"), "2")
         readers = [self.reader("kept"), self.reader("fresh")]
@@ -168,7 +175,8 @@ class ServiceTest(unittest.TestCase):
             self.change(*arguments)
             time.sleep(0.1)
         # An upgrade: another file of that name, and then what a package's scripts do.
-        os.rename(shutil.copy(self.program, self.program + ".new"), self.program)
+        machine.check("cp", program, f"{program}.new")
+        machine.check("mv", f"{program}.new", program)
         self.change("restart")
         for reader in readers:
             seen = reader.stop()
@@ -189,14 +197,30 @@ class ServiceTest(unittest.TestCase):
         until(lambda: machine.show("ActiveState") == "inactive", "the stop at shutdown", 20)
         self.assertNotIn("/run/wattport/vm", machine.check("cat", "/proc/self/mountinfo"))
 
+    def test_exporter_answers(self):
+        """Under all the restrictions of its unit."""
+        self.install("wattport-exporter")
+        self.machine.systemctl("start", "wattport-exporter")
+        try:
+            until(lambda: self.asked() == 200, "its metrics", 10)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.machine.systemctl('show', 'wattport-exporter')}\n{self.machine.text()}") from None
+
+    def asked(self):
+        script = f"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:{PORT}/metrics', timeout=5).status)"
+        done = self.machine.run(sys.executable, "-c", script)
+        return int(done.stdout or 0)
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, add_help=False)
-    parser.add_argument("--unit", required=True, help="the unit as it is installed")
-    parser.add_argument("--installed", required=True, help="the program that it names")
+    parser.add_argument("--units", required=True, help="where the units are, as they are installed")
+    parser.add_argument("--sbin", required=True, help="where the programs are that they name")
+    parser.add_argument("--wattport-exporter", required=True)
     arguments, sys.argv[1:] = parser.parse_known_args()
-    PROGRAMS.update(unit=arguments.unit, installed=arguments.installed)
     rest = test_fusefs.prepare(__doc__)
+    PROGRAMS.update({"units": arguments.units, "sbin": arguments.sbin, "wattport-fs": PROGRAMS["wattport_fs"],
+                     "wattport-exporter": os.path.abspath(arguments.wattport_exporter)})
     for what, missing in (("systemd", not os.access(SYSTEMD, os.X_OK)), ("unified hierarchy of cgroups", cgroup2() is None)):
         if missing:
             print(f"skipped: there is no {what}")
