@@ -49,12 +49,6 @@ def mount(*arguments):
     subprocess.run(["mount", *arguments], check=True)
 
 
-def mounts():
-    """The mounts as the kernel lists them, without their ids, which differ from mount to mount."""
-    with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        return sorted(" ".join(line.split()[3:]) for line in file)
-
-
 class Machine:
     """root/sys and root/proc, `share` as the host would serve it, `at` where the agent expects it mounted."""
 
@@ -73,6 +67,13 @@ class Machine:
         write(self.sys + "/devices/virtual/block/zram0/disksize", "0\n")
         write(self.sys + "/devices/virtual/net/lo/mtu", "65536\n")
         write(self.sys + "/class/net/bonding_masters", "\n")
+
+    def mounts(self):
+        """The mounts in this machine and in the real /sys, as the kernel lists them, without their ids, which differ from
+        mount to mount. (Others come and go also in a namespace of one's own: with the directories they are on.)"""
+        with open("/proc/self/mountinfo", encoding="utf-8") as file:
+            lines = [line.split() for line in file]
+        return sorted(" ".join(line[3:]) for line in lines if line[4].startswith((self.directory, "/sys")))
 
     def close(self):
         """Takes all mounts away."""

@@ -105,6 +105,11 @@ class Wattport:
         if done.returncode != 0:
             raise LabError(f"wattport-fs {' '.join(options)}: status {done.returncode}: {done.stderr}")
 
+    def end_filesystem(self):
+        """wattport-fs is killed and its mount taken away: what guests have of it is dead for good."""
+        self.filesystem.kill()
+        self._run_filesystem("--unmount")
+
     def restart_fs(self, *options, kill=True):
         """Another wattport-fs takes over, which no reader may notice: from one that was killed by SIGKILL, or, with
         kill=False, from one that runs. Waits until the new one serves."""
