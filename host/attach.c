@@ -140,7 +140,7 @@ static int attach_add_definition(const struct attach_domain *domain, struct atta
 
 	if (status < 0)
 		return status;
-	if (!report->changes.device && !report->changes.memory)
+	if (!report->changes.device && !report->changes.memory_shared)
 		return 0;
 	return attach_define(domain, xml, diag);
 }
@@ -334,7 +334,7 @@ void attach_print_added(FILE *stream, const struct attach_report *report)
 	else
 		(void)fprintf(stream, "%s had its energy over %s already.\n", report->name,
 			      transport);
-	if (report->changes.memory)
+	if (report->changes.memory_shared)
 		(void)fprintf(stream,
 			      "Its memory was made shared (memfd), which virtiofs needs.\n");
 	attach_print_live_added(stream, report);

@@ -38,9 +38,9 @@ static char *add(const char *xml, enum attach_transport transport, struct attach
 static void check_untouched(const char *xml)
 {
 	check_contains(xml, "<name>a &amp; b</name>");
-	check_contains(xml, "<nova:instance xmlns:nova=\"urn:nova\">x<nova:y/></nova:instance>");
+	check_contains(xml, "<nova:instance xmlns:nova='urn:nova'>x<nova:y/></nova:instance>");
 	check_contains(xml, "<!-- mind the gap -->");
-	check_contains(xml, "<qemu:commandline><qemu:arg value=\"-s\"/></qemu:commandline>");
+	check_contains(xml, "<qemu:commandline><qemu:arg value='-s'/></qemu:commandline>");
 	check_contains(xml, "<emulator>/q</emulator>");
 }
 
@@ -53,10 +53,15 @@ static void test_9p(void **state)
 	(void)state;
 	assert_true(changes.device);
 	assert_false(changes.replaced);
-	assert_false(changes.memory);
-	check_contains(xml, "<filesystem type=\"mount\" accessmode=\"passthrough\">"
-			    "<driver type=\"path\"/><source dir=\"" SOURCE
-			    "\"/><target dir=\"wattport\"/><readonly/></filesystem>");
+	assert_false(changes.memory_shared);
+	check_contains(xml, "    <emulator>/q</emulator>\n"
+			    "    <filesystem type='mount' accessmode='passthrough'>\n"
+			    "      <driver type='path'/>\n"
+			    "      <source dir='" SOURCE "'/>\n"
+			    "      <target dir='wattport'/>\n"
+			    "      <readonly/>\n"
+			    "    </filesystem>\n"
+			    "  </devices>\n");
 	check_untouched(xml);
 	assert_true(inspect(xml).attached);
 	assert_true(inspect(xml).ours);
@@ -74,16 +79,21 @@ static void test_virtiofs_shares_memory(void **state)
 
 	(void)state;
 	assert_true(changes.device);
-	assert_true(changes.memory);
-	check_contains(xml, "<driver type=\"virtiofs\"/><binary><cache mode=\"none\"/></binary>");
-	check_contains(xml, "<memoryBacking><source type=\"memfd\"/><access mode=\"shared\"/>"
-			    "</memoryBacking>");
+	assert_true(changes.memory_shared);
+	check_contains(xml, "      <driver type='virtiofs'/>\n"
+			    "      <binary>\n"
+			    "        <cache mode='none'/>\n"
+			    "      </binary>\n");
+	check_contains(xml, "  <memoryBacking>\n"
+			    "    <source type='memfd'/>\n"
+			    "    <access mode='shared'/>\n"
+			    "  </memoryBacking>\n");
 	assert_null(strstr(xml, "readonly"));
 	check_untouched(xml);
 	assert_true(inspect(xml).memory_shared);
 	again = add(xml, ATTACH_VIRTIOFS, &changes);
 	assert_false(changes.device);
-	assert_false(changes.memory);
+	assert_false(changes.memory_shared);
 	assert_string_equal(again, xml);
 }
 
@@ -112,8 +122,8 @@ static void test_a_stale_cache_is_mended(void **state)
 	(void)state;
 	assert_true(changes.device);
 	assert_false(changes.replaced);
-	assert_false(changes.memory);
-	check_contains(xml, "<cache mode=\"none\"/>");
+	assert_false(changes.memory_shared);
+	check_contains(xml, "<cache mode='none'/>");
 }
 
 static void test_memory_that_is_there(void **state)
@@ -153,7 +163,7 @@ static void test_memory_that_is_there(void **state)
 		if (cases[i].may_share < 0)
 			check_contains(diag.text, "--transport 9p");
 		else
-			assert_int_equal(changes.memory, !cases[i].shared);
+			assert_int_equal(changes.memory_shared, !cases[i].shared);
 		free(xml);
 	}
 }
@@ -165,7 +175,7 @@ static void test_hugepages_stay(void **state)
 				     ATTACH_VIRTIOFS, &changes);
 
 	(void)state;
-	check_contains(xml, "<memoryBacking><hugepages/><access mode=\"shared\"/></memoryBacking>");
+	check_contains(xml, "<memoryBacking><hugepages/><access mode='shared'/></memoryBacking>");
 }
 
 static void test_another_share_is_left_alone(void **state)
@@ -184,10 +194,10 @@ static void test_another_share_is_left_alone(void **state)
 	assert_int_equal(attach_xml_remove(other, SOURCE, &xml, &changes, &diag), -EEXIST);
 	assert_false(inspect(other).ours);
 	xml = add(beside, ATTACH_9P, &changes);
-	check_contains(xml, "<target dir=\"data\"/>");
+	check_contains(xml, "<target dir='data'/>");
 	assert_int_equal(attach_xml_remove(xml, SOURCE, &removed, &changes, &diag), 0);
 	assert_true(changes.device);
-	check_contains(removed, "<target dir=\"data\"/>");
+	check_contains(removed, "<target dir='data'/>");
 	assert_null(strstr(removed, SOURCE));
 	check_untouched(removed);
 }
@@ -209,7 +219,7 @@ static void test_device_alone(void **state)
 
 	(void)state;
 	assert_int_equal(attach_xml_device(NULL, ATTACH_VIRTIOFS, SOURCE, &made, NULL), 0);
-	check_contains(made, "<filesystem type=\"mount\"");
+	check_contains(made, "<filesystem type='mount'");
 	xml = add(DOMAIN("", ""), ATTACH_9P, &changes);
 	assert_int_equal(attach_xml_device(xml, ATTACH_9P, SOURCE, &found, NULL), 0);
 	check_contains(found, "<readonly/>");
