@@ -99,10 +99,10 @@ size_t attach_memory_users(const xmlNode *domain, const char *except, const char
 		if (xml_tree_attribute_is(xml_tree_child(node, "target"), "dir", except))
 			continue;
 		if (xml_tree_attribute_is(driver, "type", "virtiofs"))
-			*ret_user = "another virtiofs share";
+			*ret_user = "another virtiofs share needs it";
 		else if (xml_tree_attribute_is(node, "type", "vhostuser") ||
 			 xml_tree_attribute_is(driver, "name", "vhostuser"))
-			*ret_user = "a vhost-user device";
+			*ret_user = "a vhost-user device needs it";
 		else
 			continue;
 		count++;

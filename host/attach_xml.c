@@ -31,6 +31,7 @@ int attach_xml_inspect(const char *xml, const char *source, struct attach_state 
 		state.attached = true;
 		state.ours = attach_device_is_of(device, source);
 		state.transport = attach_device_transport(device);
+		state.right = attach_device_is_right(device, state.transport);
 	}
 	*ret_state = state;
 	return 0;

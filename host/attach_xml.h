@@ -27,6 +27,7 @@ struct attach_state {
 	bool attached; /* a file system with the tag */
 	bool ours;     /* its source is the one that was asked about */
 	enum attach_transport transport;
+	bool right;	    /* a guest reads fresh values and finds links through it */
 	bool memory_shared; /* what virtiofs needs */
 };
 

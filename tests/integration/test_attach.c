@@ -7,6 +7,7 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "host/attach.h"
+#include "host/attach_domain.h"
 
 #include <libvirt/virterror.h>
 #include <poll.h>
@@ -73,18 +74,19 @@ static void test_definition(void **state)
 	connection = connect_patiently(&libvirt);
 	domain = virDomainDefineXML(connection, domain_xml);
 	assert_non_null(domain);
-	assert_int_equal(attach_find(connection, UUID, &found, NULL), 0);
+	assert_int_equal(attach_domain_find(connection, UUID, &found, NULL), 0);
 	(void)virDomainFree(found);
-	assert_int_equal(attach_find(connection, "own", &found, NULL), 0);
+	assert_int_equal(attach_domain_find(connection, "own", &found, NULL), 0);
 	(void)virDomainFree(found);
-	assert_int_equal(attach_find(connection, "nobody", &found, NULL), -ENOENT);
+	assert_int_equal(attach_domain_find(connection, "nobody", &found, NULL), -ENOENT);
 
 	/* A session's libvirtd takes no virtiofs: 9p it is, and the reason is told. */
 	report = add(domain, &request);
 	assert_int_equal(report.transport, ATTACH_9P);
 	assert_true(report.changes.device);
 	assert_int_equal(report.live, ATTACH_LIVE_OFF);
-	assert_true(report.choice.text[0] != '\0');
+	assert_int_equal(report.choice, ATTACH_CHOICE_LEFT);
+	check_contains(report.hindrance.text, "session");
 	check_definition(domain, "<source dir='/run/wattport/vm/" UUID "'/>", true);
 	check_definition(domain, "<readonly/>", true);
 	check_definition(domain, "<access mode='shared'/>", false);
@@ -99,7 +101,7 @@ static void test_definition(void **state)
 	/* Asked for by name there is no other way out. */
 	request.choose = false;
 	request.transport = ATTACH_VIRTIOFS;
-	assert_int_equal(attach_add(domain, &request, &report, NULL), -EIO);
+	assert_int_equal(attach_add(domain, &request, &report, NULL), -ENOTSUP);
 	check_definition(domain, "<filesystem", false);
 	(void)virDomainFree(domain);
 	(void)virConnectClose(connection);
