@@ -46,20 +46,35 @@ static int attach_edit_begin(const struct xml_text *document, struct attach_edit
 	return xml_edit_create(document, &editing->edit);
 }
 
-/* Whether `node` is a file system of ours, or the port that libvirt added for one. */
+/*
+ * Whether `node` is a port that libvirt added for the device and that nothing else has come to use:
+ * the one it sits on if that has a number that was not there before, and behind it a spare one,
+ * which libvirt adds to a domain that had no port at all.
+ */
+static bool attach_edit_is_port_of(const struct attach_editing *editing, const xmlNode *node,
+				   const xmlNode *device)
+{
+	const struct attach_record *record = &editing->record;
+	uint32_t bus;
+
+	if (!record->has_ports || attach_device_bus(device, &bus) < 0 || bus <= record->ports)
+		return false;
+	return attach_pci_is_port_of(node, bus, device) ||
+	       (record->ports == 0 && attach_pci_is_port_of(node, bus + 1, device));
+}
+
+/* Whether `node` is a file system of ours, or was added for one. */
 static bool attach_edit_goes(const struct attach_editing *editing, const xmlNode *node)
 {
 	const xmlNode *device = attach_device_first(editing->domain);
 
-	if (node->type == XML_ELEMENT_NODE && attach_device_is(node))
+	if (node->type != XML_ELEMENT_NODE)
+		return false;
+	if (attach_device_is(node))
 		return true;
-	for (; device != NULL; device = attach_device_next(device)) {
-		uint32_t bus;
-
-		if (editing->record.has_ports && attach_device_bus(device, &bus) == 0 &&
-		    bus > editing->record.ports && attach_pci_is_port_of(node, bus, device))
+	for (; device != NULL; device = attach_device_next(device))
+		if (attach_edit_is_port_of(editing, node, device))
 			return true;
-	}
 	return false;
 }
 

@@ -75,7 +75,6 @@ bool attach_pci_is_port_of(const xmlNode *node, uint32_t bus, const xmlNode *dev
 {
 	uint32_t number;
 
-	return node->type == XML_ELEMENT_NODE && attach_pci_number(node, &number) &&
-	       number == bus && attach_pci_is_port(node) &&
+	return attach_pci_number(node, &number) && number == bus && attach_pci_is_port(node) &&
 	       !attach_pci_is_used(node->parent, bus, device);
 }
