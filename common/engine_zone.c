@@ -240,6 +240,7 @@ static void engine_deal(struct engine *engine, const struct engine_zone *zone,
 	struct attribution_claim *claims = engine->claims;
 	uint64_t left_uj = amount_uj;
 
+	assert(zone->zone.kind < ZONE_SOCKET_KIND_COUNT);
 	if (vm->socket_count > 1) {
 		for (uint32_t socket = 0; socket < vm->socket_count; socket++)
 			claims[socket] = (struct attribution_claim){
@@ -256,10 +257,7 @@ static void engine_deal(struct engine *engine, const struct engine_zone *zone,
 			share_uj += claims[socket].share_uj;
 			carry[socket] = claims[socket].carry;
 		}
-		if (zone->zone.kind == ZONE_DRAM)
-			account->guest[socket].dram_uj += share_uj;
-		else
-			account->guest[socket].package_uj += share_uj;
+		account->guest[socket].zone_uj[zone->zone.kind] += share_uj;
 	}
 }
 
@@ -275,12 +273,10 @@ static void engine_fit(const struct ledger_vm *account, const struct ledger_shar
 				  : account->guest_psys_uj;
 	uint64_t room_uj;
 
-	for (size_t socket = 0; socket < LEDGER_SOCKET_MAX; socket++) {
-		if (account->guest[socket].package_uj > fullest_uj)
-			fullest_uj = account->guest[socket].package_uj;
-		if (account->guest[socket].dram_uj > fullest_uj)
-			fullest_uj = account->guest[socket].dram_uj;
-	}
+	for (size_t socket = 0; socket < LEDGER_SOCKET_MAX; socket++)
+		for (size_t kind = 0; kind < ZONE_SOCKET_KIND_COUNT; kind++)
+			if (account->guest[socket].zone_uj[kind] > fullest_uj)
+				fullest_uj = account->guest[socket].zone_uj[kind];
 	room_uj = UINT64_MAX - fullest_uj;
 	if (interval->dynamic_uj > room_uj)
 		interval->dynamic_uj = room_uj;

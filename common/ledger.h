@@ -29,7 +29,7 @@
 #define LEDGER_DEPARTED_NAME  "(departed)"
 
 /* Bumped with every change of the records below: map and store of another version are not read. */
-#define LEDGER_VERSION 1
+#define LEDGER_VERSION 2
 
 enum ledger_part {
 	LEDGER_ACTIVE,	 /* by the CPU time of vCPUs (DRAM: by memory held) */
@@ -54,8 +54,7 @@ struct ledger_share {
 
 /* What the guest's tree shows of one virtual socket. */
 struct ledger_guest_socket {
-	uint64_t package_uj;
-	uint64_t dram_uj;
+	uint64_t zone_uj[ZONE_SOCKET_KIND_COUNT]; /* by enum zone_kind */
 };
 
 struct ledger_vm {

@@ -280,23 +280,6 @@ static void powercap_make_zone(int sys_fd, const struct powercap_entry *entry, s
 		zone->range_uj = range_uj;
 }
 
-static int powercap_zone_rank(enum zone_kind kind)
-{
-	switch (kind) {
-	case ZONE_PACKAGE:
-		return 0;
-	case ZONE_CORE:
-		return 1;
-	case ZONE_UNCORE:
-		return 2;
-	case ZONE_DRAM:
-		return 3;
-	case ZONE_PSYS:
-		return 4;
-	}
-	return 5;
-}
-
 /* Whether `a` is listed before `b`: by package and die, psys last. */
 static bool powercap_zone_before(const struct zone *a, const struct zone *b)
 {
@@ -306,7 +289,7 @@ static bool powercap_zone_before(const struct zone *a, const struct zone *b)
 		return a->package < b->package;
 	if (a->die != b->die)
 		return a->die < b->die;
-	return powercap_zone_rank(a->kind) < powercap_zone_rank(b->kind);
+	return a->kind < b->kind;
 }
 
 static void powercap_tree_insert(struct powercap_tree *tree, const struct zone *zone,

@@ -30,6 +30,7 @@
 #define WATTPORT_COMMON_VTREE_H
 
 #include "common/uuid.h"
+#include "common/zone.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -59,8 +60,8 @@ struct vtree_values {
 	uint64_t age_ms;
 	uint64_t time_ns;   /* of the sample */
 	const char *source; /* never NULL */
-	uint64_t package_uj[VTREE_SOCKET_MAX];
-	uint64_t dram_uj[VTREE_SOCKET_MAX];
+	/* By enum zone_kind. */
+	uint64_t socket_uj[VTREE_SOCKET_MAX][ZONE_SOCKET_KIND_COUNT];
 	uint64_t psys_uj;
 };
 

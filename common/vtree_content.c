@@ -15,9 +15,9 @@ static int vtree_zone_energy(const struct vtree_values *values, struct vtree_par
 			     char *text)
 {
 	if (parts.zone == ZONE_OF_PACKAGE)
-		return vtree_number(text, values->package_uj[parts.socket]);
+		return vtree_number(text, values->socket_uj[parts.socket][ZONE_PACKAGE]);
 	if (parts.zone == ZONE_OF_DRAM)
-		return vtree_number(text, values->dram_uj[parts.socket]);
+		return vtree_number(text, values->socket_uj[parts.socket][ZONE_DRAM]);
 	return vtree_number(text, values->psys_uj);
 }
 
@@ -50,11 +50,11 @@ static int vtree_snapshot(const struct vtree_values *values, char *text)
 
 	for (uint32_t i = 0; i < values->shape.socket_count; i++) {
 		(void)snprintf(name, sizeof(name), "package-%" PRIu32, i);
-		used = vtree_append(text, used, name, values->package_uj[i]);
+		used = vtree_append(text, used, name, values->socket_uj[i][ZONE_PACKAGE]);
 	}
 	for (uint32_t i = 0; values->shape.dram && i < values->shape.socket_count; i++) {
 		(void)snprintf(name, sizeof(name), "dram-%" PRIu32, i);
-		used = vtree_append(text, used, name, values->dram_uj[i]);
+		used = vtree_append(text, used, name, values->socket_uj[i][ZONE_DRAM]);
 	}
 	if (values->shape.psys)
 		used = vtree_append(text, used, "psys", values->psys_uj);

@@ -162,11 +162,10 @@ void reading_values(struct reading *reading, uint32_t slot, struct mono_time now
 	ret_values->source = reading->source;
 	if (!counters)
 		return;
-	for (uint32_t i = 0; i < tree->shape.socket_count; i++) {
-		ret_values->package_uj[i] =
-		    served_advance(&tree->package[i], vm->guest[i].package_uj, now);
-		ret_values->dram_uj[i] = served_advance(&tree->dram[i], vm->guest[i].dram_uj, now);
-	}
+	for (uint32_t socket = 0; socket < tree->shape.socket_count; socket++)
+		for (size_t kind = 0; kind < ZONE_SOCKET_KIND_COUNT; kind++)
+			ret_values->socket_uj[socket][kind] = served_advance(
+			    &tree->sockets[socket][kind], vm->guest[socket].zone_uj[kind], now);
 	ret_values->psys_uj = served_advance(&tree->psys, vm->guest_psys_uj, now);
 }
 

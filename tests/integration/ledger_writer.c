@@ -89,9 +89,9 @@ static int writer_energy(struct writer *writer, char **words, size_t count)
 	if (count != 5 || writer_account(writer, words[1], &vm) < 0 ||
 	    parse_u32(words[2], &socket) < 0 || socket >= LEDGER_SOCKET_MAX)
 		return -EINVAL;
-	if (parse_u64(words[3], &vm->guest[socket].package_uj) < 0)
+	if (parse_u64(words[3], &vm->guest[socket].zone_uj[ZONE_PACKAGE]) < 0)
 		return -EINVAL;
-	return parse_u64(words[4], &vm->guest[socket].dram_uj);
+	return parse_u64(words[4], &vm->guest[socket].zone_uj[ZONE_DRAM]);
 }
 
 static int writer_publish(struct writer *writer, uint64_t now_ns)

@@ -270,8 +270,8 @@ static void test_dram_goes_by_memory(void **state)
 	check_parts("dram", &account(&bench, 2)->shares[1], &second_vm);
 	assert_int_equal(ledger_host(bench.ledger)->zones[1].idle_uj, 2500000);
 	assert_int_equal(ledger_host(bench.ledger)->zones[1].other_uj, 1500000);
-	assert_int_equal(account(&bench, 1)->guest[0].dram_uj, 2 * J);
-	assert_int_equal(account(&bench, 1)->guest[0].package_uj, 0);
+	assert_int_equal(account(&bench, 1)->guest[0].zone_uj[ZONE_DRAM], 2 * J);
+	assert_int_equal(account(&bench, 1)->guest[0].zone_uj[ZONE_PACKAGE], 0);
 	bench_stop(&bench);
 }
 
@@ -299,7 +299,7 @@ static void test_packages_are_told_apart(void **state)
 	assert_int_equal(ledger_share_total_uj(&account(&bench, 1)->shares[1]), 0);
 	assert_int_equal(ledger_share_total_uj(&account(&bench, 2)->shares[0]), 0);
 	assert_int_equal(ledger_share_total_uj(&account(&bench, 2)->shares[1]), 20 * J);
-	assert_int_equal(account(&bench, 1)->guest[0].package_uj, 10 * J);
+	assert_int_equal(account(&bench, 1)->guest[0].zone_uj[ZONE_PACKAGE], 10 * J);
 	assert_int_equal(account(&bench, 1)->guest_psys_uj, 60 * J);
 	assert_int_equal(account(&bench, 2)->guest_psys_uj, 20 * J);
 	bench_stop(&bench);
@@ -325,9 +325,9 @@ static void test_sockets_of_the_guest(void **state)
 		second(&bench);
 	}
 	assert_int_equal(account(&bench, 1)->socket_count, 3);
-	assert_int_equal(account(&bench, 1)->guest[0].package_uj, (45 + 20) * J);
-	assert_int_equal(account(&bench, 1)->guest[1].package_uj, (15 + 10) * J);
-	assert_int_equal(account(&bench, 1)->guest[2].package_uj, (0 + 10) * J);
+	assert_int_equal(account(&bench, 1)->guest[0].zone_uj[ZONE_PACKAGE], (45 + 20) * J);
+	assert_int_equal(account(&bench, 1)->guest[1].zone_uj[ZONE_PACKAGE], (15 + 10) * J);
+	assert_int_equal(account(&bench, 1)->guest[2].zone_uj[ZONE_PACKAGE], (0 + 10) * J);
 	bench_stop(&bench);
 }
 

@@ -110,12 +110,12 @@ static void test_full_table(void **state)
 	table->keys[9].listed = false;
 	table->keys[7].listed = false;
 	old = tree_table_root(table, 7);
-	table->trees[7].package[3].value_uj = 99;
+	table->trees[7].sockets[3][ZONE_PACKAGE].value_uj = 99;
 	assert_int_equal(admit(table, TREE_MAX, 1), 7);
 	assert_false(tree_table_valid(table, old));
 	assert_true(tree_table_valid(table, tree_table_root(table, 7)));
 	/* Nothing of the former machine is left. */
-	assert_int_equal(table->trees[7].package[3].value_uj, 0);
+	assert_int_equal(table->trees[7].sockets[3][ZONE_PACKAGE].value_uj, 0);
 	assert_false(table->keys[7].listed);
 }
 

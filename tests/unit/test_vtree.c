@@ -41,8 +41,8 @@ static struct vtree_values values_of(struct vtree_shape shape)
 	for (size_t i = 0; i < sizeof(values.uuid.bytes); i++)
 		values.uuid.bytes[i] = (uint8_t)i;
 	for (uint32_t i = 0; i < VTREE_SOCKET_MAX; i++) {
-		values.package_uj[i] = 1000 + i;
-		values.dram_uj[i] = 2000 + i;
+		values.socket_uj[i][ZONE_PACKAGE] = 1000 + i;
+		values.socket_uj[i][ZONE_DRAM] = 2000 + i;
 	}
 	values.psys_uj = 3000;
 	return values;
@@ -307,8 +307,8 @@ static void test_largest_snapshot(void **state)
 	values.time_ns = UINT64_MAX;
 	values.psys_uj = UINT64_MAX;
 	for (uint32_t i = 0; i < VTREE_SOCKET_MAX; i++) {
-		values.package_uj[i] = UINT64_MAX;
-		values.dram_uj[i] = UINT64_MAX;
+		values.socket_uj[i][ZONE_PACKAGE] = UINT64_MAX;
+		values.socket_uj[i][ZONE_DRAM] = UINT64_MAX;
 	}
 	length = vtree_content(&values, snapshot, text);
 	assert_true(length > 0 && length < VTREE_CONTENT_SIZE);
