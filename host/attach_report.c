@@ -69,7 +69,7 @@ static void attach_say_why(struct attach_page *page, const struct attach_report 
 static void attach_say_memory(struct attach_page *page, const struct attach_report *report)
 {
 	if (report->changes.memory_shared)
-		attach_say(page, "Its memory %s made shared (memfd), which virtiofs needs.",
+		attach_say(page, "Its memory %s made shared, which virtiofs needs.",
 			   report->dry_run ? "would be" : "was");
 	if (report->changes.memory_unshared)
 		attach_say(page, "Its memory %s no longer shared, which it was for this alone.",

@@ -37,9 +37,11 @@ class Libvirtd:
                 file.write(content)
 
     def _prepare_cgroups(self):
-        # A version 2 hierarchy without controllers beside those of version 1 confuses libvirt.
-        if os.path.ismount("/sys/fs/cgroup/unified"):
-            namespace.unmount("/sys/fs/cgroup/unified")
+        # A version 2 hierarchy without controllers beside those of version 1 confuses libvirt, and so does one of another
+        # root directory: it takes whichever it finds last.
+        for path in reversed(namespace.mounts()):
+            if path.endswith("/sys/fs/cgroup/unified"):
+                namespace.unmount(path)
         root = next(path for path in CGROUP_ROOTS if os.path.isdir(path))
         if not os.path.exists(f"{root}/machine"):
             self._partition = f"{root}/machine"
