@@ -72,8 +72,8 @@ static void attach_say_memory(struct attach_page *page, const struct attach_repo
 		attach_say(page, "Its memory %s made shared, which virtiofs needs.",
 			   report->dry_run ? "would be" : "was");
 	if (report->changes.memory_unshared)
-		attach_say(page, "Its memory %s no longer shared, which it was for this alone.",
-			   report->dry_run ? "would be" : "is");
+		attach_say(page, "Its memory %s shared, which it was for this alone.",
+			   report->dry_run ? "would no longer be" : "is no longer");
 	if (report->changes.memory_stays != NULL)
 		attach_say(page, "Its memory stays shared: %s.", report->changes.memory_stays);
 }
@@ -109,8 +109,8 @@ static void attach_say_live_removed(struct attach_page *page, const struct attac
 		return;
 	case ATTACH_LIVE_CHANGED:
 		attach_say(page,
-			   "The running machine %s asked to give it back; it does so when nothing "
-			   "is mounted from it.",
+			   "The running machine %s asked to give it back; a mount of it that is "
+			   "left in the guest only gives errors then.",
 			   report->dry_run ? "would be" : "was");
 		return;
 	case ATTACH_LIVE_LATER:
