@@ -77,7 +77,7 @@ static int attach_xml_look(const char *xml, enum attach_transport transport, con
 
 /*
  * What is there and not as it should be is taken out whole before the right one is put in: so one
- * detach undoes any number of attaches.
+ * detach undoes any number of attaches, and what could not be undone is not done.
  */
 int attach_xml_add(const char *xml, enum attach_transport transport, const char *source,
 		   char **ret_xml, struct attach_changes *ret_changes, struct diag *diag)
@@ -89,14 +89,14 @@ int attach_xml_add(const char *xml, enum attach_transport transport, const char 
 
 	if (status < 0)
 		return status;
+	status = attach_edit_take(xml, source, &bare, &before, diag);
+	if (status < 0)
+		return status;
 	if (present.complete) {
 		*ret_xml = strdup(xml);
 		*ret_changes = changes;
 		return *ret_xml != NULL ? 0 : attach_edit_failed(-ENOMEM, diag);
 	}
-	status = attach_edit_take(xml, source, &bare, &before, diag);
-	if (status < 0)
-		return status;
 	status = attach_edit_put(bare, transport, source, ret_xml, &changes, diag);
 	if (status < 0)
 		return status;

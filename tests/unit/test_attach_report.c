@@ -55,13 +55,16 @@ static const struct attach_report removed[] = {
     {.name = "transient", .live = ATTACH_LIVE_CHANGED},
 };
 
+/* In print_all(), and not freed. */
+static char difference[] = "(the difference)\n";
+
 static void print_all(FILE *stream, bool dry_run, enum attach_report_form form)
 {
 	for (size_t i = 0; i < CHECK_COUNT(added); i++) {
 		struct attach_report report = added[i];
 
 		report.dry_run = dry_run;
-		report.difference = dry_run ? (char[]){"(the difference)\n"} : NULL;
+		report.difference = dry_run ? difference : NULL;
 		attach_report_added(stream, &report, form);
 	}
 	for (size_t i = 0; i < CHECK_COUNT(removed); i++) {

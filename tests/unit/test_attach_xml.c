@@ -215,7 +215,7 @@ static void test_removing_nothing(void **state)
 	assert_false(changes.device);
 }
 
-static char *removed(const char *xml, struct attach_changes *changes)
+static char *detach(const char *xml, struct attach_changes *changes)
 {
 	struct diag diag = DIAG_INIT;
 	char *result = NULL;
@@ -246,12 +246,12 @@ static void test_memory_goes_where_it_was_ours(void **state)
 	struct attach_changes changes;
 	cleanup_free char *ours = add(DOMAIN("", ""), ATTACH_VIRTIOFS, &changes);
 	cleanup_free char *theirs = add(shared, ATTACH_VIRTIOFS, &changes);
-	cleanup_free char *without_ours = removed(ours, &changes), *without_theirs = NULL;
+	cleanup_free char *without_ours = detach(ours, &changes), *without_theirs = NULL;
 
 	(void)state;
 	assert_true(changes.memory_unshared);
 	assert_string_equal(without_ours, DOMAIN("", ""));
-	without_theirs = removed(theirs, &changes);
+	without_theirs = detach(theirs, &changes);
 	assert_false(changes.memory_unshared);
 	assert_string_equal(without_theirs, shared);
 }
@@ -276,7 +276,7 @@ static void test_memory_stays_where_it_is_needed(void **state)
 		struct attach_changes changes;
 		cleanup_free char *added = add(DOMAIN("", ""), ATTACH_VIRTIOFS, &changes);
 		cleanup_free char *changed = edited(added, cases[i].part, cases[i].with);
-		cleanup_free char *xml = removed(changed, &changes);
+		cleanup_free char *xml = detach(changed, &changes);
 
 		assert_true(changes.device);
 		assert_false(changes.memory_unshared);
@@ -293,7 +293,7 @@ static void test_a_device_that_lacked_shared_memory(void **state)
 	static const char lacking[] = DOMAIN("", "<interface type='vhostuser'/>\n");
 	struct attach_changes changes;
 	cleanup_free char *added = add(lacking, ATTACH_VIRTIOFS, &changes);
-	cleanup_free char *xml = removed(added, &changes);
+	cleanup_free char *xml = detach(added, &changes);
 
 	(void)state;
 	assert_true(changes.memory_unshared);
@@ -321,7 +321,7 @@ static void test_what_is_left_of_an_attach(void **state)
 	struct attach_changes changes;
 	cleanup_free char *added = add(DOMAIN("", ""), ATTACH_VIRTIOFS, &changes);
 	cleanup_free char *left = edited(added, "<target dir='wattport'/>", "<target dir='x'/>");
-	cleanup_free char *xml = removed(left, &changes);
+	cleanup_free char *xml = detach(left, &changes);
 
 	(void)state;
 	assert_false(changes.device);
@@ -367,7 +367,7 @@ static void test_ports_that_libvirt_added(void **state)
 		free(TAKE_PTR(devices));
 		assert_true(asprintf(&devices, "%s%s", cases[i].before, cases[i].left) > 0);
 		expected = edited(DOMAIN("", "@"), "@", devices);
-		xml = removed(addressed, &changes);
+		xml = detach(addressed, &changes);
 		assert_string_equal(xml, expected);
 	}
 }
@@ -439,7 +439,7 @@ static void test_many_devices(void **state)
 		(void)strcat(devices, device);
 	most = edited(DOMAIN("", "@"), "@", devices);
 	more = edited(DOMAIN("", "@"), "@", strcat(devices, device));
-	xml = removed(most, &changes);
+	xml = detach(most, &changes);
 	assert_null(strstr(xml, "filesystem"));
 	assert_int_equal(attach_xml_remove(more, SOURCE, &none, &changes, NULL), -E2BIG);
 	assert_null(none);
