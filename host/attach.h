@@ -7,18 +7,16 @@
 #ifndef WATTPORT_HOST_ATTACH_H
 #define WATTPORT_HOST_ATTACH_H
 
-#include "common/diag.h"
 #include "common/sample.h"
 #include "host/attach_xml.h"
 
 #include <libvirt/libvirt.h>
-#include <stdbool.h>
-#include <stdio.h>
 
 struct attach_request {
 	const char *runtime_dir; /* the tree is RUNTIME/vm/UUID */
 	bool choose;		 /* find the transport out: virtiofs where it works, else 9p */
 	enum attach_transport transport; /* without `choose` */
+	bool dry_run;			 /* say it, change nothing */
 };
 
 /* What has become of a running machine. */
@@ -29,28 +27,38 @@ enum attach_live {
 	ATTACH_LIVE_LATER,   /* only when it is shut down and started again; see `reason` */
 };
 
-struct attach_report {
-	char name[SAMPLE_NAME_SIZE];
-	enum attach_transport transport;
-	bool persistent;	       /* libvirt keeps a definition */
-	struct attach_changes changes; /* ... of which this was changed */
-	enum attach_live live;
-	struct diag reason; /* why not at once */
-	struct diag choice; /* why not virtiofs, when 9p was chosen */
+/* Why it is this transport. */
+enum attach_choice {
+	ATTACH_CHOICE_ASKED, /* it was asked for */
+	ATTACH_CHOICE_KEPT,  /* it was there */
+	ATTACH_CHOICE_FIRST, /* virtiofs, which works */
+	ATTACH_CHOICE_LEFT,  /* 9p, since virtiofs does not; see `hindrance` */
 };
 
-/* By uuid, name or id, as virsh takes it. -ENOENT. The caller frees with virDomainFree(). */
-int attach_find(virConnectPtr connection, const char *domain, virDomainPtr *ret_domain,
-		struct diag *diag);
+struct attach_report {
+	char name[SAMPLE_NAME_SIZE];
+	bool dry_run; /* all of it would be so */
+	enum attach_transport transport;
+	enum attach_choice choice;
+	struct diag hindrance;
+	bool persistent;	       /* libvirt keeps a definition */
+	struct attach_changes changes; /* ... of which this was changed */
+	char *difference;	       /* of a dry run; NULL: none */
+	enum attach_live live;
+	struct diag reason; /* why not at once */
+	bool saved;	    /* its saved state is that of before */
+	bool unserved;	    /* the tree is not there: it could not start */
+};
 
-/* 0, -EEXIST, -ENOTSUP, -EIO (what libvirt said), -ENOMEM; *diag says what to do. */
+/*
+ * 0, -EEXIST, -ENOTSUP, -EINVAL, -EIO (what libvirt said), -ENOMEM; *diag says what to do. The
+ * caller gives the report to attach_report_finish().
+ */
 int attach_add(virDomainPtr domain, const struct attach_request *request,
 	       struct attach_report *ret_report, struct diag *diag);
 int attach_remove(virDomainPtr domain, const struct attach_request *request,
 		  struct attach_report *ret_report, struct diag *diag);
 
-/* Says it in sentences. */
-void attach_print_added(FILE *stream, const struct attach_report *report);
-void attach_print_removed(FILE *stream, const struct attach_report *report);
+void attach_report_finish(const struct attach_report *report);
 
 #endif

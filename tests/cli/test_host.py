@@ -110,6 +110,30 @@ class ReplayTest(ProgramTest):
         self.assertIn("cannot print", done.stderr)
 
 
+class AttachTest(ProgramTest):
+    """wattport attach and detach, without a libvirt: what comes of it is tests/e2e/test_attach.py's."""
+
+    def test_wrong_usage_is_told(self):
+        for line, said in {
+            ("attach",): "the name or uuid of a domain is missing, or --all",
+            ("detach",): "the name or uuid of a domain is missing, or --all",
+            ("attach", "--all", "web"): "either --all or a domain, not both: web",
+            ("attach", "web", "db"): "unexpected argument: db",
+            ("attach", "web", "--transport=nfs"): "--transport is auto, 9p or virtiofs, not nfs",
+            ("detach", "web", "--transport=9p"): "unrecognized option '--transport=9p'",
+        }.items():
+            with self.subTest(line):
+                done = self.run_program(PROGRAMS.wattport, *line)
+                self.assertEqual(done.returncode, USAGE)
+                self.assertIn(said, done.stderr)
+
+    def test_no_libvirt_is_a_failure(self):
+        for line in (("attach", "web"), ("attach", "--all", "--dry-run"), ("detach", "--all")):
+            done = self.run_program(PROGRAMS.wattport, *line, "--vms.uri=qemu+unix:///system?socket=/nonexistent")
+            self.assertEqual(done.returncode, FAILED)
+            self.assertIn("cannot reach libvirt at qemu+unix:///system?socket=/nonexistent", done.stderr)
+
+
 class MeterTest(ProgramTest):
     """wattportd with what an operator gets wrong."""
 

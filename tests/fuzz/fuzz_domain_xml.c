@@ -3,10 +3,30 @@
 #include "host/domain_xml.h"
 #include "tests/fuzz/fuzz.h"
 
+/* One detach undoes attach over either transport, whatever was there; a second attach adds nothing.
+ */
+static void check_attach(const char *text, enum attach_transport transport)
+{
+	char *bare = NULL, *added = NULL, *again = NULL, *removed = NULL;
+	struct attach_changes changes;
+
+	if (attach_xml_add(text, transport, "/a", &added, &changes, NULL) == 0) {
+		FUZZ_CHECK(attach_xml_remove(text, "/a", &bare, &changes, NULL) == 0);
+		FUZZ_CHECK(attach_xml_add(added, transport, "/a", &again, &changes, NULL) == 0);
+		FUZZ_CHECK(!changes.device && strcmp(again, added) == 0);
+		FUZZ_CHECK(attach_xml_remove(added, "/a", &removed, &changes, NULL) == 0);
+		FUZZ_CHECK(changes.device && strcmp(removed, bare) == 0);
+		FUZZ_CHECK(strstr(text, "wattport") != NULL || strcmp(text, bare) == 0);
+	}
+	free(bare);
+	free(added);
+	free(again);
+	free(removed);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = fuzz_text(data, size), *added = NULL, *removed = NULL;
-	struct attach_changes changes;
+	char *text = fuzz_text(data, size);
 	struct vm_roster_vm vm;
 
 	if (domain_xml_parse((const char *)data, size, &vm, NULL) == 0) {
@@ -16,13 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			FUZZ_CHECK(vm.vcpus[i].socket < vm.socket_count);
 		free(vm.vcpus);
 	}
-	/* What was put in is found again and can be taken out. */
-	if (attach_xml_add(text, ATTACH_9P, "/a", &added, &changes, NULL) == 0) {
-		FUZZ_CHECK(attach_xml_remove(added, "/a", &removed, &changes, NULL) == 0);
-		FUZZ_CHECK(changes.device);
-	}
+	check_attach(text, ATTACH_9P);
+	check_attach(text, ATTACH_VIRTIOFS);
 	free(text);
-	free(added);
-	free(removed);
 	return 0;
 }
