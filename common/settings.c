@@ -48,6 +48,10 @@ static const struct config_key settings_table[] = {
 	.allowed = "schedstat or libvirt",
 	.summary = "where CPU time comes from: schedstat (nanoseconds), or libvirt where "
 		   "QEMU's /proc cannot be seen (steps of 10 ms)"),
+    KEY(vms_users, "vms", "users", CONFIG_TEXT, "auto",
+	.allowed = "auto, or names of users with spaces between them",
+	.summary = "the users, beside root, under which virtual machines run and whose QEMU is "
+		   "believed: auto takes those of libvirt-qemu and qemu that there are"),
     KEY(vms_retention_ns, "vms", "retention", CONFIG_DURATION, "7d", .minimum = SECOND_NS,
 	.maximum = 3650 * DAY_NS, .allowed = "a duration from 1s to 3650d",
 	.summary = "how long the account of a machine that is gone waits for its return"),
@@ -70,6 +74,11 @@ static const struct config_key settings_table[] = {
 		   "its exact share, for trusted hosts"),
     KEY(tree_psys, "tree", "psys", CONFIG_BOOL, "no", .allowed = "yes or no",
 	.summary = "give guests a psys zone where the host measures one"),
+    KEY(tree_core, "tree", "core", CONFIG_BOOL, "no", .allowed = "yes or no",
+	.summary = "measure the cores apart, too, and give guests a core zone below each package, "
+		   "where the host has them (Intel)"),
+    KEY(tree_uncore, "tree", "uncore", CONFIG_BOOL, "no", .allowed = "yes or no",
+	.summary = "the same of uncore: the graphics of client processors, divided by CPU time"),
     KEY(http_listen, "http", "listen", CONFIG_TEXT, ":9771",
 	.allowed = "[HOST]:PORT, with IPv6 addresses in brackets",
 	.summary = "where wattport-exporter answers"),
@@ -106,6 +115,13 @@ int settings_load(const char *path, const struct config_overrides *overrides,
 static struct engine_idle_power settings_idle_power(const struct config_power *power)
 {
 	return (struct engine_idle_power){.given = power->given, .power_uw = power->power_uw};
+}
+
+struct vtree_request settings_tree(const struct settings *settings)
+{
+	return (struct vtree_request){.core = settings->tree_core,
+				      .uncore = settings->tree_uncore,
+				      .psys = settings->tree_psys};
 }
 
 struct engine_config settings_engine(const struct settings *settings)

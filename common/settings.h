@@ -11,6 +11,7 @@
 #include "common/config.h"
 #include "common/diag.h"
 #include "common/engine.h"
+#include "common/vtree.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -43,6 +44,7 @@ struct settings {
 	uint32_t vms_provider; /* enum settings_provider */
 	char vms_uri[CONFIG_TEXT_SIZE];
 	uint32_t vms_time; /* enum settings_time */
+	char vms_users[CONFIG_TEXT_SIZE];
 	uint64_t vms_retention_ns;
 	uint32_t attribution_idle; /* enum attribution_policy */
 	struct config_power attribution_idle_power;
@@ -50,6 +52,8 @@ struct settings {
 	struct config_power attribution_idle_power_psys;
 	uint32_t guest_view_mode; /* enum settings_view */
 	bool tree_psys;
+	bool tree_core;
+	bool tree_uncore;
 	char http_listen[CONFIG_TEXT_SIZE];
 };
 
@@ -61,6 +65,9 @@ const struct config_key *settings_keys(size_t *ret_count);
  */
 int settings_load(const char *path, const struct config_overrides *overrides,
 		  struct settings *ret_settings, struct diag *diag);
+
+/* The zones that trees show only when asked for. */
+struct vtree_request settings_tree(const struct settings *settings);
 
 /* The part that attribution takes. */
 struct engine_config settings_engine(const struct settings *settings);

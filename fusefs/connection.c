@@ -51,14 +51,13 @@ static int connection_hand_on(struct connection *connection, struct fd_store *st
 	return status;
 }
 
-int connection_open(const char *mount_path, const struct clock *clock, struct fd_store *store,
-		    struct connection *connection, struct diag *diag)
+int connection_open(const char *mount_path, struct fd_store *store, struct connection *connection,
+		    struct diag *diag)
 {
 	int status = fs_memory_create(&connection->memory, diag);
 
 	if (status < 0)
 		return status;
-	connection->memory->started_wall_ns = clock_now_wall(clock).ns;
 	status = mountpoint_attach(mount_path, &connection->fuse_fd, diag);
 	if (status < 0)
 		return status;

@@ -8,7 +8,6 @@
 #ifndef WATTPORT_FUSEFS_CONNECTION_H
 #define WATTPORT_FUSEFS_CONNECTION_H
 
-#include "common/clock.h"
 #include "common/diag.h"
 #include "fusefs/fd_store.h"
 #include "fusefs/fs_memory.h"
@@ -25,8 +24,8 @@ struct connection {
  * Mounts at that path and takes the kernel's opening message. On failure what is there by then
  * belongs to *connection, too.
  */
-int connection_open(const char *mount_path, const struct clock *clock, struct fd_store *store,
-		    struct connection *connection, struct diag *diag);
+int connection_open(const char *mount_path, struct fd_store *store, struct connection *connection,
+		    struct diag *diag);
 
 /* Goes on with what was found, which moves to *connection. `copy`: fs_memory_inherit(). */
 int connection_inherit(struct takeover *takeover, bool copy, struct connection *connection,

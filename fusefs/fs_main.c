@@ -129,7 +129,15 @@ int main(int argc, char **argv)
 		log_error("%s", diag.text);
 		return EXIT_USAGE;
 	}
-	arguments.keeper.psys = settings.tree_psys;
+	arguments.keeper.zones = settings_tree(&settings);
+	if (access_users_resolve(settings.vms_users, &arguments.keeper.users, &diag) < 0) {
+		log_error("%s", diag.text);
+		return EXIT_USAGE;
+	}
+	/* Without libvirt nobody knows of a machine that is about to be started for the first time.
+	 */
+	arguments.keeper.any_name = settings.vms_provider == SETTINGS_PROVIDER_PROCFS;
+	arguments.keeper.period_ns = settings.meter_period_ns;
 	status = arguments.unmount ? keeper_unmount(&arguments.keeper, &diag)
 				   : keeper_run(&arguments.keeper, &diag);
 	if (status < 0) {

@@ -41,10 +41,10 @@
  * listed is found anew: hints, sums, and where the ledger has an account.
  */
 static const struct heritage_column memory_columns[] = {
-    MEMORY_ONE("started_wall_ns", started_wall_ns),
     MEMORY_ONE("opened", opened),
     MEMORY_ONE("granted", granted),
     MEMORY_ONE("exact", exact),
+    MEMORY_ONE("told_blind", told_blind),
     MEMORY_ONE("told_away", told_away),
     MEMORY_ONE("told_no_resend", told_no_resend),
     MEMORY_ONE("init", init),
@@ -56,11 +56,14 @@ static const struct heritage_column memory_columns[] = {
     MEMORY_KEY("tree.used", used),
     MEMORY_KEY("tree.listed", listed),
     MEMORY_TREE("tree.sockets", shape.socket_count),
+    MEMORY_TREE("tree.has_core", shape.core),
+    MEMORY_TREE("tree.has_uncore", shape.uncore),
     MEMORY_TREE("tree.has_dram", shape.dram),
     MEMORY_TREE("tree.has_psys", shape.psys),
     MEMORY_TREE("tree.exact", shape.exact),
     MEMORY_TREE("tree.used_ns", used_ns),
     MEMORY_TREE("tree.updated_ns", updated_ns),
+    MEMORY_TREE("tree.since_ns", since_ns),
     MEMORY_TREE("tree.generation", generation),
     MEMORY_TOLD("told.package", ZONE_PACKAGE),
     MEMORY_TOLD("told.core", ZONE_CORE),
@@ -84,7 +87,7 @@ static_assert(MEMORY_COUNT(memory_columns) <= HERITAGE_COLUMN_MAX, "all can be d
 static_assert(sizeof(struct served) == 16, "rename told.*");
 static_assert(sizeof(struct handle) == 144, "rename handle.text");
 /* Whoever adds to one of these lists it above, or says here why it needs no column. */
-static_assert(sizeof(struct vtree_shape) == 8, "list what is new in memory_columns");
+static_assert(sizeof(struct vtree_shape) == 12, "list what is new in memory_columns");
 static_assert(sizeof(struct tree_key) == 20, "list what is new in memory_columns");
 static_assert(ZONE_SOCKET_KIND_COUNT == 4, "list what is new in memory_columns: told.*");
 

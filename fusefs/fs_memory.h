@@ -45,9 +45,9 @@ struct fs_memory {
 	struct heritage heritage; /* first: it says where the rest is */
 	int fd;			  /* of this memory, in the keeper and its workers */
 	uint32_t granted;	  /* what the kernel was asked for when it opened the connection */
-	uint64_t started_wall_ns; /* the time that all files bear */
 	bool opened;		  /* the kernel's FUSE_INIT is answered */
 	bool exact;		  /* guest-view, as the ledger said last */
+	bool told_blind;	  /* it was logged that processes are hidden */
 	bool told_away;		  /* it was logged that wattportd does not answer */
 	bool told_no_resend;	  /* the kernel cannot send again, and that was logged */
 	struct fs_message init;

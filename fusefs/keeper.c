@@ -6,6 +6,7 @@
 #include "fusefs/connection.h"
 #include "fusefs/fd_store.h"
 #include "fusefs/mountpoint.h"
+#include "fusefs/process_view.h"
 #include "fusefs/takeover.h"
 #include "fusefs/worker.h"
 
@@ -35,6 +36,7 @@ struct keeper {
 	int ready_fds[2];
 	struct takeover takeover;
 	struct sysroot *root;
+	int proc_fd; /* for the worker */
 	struct connection connection;
 	sigset_t signals;  /* that come by signal_fd */
 	pid_t worker;	   /* 0: none */
@@ -92,11 +94,14 @@ static int keeper_be_worker(struct keeper *keeper)
 	    .memory = keeper->connection.memory,
 	    .fuse_fd = keeper->connection.fuse_fd,
 	    .runtime_fd = keeper->runtime_fd,
-	    .proc_fd = sysroot_proc_fd(keeper->root),
+	    .proc_fd = keeper->proc_fd,
+	    .users = &keeper->options->users,
 	    .ready_fd = keeper->ready_fds[1],
 	    .pid_fd = keeper->takeover.worker_fd,
 	    .reign = keeper->connection.memory->heritage.reign,
-	    .psys = keeper->options->psys,
+	    .zones = keeper->options->zones,
+	    .any_name = keeper->options->any_name,
+	    .period_ns = keeper->options->period_ns,
 	    .without_resend = keeper->options->without_resend,
 	};
 	struct diag diag = DIAG_INIT;
@@ -251,6 +256,8 @@ static int keeper_prepare(struct keeper *keeper, struct diag *diag)
 	if (status == 0)
 		status = sysroot_open(keeper->options->sysroot, &keeper->root, diag);
 	if (status == 0)
+		status = process_view_open(keeper->root, &keeper->proc_fd, diag);
+	if (status == 0)
 		status = keeper_catch_signals(keeper, diag);
 	request.runtime_fd = keeper->runtime_fd;
 	if (status == 0)
@@ -261,8 +268,8 @@ static int keeper_prepare(struct keeper *keeper, struct diag *diag)
 	if (keeper->inherited)
 		return connection_inherit(&keeper->takeover, keeper->options->copy_memory,
 					  &keeper->connection, diag);
-	return connection_open(keeper->mount_path, keeper->clock, &keeper->takeover.store,
-			       &keeper->connection, diag);
+	return connection_open(keeper->mount_path, &keeper->takeover.store, &keeper->connection,
+			       diag);
 }
 
 /* The mount first: then nobody asks the worker any more, and it ends by itself or is ended. */
@@ -296,6 +303,8 @@ static int keeper_finish(struct keeper *keeper, bool leave, struct diag *diag)
 		(void)close(keeper->signal_fd);
 	if (keeper->runtime_fd >= 0)
 		(void)close(keeper->runtime_fd);
+	if (keeper->proc_fd >= 0)
+		(void)close(keeper->proc_fd);
 	sysroot_close(keeper->root);
 	return status;
 }
@@ -303,6 +312,7 @@ static int keeper_finish(struct keeper *keeper, bool leave, struct diag *diag)
 static const struct keeper keeper_nothing = {
     .runtime_fd = -1,
     .signal_fd = -1,
+    .proc_fd = -1,
     .connection = {.fuse_fd = -1},
     .ready_fds = {-1, -1},
     .takeover = {.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1},

@@ -16,13 +16,19 @@
 #define WATTPORT_FUSEFS_KEEPER_H
 
 #include "common/diag.h"
+#include "common/vtree.h"
+#include "fusefs/access_users.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct keeper_options {
 	const char *runtime_dir;
 	const char *sysroot;
-	bool psys;
+	struct vtree_request zones;
+	struct access_users users;
+	bool any_name; /* worker.h */
+	uint64_t period_ns;
 	bool replace;	     /* take over also from a keeper that lives */
 	bool keep_mounted;   /* SIGTERM: leave the mount and its worker to the next keeper */
 	bool without_resend; /* worker.h; for tests */
