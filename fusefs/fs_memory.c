@@ -88,6 +88,9 @@ static_assert(sizeof(struct served) == 16, "rename told.*");
 static_assert(sizeof(struct handle) == 144, "rename handle.text");
 /* Whoever adds to one of these lists it above, or says here why it needs no column. */
 static_assert(sizeof(struct vtree_shape) == 12, "list what is new in memory_columns");
+static_assert(offsetof(struct tree, sockets) == 64 &&
+		  sizeof(struct tree) == 64 + sizeof(((struct tree *)NULL)->sockets) + 16,
+	      "list what is new in memory_columns");
 static_assert(sizeof(struct tree_key) == 20, "list what is new in memory_columns");
 static_assert(ZONE_SOCKET_KIND_COUNT == 4, "list what is new in memory_columns: told.*");
 
