@@ -2,7 +2,6 @@
 """What may befall a share in a guest: it comes late, goes, comes back, its host goes away. What `wattport-agent mount` then
 says, what it mends by itself, and that --undo always leaves the guest as it was."""
 
-import os
 import sys
 import unittest
 
@@ -136,9 +135,7 @@ class GuestMountTest(unittest.TestCase):
         """wattport-fs dies with all that it served. It is told over both transports; a share that is plugged anew once it
         is back needs one mount, and the counter goes on."""
         last_uj = self.energy_uj()
-        worker = self.host.worker_pid()
-        self.host.filesystem.kill()
-        wait_for("the worker to follow its keeper", lambda: not os.path.exists(f"/proc/{worker}"), 5)
+        self.host.kill_filesystem()
         self.assertIn("does not answer", self.agent("status", 1))
         self.assertIn("does not answer", self.agent("mount", 1))
         self.assertIn("the host serves nothing through it", self.agent(f"mount {OVER_9P}", 1))

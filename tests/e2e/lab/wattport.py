@@ -175,6 +175,13 @@ class Wattport:
 
         wait_for("a new worker", replaced, 5, 0.005)
 
+    def kill_filesystem(self):
+        """SIGKILL to all of wattport-fs: the keeper, and the worker, which would serve on. Its mount stays, dead."""
+        self.filesystem.kill()
+        worker = self.worker_pid()
+        os.kill(worker, signal.SIGKILL)
+        wait_for("the worker's end", lambda: not os.path.exists(f"/proc/{worker}"), 5)
+
     @staticmethod
     def tree(uuid, path=""):
         """A path in the tree of a VM, as the host sees it."""
