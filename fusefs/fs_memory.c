@@ -8,6 +8,8 @@
 
 #define MEMORY_COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define MEMORY_SIZE(field) sizeof(((struct fs_memory *)NULL)->field)
+/* NOLINTBEGIN(bugprone-macro-parentheses): neither a string that fills an array nor a member may
+ * have parentheses. */
 /* What each of `number` elements of a list has: `list[0].field`, or `list[0]` as a whole. */
 #define MEMORY_EACH(title, list, field, number)                                                    \
 	{                                                                                          \
@@ -31,6 +33,7 @@
 		.stride = MEMORY_SIZE(trees.trees[0]), .inner_count = VTREE_SOCKET_MAX,            \
 		.inner_stride = MEMORY_SIZE(trees.trees[0].sockets[0])                             \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /*
  * What a successor of any version gets (heritage.h). A name stands for a meaning and a type: who
@@ -85,6 +88,9 @@ static_assert(sizeof(struct served) == 16, "rename told.*");
 static_assert(sizeof(struct handle) == 144, "rename handle.text");
 /* Whoever adds to one of these lists it above, or says here why it needs no column. */
 static_assert(sizeof(struct vtree_shape) == 12, "list what is new in memory_columns");
+static_assert(offsetof(struct tree, sockets) == 64 &&
+		  sizeof(struct tree) == 64 + sizeof(((struct tree *)NULL)->sockets) + 16,
+	      "list what is new in memory_columns");
 static_assert(sizeof(struct tree_key) == 20, "list what is new in memory_columns");
 static_assert(ZONE_SOCKET_KIND_COUNT == 4, "list what is new in memory_columns: told.*");
 

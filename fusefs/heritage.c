@@ -72,6 +72,7 @@ int heritage_map(int fd, struct heritage_mapping *ret_mapping)
 	status = heritage_map_size(fd, (size_t)stat.st_size, &mapping);
 	if (status < 0)
 		return status;
+	assert(mapping.heritage != NULL);
 	if (memcmp(mapping.heritage->magic, heritage_magic, sizeof(heritage_magic)) != 0 ||
 	    mapping.heritage->version != HERITAGE_VERSION)
 		return -EPROTO;

@@ -110,6 +110,14 @@ static int takeover_refuse(const struct takeover_request *request, pid_t pid, st
 			  (int)pid, request->runtime_dir);
 }
 
+static int takeover_refuse_foreign(const struct takeover_request *request, struct diag *diag)
+{
+	return diag_error(diag, -EXDEV,
+			  "a wattport-fs in another container (PID namespace) serves %s; stop it "
+			  "there, or give this one its own --runtime-dir",
+			  request->runtime_dir);
+}
+
 /* Takes what the keeper that lives has, and its life. */
 static int takeover_depose(const struct takeover_request *request, struct takeover_found *found,
 			   const struct pid_file_holder *holder, struct diag *diag)
@@ -141,6 +149,8 @@ static int takeover_meet(const struct takeover_request *request, struct takeover
 	/* Gone meanwhile. */
 	if (status == -ESRCH)
 		return 0;
+	if (status == -EXDEV)
+		return takeover_refuse_foreign(request, diag);
 	if (status == 0 && *replace)
 		status = takeover_depose(request, found, &holder, diag);
 	else
@@ -194,6 +204,8 @@ static int takeover_search_worker(const struct takeover_request *request,
 
 	if (status == -ESRCH)
 		return 0;
+	if (status == -EXDEV)
+		return takeover_refuse_foreign(request, diag);
 	if (status == 0)
 		status = takeover_search_process(found, &holder);
 	if (holder.pidfd >= 0)

@@ -135,7 +135,7 @@ class GuestMountTest(unittest.TestCase):
         """wattport-fs ends with all that it served. It is told over both transports; a share that is plugged anew once it
         is back needs one mount, and the counter goes on."""
         last_uj = self.energy_uj()
-        self.host.end_filesystem()
+        self.host.kill_filesystem()
         self.assertIn("does not answer", self.agent("status", 1))
         self.assertIn("does not answer", self.agent("mount", 1))
         self.assertIn("the host serves nothing through it", self.agent(f"mount {OVER_9P}", 1))

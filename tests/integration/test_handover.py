@@ -181,8 +181,8 @@ class HandoverTest(test_fusefs.FusefsTest):
         if self.manager is not None:
             self.manager.stop()
 
-    def start_managed(self):
-        self.start()
+    def start_managed(self, meter=True):
+        self.start(meter=meter)
         self.server.stop()
         self.manager = Manager(self.runtime)
         self.server = Managed(self.runtime, self.manager, *self.OPTIONS)
@@ -266,6 +266,24 @@ class TestRestarts(HandoverTest):
         self.start_readers()
         self.run_all(1)
         self.stop_readers(20)
+
+    def test_what_nobody_else_knows(self):
+        """Counters that ran ahead of their accounts, and a ledger that has gone: all is as it was told."""
+        self.start_managed(meter=False)
+        files = [self.path(ENERGY), self.path("class/powercap/intel-rapl:1:0/energy_uj"), self.path(ENERGY, OTHER)]
+        kept = [self.open(file) for file in files]
+        for descriptor in kept:
+            os.pread(descriptor, 64, 0)
+        # From what it was told first a counter rises by itself.
+        time.sleep(PAUSE)
+        before = [int(os.pread(descriptor, 64, 0)) for descriptor in kept]
+        self.assertGreater(before[0], 1000050)
+        os.unlink(os.path.join(self.runtime, "ledger"))
+        self.run_all(1)
+        for file, descriptor, value in zip(files, kept, before):
+            self.assertGreater(int(os.pread(descriptor, 64, 0)), value)
+            with open(file, encoding="ascii") as opened:
+                self.assertGreater(int(opened.read()), value)
 
     def test_what_is_open_stays_as_it_was(self):
         self.start_managed()

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -295,6 +296,39 @@ static void test_handles_without_texts(void **state)
 	fs_memory_destroy(memory);
 }
 
+/*
+ * The kernel holds these numbers over upgrades. Whoever changes one has every guest read another
+ * file than it has open; there is no way but to keep them.
+ */
+static void test_node_ids_mean_the_same_for_ever(void **state)
+{
+	static const struct {
+		const char *path;
+		uint64_t id;
+	} known[] = {
+	    {"class/powercap/intel-rapl:1:0", UINT64_C(0x800c00c4)},
+	    {"devices/virtual/powercap/intel-rapl/enabled", UINT64_C(0x800c200b)},
+	    {"devices/virtual/powercap/intel-rapl/intel-rapl:0/energy_uj", UINT64_C(0x800c801b)},
+	    {"devices/virtual/powercap/intel-rapl/intel-rapl:1/intel-rapl:1:0/energy_uj",
+	     UINT64_C(0x800c80cb)},
+	    {"wattport/snapshot", UINT64_C(0x800e000b)},
+	};
+	static const struct vtree_shape shape = {.socket_count = 2, .dram = true};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(known); i++) {
+		struct tree_node node = {.slot = 3, .generation = 2, .node = vtree_root()};
+		char path[128];
+		char *cursor = path;
+		char *name;
+
+		(void)snprintf(path, sizeof(path), "%s", known[i].path);
+		while ((name = strsep(&cursor, "/")) != NULL)
+			assert_int_equal(vtree_lookup(&shape, node.node, name, &node.node), 0);
+		assert_int_equal(tree_node_pack(node), known[i].id);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,6 +338,7 @@ int main(void)
 	    cmocka_unit_test(test_same_layout_is_used_as_it_is),
 	    cmocka_unit_test(test_another_layout_loses_nothing_of_worth),
 	    cmocka_unit_test(test_handles_without_texts),
+	    cmocka_unit_test(test_node_ids_mean_the_same_for_ever),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

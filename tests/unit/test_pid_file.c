@@ -56,14 +56,23 @@ static pid_t start_holder(int fd)
 	return child;
 }
 
+/* What people and scripts read in it. */
+static void assert_number(int fd, pid_t pid)
+{
+	char expected[32];
+	char text[32] = "";
+
+	(void)snprintf(expected, sizeof(expected), "%-10d\n", (int)pid);
+	assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+	assert_string_equal(text, expected);
+}
+
 static void test_holder_is_found_and_ended(void **state)
 {
 	const struct tree *tree = *state;
 	struct pid_file_holder holder;
 	struct pollfd polled = {.events = POLLIN};
 	cleanup_fd int fd = -1;
-	char text[64];
-	ssize_t length;
 	pid_t child;
 	int how;
 
@@ -73,10 +82,7 @@ static void test_holder_is_found_and_ended(void **state)
 	assert_int_equal(pid_file_lock(fd), -EBUSY);
 	assert_int_equal(pid_file_holder(fd, &holder), 0);
 	assert_int_equal(holder.pid, child);
-	length = pread(fd, text, sizeof(text) - 1, 0);
-	assert_int_equal(length, 11);
-	text[length] = '\0';
-	assert_int_equal(atoi(text), child);
+	assert_number(fd, child);
 	polled.fd = holder.pidfd;
 	assert_int_equal(poll(&polled, 1, 0), 0);
 	assert_int_equal(pid_file_end(&holder), 0);
@@ -89,9 +95,7 @@ static void test_holder_is_found_and_ended(void **state)
 	assert_int_equal(pid_file_end(&holder), 0);
 	(void)close(holder.pidfd);
 	/* A number that is shorter than the last leaves nothing of it. */
-	length = pread(fd, text, sizeof(text) - 1, 0);
-	text[length] = '\0';
-	assert_int_equal(atoi(text), getpid());
+	assert_number(fd, getpid());
 }
 
 static void test_number_without_a_lock_is_nobody(void **state)

@@ -105,11 +105,6 @@ class Wattport:
         if done.returncode != 0:
             raise LabError(f"wattport-fs {' '.join(options)}: status {done.returncode}: {done.stderr}")
 
-    def end_filesystem(self):
-        """wattport-fs is killed and its mount taken away: what guests have of it is dead for good."""
-        self.filesystem.kill()
-        self._run_filesystem("--unmount")
-
     def restart_fs(self, *options, kill=True):
         """Another wattport-fs takes over, which no reader may notice: from one that was killed by SIGKILL, or, with
         kill=False, from one that runs. Waits until the new one serves."""
@@ -179,6 +174,13 @@ class Wattport:
                 return False  # Between two workers.
 
         wait_for("a new worker", replaced, 5, 0.005)
+
+    def kill_filesystem(self):
+        """SIGKILL to all of wattport-fs: the keeper, and the worker, which would serve on. Its mount stays, dead."""
+        self.filesystem.kill()
+        worker = self.worker_pid()
+        os.kill(worker, signal.SIGKILL)
+        wait_for("the worker's end", lambda: not os.path.exists(f"/proc/{worker}"), 5)
 
     @staticmethod
     def tree(uuid, path=""):
