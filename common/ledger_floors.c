@@ -156,8 +156,12 @@ static struct floors_vm *floors_memory(struct ledger_floors *floors, size_t slot
 	return memory;
 }
 
-/* The rule. An account never falls while a ledger is open; if it did, it would have grown by 0. */
-static uint64_t floors_next(struct ledger_vm *vm, size_t i, const struct floors_counter *counter,
+/*
+ * The rule; `before_uj` and `line_uj` are what the floor was at the last advance, and what it has
+ * become. An account never falls while a ledger is open; if it did, it would have grown by 0.
+ */
+static uint64_t floors_next(const struct ledger_vm *vm, size_t i,
+			    const struct floors_counter *counter, uint64_t before_uj,
 			    uint64_t line_uj)
 {
 	uint64_t account_uj = floors_account(vm, i);
@@ -165,9 +169,9 @@ static uint64_t floors_next(struct ledger_vm *vm, size_t i, const struct floors_
 	    account_uj > counter->account_uj ? account_uj - counter->account_uj : 0;
 	uint64_t paid_uj = grown_uj / LEDGER_FLOORS_CATCH_UP +
 			   (grown_uj % LEDGER_FLOORS_CATCH_UP > 0 ? 1 : 0);
-	uint64_t behind_uj = floors_add(*floors_floor(vm, i), grown_uj - paid_uj);
+	uint64_t paid_off_uj = floors_add(before_uj, grown_uj - paid_uj);
 
-	return floors_larger(floors_larger(floors_add(account_uj, 1), line_uj), behind_uj);
+	return floors_larger(floors_larger(floors_add(account_uj, 1), line_uj), paid_off_uj);
 }
 
 static enum ledger_floors_room floors_room(const struct floors_counter *counter, uint64_t told_uj)
@@ -181,7 +185,7 @@ static enum ledger_floors_room floors_room(const struct floors_counter *counter,
 }
 
 static enum ledger_floors_room floors_advance_vm(struct floors_vm *memory, struct ledger_vm *vm,
-						 uint64_t now_ms)
+						 uint64_t before_ms, uint64_t now_ms)
 {
 	enum ledger_floors_room room = LEDGER_FLOORS_AMPLE;
 	size_t count = FLOORS_COUNT(memory->socket_count);
@@ -193,7 +197,7 @@ static enum ledger_floors_room floors_advance_vm(struct floors_vm *memory, struc
 		uint64_t line_uj = floors_line(vm, i, now_ms);
 		enum ledger_floors_room left;
 
-		next_uj[i] = floors_next(vm, i, counter, line_uj);
+		next_uj[i] = floors_next(vm, i, counter, floors_line(vm, i, before_ms), line_uj);
 		still = still && next_uj[i] == line_uj &&
 			floors_account(vm, i) == counter->account_uj;
 		left = floors_room(counter, next_uj[i]);
@@ -214,6 +218,7 @@ static enum ledger_floors_room floors_advance_vm(struct floors_vm *memory, struc
 enum ledger_floors_room ledger_floors_advance(struct ledger_floors *floors,
 					      const struct ledger_instant *now)
 {
+	struct ledger_instant *told = &ledger_host(floors->ledger)->told;
 	enum ledger_floors_room room = LEDGER_FLOORS_AMPLE;
 
 	for (size_t slot = 0; slot < ledger_slot_count(floors->ledger); slot++) {
@@ -222,11 +227,12 @@ enum ledger_floors_room ledger_floors_advance(struct ledger_floors *floors,
 
 		if (vm == NULL)
 			continue;
-		left = floors_advance_vm(floors_memory(floors, slot, vm), vm, now->time_ms);
+		left = floors_advance_vm(floors_memory(floors, slot, vm), vm, told->time_ms,
+					 now->time_ms);
 		if (left > room)
 			room = left;
 	}
-	ledger_host(floors->ledger)->told = *now;
+	*told = *now;
 	return room;
 }
 

@@ -11,7 +11,7 @@
  * The rule of one advance is the largest of
  *     1. account + 1                                     (a counter starts above zero)
  *     2. what the floor has become, 1 uJ a ms            (the smallest step)
- *     3. the floor, and 63/64 of what its account grew   (a floor that is ahead waits slowly)
+ *     3. what the floor was at the last advance, and 63/64 of what its account grew since
  * What was told ahead of an account is never taken back and never lost: it is owed, and 1/64 of
  * what the machine uses pays it off. Who reads meanwhile sees 1.6 % less than was used, where
  * waiting for the account would show him 0 W.
