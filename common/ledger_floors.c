@@ -8,9 +8,11 @@
 #include <stdlib.h>
 
 /* The counters of an account: psys, then those of its sockets. */
-#define FLOORS_PSYS	   0
-#define FLOORS_COUNT(sockets) (1 + (sockets) * ZONE_SOCKET_KIND_COUNT)
-#define FLOORS_MAX	   FLOORS_COUNT(LEDGER_SOCKET_MAX)
+#define FLOORS_PSYS	      0
+#define FLOORS_COUNT(sockets) (1 + (sockets)*ZONE_SOCKET_KIND_COUNT)
+#define FLOORS_MAX	      FLOORS_COUNT(LEDGER_SOCKET_MAX)
+
+#define FLOORS_POWER_MS_MIN   UINT64_C(100)
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -108,7 +110,8 @@ void ledger_floors_resume(struct ledger *ledger, const struct ledger_instant *no
 	struct ledger_instant *told = &ledger_host(ledger)->told;
 	uint64_t away_ms = floors_away_ms(told, now);
 
-	/* Where the boot's name cannot be read, a time that is yet to come gives another one away. */
+	/* Where the boot's name cannot be read, a time that is yet to come gives another one away.
+	 */
 	if (uuid_equal(&told->boot, &now->boot) && told->time_ms <= now->time_ms)
 		return;
 	for (size_t slot = 0; slot < ledger_slot_count(ledger); slot++) {
@@ -120,8 +123,7 @@ void ledger_floors_resume(struct ledger *ledger, const struct ledger_instant *no
 			uint64_t *floor_uj = floors_floor(vm, i);
 
 			if (*floor_uj > 0)
-				*floor_uj =
-				    floors_add(floors_line(vm, i, told->time_ms), away_ms);
+				*floor_uj = floors_add(floors_line(vm, i, told->time_ms), away_ms);
 		}
 		vm->floor_ms = now->time_ms;
 	}
@@ -144,7 +146,8 @@ static struct floors_vm *floors_memory(struct ledger_floors *floors, size_t slot
 			uint64_t floor_uj = *floors_floor(vm, i);
 
 			memory->counters[i].account_uj = account_uj;
-			memory->counters[i].saved_uj = floors_larger(floor_uj, floors_add(account_uj, 1));
+			memory->counters[i].saved_uj =
+			    floors_larger(floor_uj, floors_add(account_uj, 1));
 			if ((floor_uj > 0 || account_uj > 0) && i != FLOORS_PSYS)
 				memory->socket_count =
 				    (uint32_t)((i - 1) / ZONE_SOCKET_KIND_COUNT + 1);
@@ -165,10 +168,9 @@ static uint64_t floors_next(const struct ledger_vm *vm, size_t i,
 			    uint64_t line_uj)
 {
 	uint64_t account_uj = floors_account(vm, i);
-	uint64_t grown_uj =
-	    account_uj > counter->account_uj ? account_uj - counter->account_uj : 0;
-	uint64_t paid_uj = grown_uj / LEDGER_FLOORS_CATCH_UP +
-			   (grown_uj % LEDGER_FLOORS_CATCH_UP > 0 ? 1 : 0);
+	uint64_t grown_uj = account_uj > counter->account_uj ? account_uj - counter->account_uj : 0;
+	uint64_t paid_uj =
+	    grown_uj / LEDGER_FLOORS_CATCH_UP + (grown_uj % LEDGER_FLOORS_CATCH_UP > 0 ? 1 : 0);
 	uint64_t paid_off_uj = floors_add(before_uj, grown_uj - paid_uj);
 
 	return floors_larger(floors_larger(floors_add(account_uj, 1), line_uj), paid_off_uj);
@@ -198,8 +200,8 @@ static enum ledger_floors_room floors_advance_vm(struct floors_vm *memory, struc
 		enum ledger_floors_room left;
 
 		next_uj[i] = floors_next(vm, i, counter, floors_line(vm, i, before_ms), line_uj);
-		still = still && next_uj[i] == line_uj &&
-			floors_account(vm, i) == counter->account_uj;
+		still =
+		    still && next_uj[i] == line_uj && floors_account(vm, i) == counter->account_uj;
 		left = floors_room(counter, next_uj[i]);
 		if (left > room)
 			room = left;
@@ -249,8 +251,11 @@ static uint64_t floors_ceiling(uint64_t told_uj, uint64_t grown_uj, uint64_t ela
 void ledger_floors_promise(struct ledger_floors *floors, uint64_t interval_ns)
 {
 	uint64_t now_ms = ledger_host(floors->ledger)->told.time_ms;
-	uint64_t elapsed_ms = now_ms > floors->saved_ms ? now_ms - floors->saved_ms : 1;
+	uint64_t elapsed_ms = now_ms > floors->saved_ms ? now_ms - floors->saved_ms : 0;
 
+	/* The power of a moment says little, and a checkpoint soon after will know better. */
+	if (elapsed_ms < FLOORS_POWER_MS_MIN)
+		elapsed_ms = FLOORS_POWER_MS_MIN;
 	for (size_t slot = 0; slot < ledger_slot_count(floors->ledger); slot++) {
 		struct ledger_vm *vm = floors_guest(floors->ledger, slot);
 		struct floors_vm *memory;

@@ -18,29 +18,29 @@
  *
  * Why every reader sees numbers that strictly increase, whatever server, worker or wattportd ends
  * or starts between two reads:
- *     a. By 2. a floor's line never lies below that of the floor before, at no time: both rise alike,
- *        and it is not below where it begins. So it does not matter which of the two a server had.
- *     b. All lines rise by 1 uJ with each millisecond of one clock that is the same in all processes.
- *     c. A server needs no memory for it: one that starts anew tells the line that the last one told.
- *     d. A wattportd that starts again finds the floors in the map in /run, where they went on.
- * How far ahead: of an account that rests, 1 uJ a ms = 1 mW, so 3.6 J after an hour and 31.5 kJ after
- * a year; of one that grows by more than 64 mW, less with every sample.
+ *     a. By 2. a floor's line never lies below that of the floor before, at no time: both rise
+ * alike, and it is not below where it begins. So it does not matter which of the two a server had.
+ *     b. All lines rise by 1 uJ with each millisecond of one clock that is the same in all
+ * processes. c. A server needs no memory for it: one that starts anew tells the line that the last
+ * one told. d. A wattportd that starts again finds the floors in the map in /run, where they went
+ * on. How far ahead: of an account that rests, 1 uJ a ms = 1 mW, so 3.6 J after an hour and 31.5 kJ
+ * after a year; of one that grows by more than 64 mW, less with every sample.
  *
  * After a reboot /run is empty, and what is on disk may be as old as the last checkpoint. So a
- * checkpoint holds no floors but ceilings, which the floors are not to pass before the next one is on
- * disk: a floor and its room, which is 1 J and twice what the counter will take until the next
+ * checkpoint holds no floors but ceilings, which the floors are not to pass before the next one is
+ * on disk: a floor and its room, which is 1 J and twice what the counter will take until the next
  * checkpoint is due if it goes on as since the last (at 20 W and 5 s: 201 J). When a floor is near
- * its ceiling a checkpoint is due early; when it would pass, one is written first and then published.
- * The last checkpoint of an orderly end holds the floors themselves. The next boot starts from what it
- * finds, and from the time in between: 1 uJ for each millisecond by the wall clock, because servers
- * may have gone on without wattportd,
+ * its ceiling a checkpoint is due early; when it would pass, one is written first and then
+ * published. The last checkpoint of an orderly end holds the floors themselves. The next boot
+ * starts from what it finds, and from the time in between: 1 uJ for each millisecond by the wall
+ * clock, because servers may have gone on without wattportd,
  *     - at least LEDGER_FLOORS_AWAY_MS_MIN, 0.6 J, also where the clock was set back;
  *     - at most LEDGER_FLOORS_AWAY_MS_MAX, 2.6 kJ, also where it is far ahead: without a limit a
  *       clock that is a century ahead would put 3 MJ between a counter and its account.
- * So a power cut costs the account what came after its checkpoint (nobody knows it any more), and no
- * counter goes back. The leap to the ceiling is no watt in any guest: they were cut off, too. While a
- * guest runs there is no leap: wattportd finds the map. Only who deletes it from /run under running
- * guests, and kills wattportd besides, makes them see one, of no more than the room.
+ * So a power cut costs the account what came after its checkpoint (nobody knows it any more), and
+ * no counter goes back. The leap to the ceiling is no watt in any guest: they were cut off, too.
+ * While a guest runs there is no leap: wattportd finds the map. Only who deletes it from /run under
+ * running guests, and kills wattportd besides, makes them see one, of no more than the room.
  */
 #ifndef WATTPORT_COMMON_LEDGER_FLOORS_H
 #define WATTPORT_COMMON_LEDGER_FLOORS_H
@@ -79,9 +79,9 @@ enum ledger_floors_room ledger_floors_advance(struct ledger_floors *floors,
 					      const struct ledger_instant *now);
 
 /*
- * Sets new ceilings, from the instant of the last advance on, for a checkpoint that is written next;
- * `interval_ns` is the time until another one is due. Where the writing fails they hold all the
- * same, because counters that stand still would harm more than the promise that is broken.
+ * Sets new ceilings, from the instant of the last advance on, for a checkpoint that is written
+ * next; `interval_ns` is the time until another one is due. Where the writing fails they hold all
+ * the same, because counters that stand still would harm more than the promise that is broken.
  */
 void ledger_floors_promise(struct ledger_floors *floors, uint64_t interval_ns);
 

@@ -44,8 +44,8 @@ static int life_take_over(struct ledger_life *life, struct diag *diag)
 		count = ledger_store_load(life->context.state_fd, life->ledger, &start->damage);
 		if (count < 0)
 			return diag_error(diag, count, "%s", start->damage.text);
-		start->origin = ledger_host(life->ledger)->orderly != 0 ? LEDGER_LIFE_ORDERLY
-									: LEDGER_LIFE_CUT;
+		start->origin =
+		    ledger_host(life->ledger)->orderly != 0 ? LEDGER_LIFE_ORDERLY : LEDGER_LIFE_CUT;
 	}
 	/* A host that never had a machine has a ledger, too. */
 	if (ledger_host(life->ledger)->sample_count == 0)

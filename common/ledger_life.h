@@ -29,7 +29,7 @@ enum ledger_life_origin {
 	LEDGER_LIFE_NEW,
 	LEDGER_LIFE_MEMORY,  /* from the map: newest */
 	LEDGER_LIFE_ORDERLY, /* from disk, where the run before had ended in order */
-	LEDGER_LIFE_CUT,     /* from disk, where it had not: what came after its checkpoint is lost */
+	LEDGER_LIFE_CUT, /* from disk, where it had not: what came after its checkpoint is lost */
 };
 
 struct ledger_life_start {
@@ -52,8 +52,8 @@ struct ledger *ledger_life_ledger(struct ledger_life *life);
 const struct ledger_life_start *ledger_life_start(const struct ledger_life *life);
 
 /*
- * Shows the ledger's present state to all others; saves it before, where a floor would pass what the
- * last checkpoint promises. 0 or the errors of ledger_map_publish().
+ * Shows the ledger's present state to all others; saves it before, where a floor would pass what
+ * the last checkpoint promises. 0 or the errors of ledger_map_publish().
  */
 int ledger_life_publish(struct ledger_life *life);
 

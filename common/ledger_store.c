@@ -19,7 +19,8 @@
 
 /*
  * Little-endian and laid out as this machine has it: the file never leaves the host. Behind it the
- * host and the accounts, each of these cut behind the last socket that any of them has something in.
+ * host and the accounts, each of these cut behind the last socket that any of them has something
+ * in.
  */
 struct store_head {
 	uint64_t magic;

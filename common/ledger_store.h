@@ -17,8 +17,8 @@
 #define LEDGER_STORE_NAME "ledger.state"
 
 /*
- * A checkpoint, with the ceilings of `floors` in the place of the ledger's floors; or, where that is
- * NULL, the orderly end of a run, after which nothing is published.
+ * A checkpoint, with the ceilings of `floors` in the place of the ledger's floors; or, where that
+ * is NULL, the orderly end of a run, after which nothing is published.
  */
 int ledger_store_save(int state_fd, const struct ledger *ledger, const struct ledger_floors *floors,
 		      struct diag *diag);

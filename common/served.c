@@ -35,8 +35,8 @@ uint64_t served_advance(struct served *told, struct served floor, struct mono_ti
 	uint64_t now_ms = served_ms(now);
 	/* Where nothing was told of it at all, the floor may be none, too. */
 	uint64_t least = told->value_uj > 0 ? told->value_uj : 1;
-	uint64_t value = served_larger(served_larger(served_at(floor, now_ms), least),
-				       served_at(*told, now_ms));
+	uint64_t value =
+	    served_larger(served_larger(served_at(floor, now_ms), least), served_at(*told, now_ms));
 
 	if (value == told->value_uj)
 		return value;

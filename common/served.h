@@ -34,9 +34,9 @@ uint64_t served_ms(struct mono_time now);
 uint64_t served_at(struct served point, uint64_t now_ms);
 
 /*
- * What a server tells of a counter: the floor that the ledger has of it (ledger_floors.h), but never
- * less than it told before, which it keeps in *told, where that outlives it. Where the ledger has
- * none, what was told goes on by itself, from 1 uJ.
+ * What a server tells of a counter: the floor that the ledger has of it (ledger_floors.h), but
+ * never less than it told before, which it keeps in *told, where that outlives it. Where the ledger
+ * has none, what was told goes on by itself, from 1 uJ.
  *
  * That memory is a guard and no more: as long as there is a ledger the floor alone decides, since
  * what was told was the line of that floor or of one before it, and no floor lies below the line of

@@ -22,7 +22,8 @@ static int setup(void **state)
 	static struct fixture fixture;
 	int slot;
 
-	fixture = (struct fixture){.now = {.boot = {.bytes = {9}}, .time_ms = 50, .wall_ns = WALL_NS}};
+	fixture =
+	    (struct fixture){.now = {.boot = {.bytes = {9}}, .time_ms = 50, .wall_ns = WALL_NS}};
 	assert_int_equal(ledger_create(&fixture.ledger), 0);
 	assert_int_equal(ledger_floors_create(fixture.ledger, &fixture.floors), 0);
 	slot = ledger_admit(fixture.ledger, &machine);
@@ -51,9 +52,9 @@ static enum ledger_floors_room advance_after(struct fixture *fixture, uint64_t e
 /* What a server tells of the package. */
 static uint64_t told(const struct fixture *fixture)
 {
-	return served_at((struct served){fixture->vm->guest[0].floor_uj[ZONE_PACKAGE],
-					 fixture->vm->floor_ms},
-			 fixture->now.time_ms);
+	return served_at(
+	    (struct served){fixture->vm->guest[0].floor_uj[ZONE_PACKAGE], fixture->vm->floor_ms},
+	    fixture->now.time_ms);
 }
 
 static uint64_t *package(const struct fixture *fixture)
@@ -235,7 +236,8 @@ static void test_new_counters_have_no_ceiling(void **state)
 	assert_int_equal(advance_after(fixture, 1), LEDGER_FLOORS_NONE);
 }
 
-/* A wattportd that is started again: the accounts and floors of the map, no checkpoint of its own. */
+/* A wattportd that is started again: the accounts and floors of the map, no checkpoint of its own.
+ */
 static void test_goes_on_in_the_same_boot(void **state)
 {
 	struct fixture *fixture = *state;

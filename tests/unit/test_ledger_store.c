@@ -162,17 +162,9 @@ static void test_cut_at_every_kind_of_place(void **state)
 	assert_int_equal(size, host + 5 * VM_SIZE);
 	assert_int_equal(decode(data, size), 5);
 	{
-		const size_t sizes[] = {0,
-					1,
-					HEAD_SIZE - 1,
-					HEAD_SIZE,
-					HEAD_SIZE + 1,
-					host - 1,
-					host,
-					host + 1,
-					host + VM_SIZE,
-					size - VM_SIZE,
-					size - 1};
+		const size_t sizes[] = {
+		    0,	  1,	    HEAD_SIZE - 1,  HEAD_SIZE,	    HEAD_SIZE + 1, host - 1,
+		    host, host + 1, host + VM_SIZE, size - VM_SIZE, size - 1};
 
 		for (size_t i = 0; i < CHECK_COUNT(sizes); i++) {
 			/* Of exactly that size, so that reading past it is seen. */
@@ -311,11 +303,10 @@ static void test_accounts_are_cut_behind_the_last_socket(void **state)
 	vm->guest[2].floor_uj[ZONE_UNCORE] = 7;
 	assert_int_equal(ledger_store_save(tree->fd, ledger, NULL, &diag), 0);
 	data = bytes_of(tree, LEDGER_STORE_NAME, &size);
-	assert_int_equal(size,
-			 HEAD_SIZE + sizeof(struct ledger_host) + 5 * LEDGER_VM_SIZE(3));
+	assert_int_equal(size, HEAD_SIZE + sizeof(struct ledger_host) + 5 * LEDGER_VM_SIZE(3));
 	assert_int_equal(ledger_store_load(tree->fd, loaded, &diag), 5);
-	assert_memory_equal(
-	    ledger_vm_const(loaded, (size_t)ledger_find(loaded, &vm->uuid)), vm, sizeof(*vm));
+	assert_memory_equal(ledger_vm_const(loaded, (size_t)ledger_find(loaded, &vm->uuid)), vm,
+			    sizeof(*vm));
 	for (size_t i = 0; i < CHECK_COUNT(bad); i++) {
 		memcpy(data + 24, &bad[i], sizeof(bad[i]));
 		assert_int_equal(decode(data, size), -EBADMSG);
@@ -325,8 +316,8 @@ static void test_accounts_are_cut_behind_the_last_socket(void **state)
 	assert_int_equal(ledger_store_save(tree->fd, ledger, NULL, &diag), 0);
 	free(data);
 	data = bytes_of(tree, LEDGER_STORE_NAME, &size);
-	assert_int_equal(size, HEAD_SIZE + sizeof(struct ledger_host) +
-				   5 * sizeof(struct ledger_vm));
+	assert_int_equal(size,
+			 HEAD_SIZE + sizeof(struct ledger_host) + 5 * sizeof(struct ledger_vm));
 	assert_int_equal(decode(data, size), 5);
 }
 

@@ -108,7 +108,8 @@ static void test_servers_tell_one_sequence(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= 300; seed++) {
 		uint64_t random = seed, now = MS * 10 + check_random_below(&random, UINT64_MAX / 4);
-		struct served floor = point(1 + check_random_below(&random, 1000), served_ms(at(now)));
+		struct served floor =
+		    point(1 + check_random_below(&random, 1000), served_ms(at(now)));
 		struct served servers[2] = {{0}, {0}};
 
 		told.count = 0;
