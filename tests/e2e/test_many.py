@@ -209,8 +209,6 @@ class RebootTest(Host, unittest.TestCase):
     def test_orderly_reboot(self):
         self.check(True)
 
-    # The counters fall back to the last checkpoint. Whoever mends that removes this mark, or the test fails.
-    @unittest.expectedFailure
     def test_power_cut(self):
         self.check(False)
 
