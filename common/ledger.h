@@ -70,8 +70,10 @@ struct ledger_vm {
 	uint64_t memory_bytes;
 	uint64_t vcpu_ns; /* CPU time booked since the account was opened */
 	uint64_t overhead_ns;
-	uint64_t updated_ns;		      /* struct mono_time of the last sample it was in */
-	uint64_t seen_wall_ns;		      /* struct wall_time when it was last known */
+	uint64_t guest_power_uw; /* what its guest counters tell, over about a second */
+	uint64_t guest_load_ppm; /* of what its vCPUs could have run in that time */
+	uint64_t updated_ns;	 /* struct mono_time of the last sample it was in */
+	uint64_t seen_wall_ns;	 /* struct wall_time when it was last known */
 	struct ledger_share shares[ZONE_MAX]; /* by the index of the host zone */
 	uint64_t guest_psys_uj;
 	uint64_t guest_psys_floor_uj;

@@ -194,14 +194,16 @@ void fate_stop_writer(struct fate *fate)
 
 void fate_restart_server(struct fate *fate, size_t server, bool with_memory)
 {
+	static const struct vtree_request zones = {.core = true, .uncore = true, .psys = true};
 	struct fate_server *restarted = &fate->servers[server];
 	struct diag diag = DIAG_INIT;
 
 	fate_end_server(restarted, with_memory);
 	if (!with_memory)
 		assert_int_equal(fs_memory_create(&restarted->memory, &diag), 0);
-	assert_int_equal(
-	    reading_create(fate->runtime_fd, restarted->memory, true, &restarted->reading), 0);
+	assert_int_equal(reading_create(fate->runtime_fd, restarted->memory, &zones,
+					&fate->clock.clock, &restarted->reading),
+			 0);
 }
 
 void fate_read(struct fate *fate, size_t server, size_t vm, struct vtree_values *ret_values)
