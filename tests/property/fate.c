@@ -202,7 +202,8 @@ void fate_restart_server(struct fate *fate, size_t server, bool with_memory)
 	if (!with_memory)
 		assert_int_equal(fs_memory_create(&restarted->memory, &diag), 0);
 	assert_int_equal(reading_create(fate->runtime_fd, restarted->memory, &zones,
-					&fate->clock.clock, &restarted->reading),
+					CLOCK_NS_PER_SECOND, &fate->clock.clock,
+					&restarted->reading),
 			 0);
 }
 
