@@ -54,7 +54,8 @@ struct ledger_share {
 
 /* What the guest's tree shows of one virtual socket. */
 struct ledger_guest_socket {
-	uint64_t zone_uj[ZONE_SOCKET_KIND_COUNT]; /* by enum zone_kind */
+	uint64_t zone_uj[ZONE_SOCKET_KIND_COUNT];  /* by enum zone_kind */
+	uint64_t floor_uj[ZONE_SOCKET_KIND_COUNT]; /* likewise: ledger_floors.h */
 };
 
 struct ledger_vm {
@@ -74,9 +75,16 @@ struct ledger_vm {
 	uint64_t updated_ns;	 /* struct mono_time of the last sample it was in */
 	uint64_t seen_wall_ns;	 /* struct wall_time when it was last known */
 	struct ledger_share shares[ZONE_MAX]; /* by the index of the host zone */
-	struct ledger_guest_socket guest[LEDGER_SOCKET_MAX];
 	uint64_t guest_psys_uj;
+	uint64_t guest_psys_floor_uj;
+	uint64_t floor_ms; /* the time of all its floors, as in struct served */
+	/* Last, so that what few machines have need not be copied for all: LEDGER_VM_SIZE(). */
+	struct ledger_guest_socket guest[LEDGER_SOCKET_MAX];
 };
+
+/* The bytes of a struct ledger_vm up to and with that many sockets. */
+#define LEDGER_VM_SIZE(socket_count)                                                               \
+	(offsetof(struct ledger_vm, guest) + (socket_count) * sizeof(struct ledger_guest_socket))
 
 /* Why a zone's reading was not booked. */
 enum ledger_zone_fault {
@@ -106,6 +114,13 @@ struct ledger_durations {
 };
 extern const uint64_t ledger_duration_bounds_us[LEDGER_DURATION_COUNT - 1];
 
+/* When the floors were advanced last, by every clock there is: ledger_floors.h. */
+struct ledger_instant {
+	struct uuid boot; /* of the host, as the kernel names it; nil: not known */
+	uint64_t time_ms; /* whole milliseconds of struct mono_time */
+	uint64_t wall_ns; /* struct wall_time */
+};
+
 struct ledger_host {
 	char source[LEDGER_SOURCE_SIZE];
 	uint32_t estimate;	   /* 1: the source computes instead of measuring */
@@ -115,6 +130,8 @@ struct ledger_host {
 	uint64_t updated_ns; /* struct mono_time of the last sample */
 	uint64_t sample_count;
 	uint64_t vm_missed; /* VMs that found no room, counted once a sample */
+	uint64_t orderly;   /* on disk, 1: saved at the end of a run, not at a checkpoint */
+	struct ledger_instant told;
 	struct ledger_durations durations;
 	struct ledger_zone zones[ZONE_MAX];
 };

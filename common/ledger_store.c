@@ -17,7 +17,11 @@
 #define STORE_BAD_MAX 100
 #define STORE_MODE    0600
 
-/* Little-endian and laid out as this machine has it: the file never leaves the host. */
+/*
+ * Little-endian and laid out as this machine has it: the file never leaves the host. Behind it the
+ * host and the accounts, each of these cut behind the last socket that any of them has something
+ * in.
+ */
 struct store_head {
 	uint64_t magic;
 	uint32_t version;
@@ -37,37 +41,67 @@ static size_t store_count(const struct ledger *ledger)
 	return count;
 }
 
+/* How many sockets of the account have something to keep: those behind them are all zero. */
+static size_t store_sockets(const struct ledger_vm *vm)
+{
+	static const struct ledger_guest_socket nothing = {.zone_uj = {0}};
+	size_t count = LEDGER_SOCKET_MAX;
+
+	while (count > 1 && memcmp(&vm->guest[count - 1], &nothing, sizeof(nothing)) == 0)
+		count--;
+	return count;
+}
+
+static size_t store_vm_size(const struct ledger *ledger)
+{
+	size_t count = 1;
+
+	for (size_t slot = 0; slot < ledger_slot_count(ledger); slot++) {
+		const struct ledger_vm *vm = ledger_vm_const(ledger, slot);
+
+		if (vm != NULL && store_sockets(vm) > count)
+			count = store_sockets(vm);
+	}
+	return LEDGER_VM_SIZE(count);
+}
+
 static uint32_t store_crc(const void *data, size_t size)
 {
 	return (uint32_t)crc32_z(crc32_z(0, Z_NULL, 0), data, size);
 }
 
-static int store_encode(const struct ledger *ledger, char **ret_data, size_t *ret_size)
+static int store_encode(const struct ledger *ledger, const struct ledger_floors *floors,
+			char **ret_data, size_t *ret_size)
 {
+	struct ledger_host host = *ledger_host_const(ledger);
 	struct store_head head = {
 	    .magic = STORE_MAGIC,
 	    .version = LEDGER_VERSION,
 	    .host_size = sizeof(struct ledger_host),
-	    .vm_size = sizeof(struct ledger_vm),
+	    .vm_size = store_vm_size(ledger),
 	    .vm_count = store_count(ledger),
 	};
-	size_t size = sizeof(head) + sizeof(struct ledger_host) +
-		      (size_t)head.vm_count * sizeof(struct ledger_vm);
+	size_t size = sizeof(head) + sizeof(host) + (size_t)head.vm_count * (size_t)head.vm_size;
 	char *data = malloc(size);
 	char *cursor = data;
 
 	if (data == NULL)
 		return -ENOMEM;
+	host.orderly = floors == NULL ? 1 : 0;
 	cursor += sizeof(head);
-	memcpy(cursor, ledger_host_const(ledger), sizeof(struct ledger_host));
-	cursor += sizeof(struct ledger_host);
+	memcpy(cursor, &host, sizeof(host));
+	cursor += sizeof(host);
 	for (size_t slot = 0; slot < ledger_slot_count(ledger); slot++) {
 		const struct ledger_vm *vm = ledger_vm_const(ledger, slot);
+		struct ledger_vm kept;
 
 		if (vm == NULL)
 			continue;
-		memcpy(cursor, vm, sizeof(*vm));
-		cursor += sizeof(*vm);
+		kept = *vm;
+		if (floors != NULL)
+			ledger_floors_put(floors, slot, &kept);
+		memcpy(cursor, &kept, (size_t)head.vm_size);
+		cursor += head.vm_size;
 	}
 	assert(cursor == data + size);
 	head.crc = store_crc(data + sizeof(head), size - sizeof(head));
@@ -91,11 +125,12 @@ static void store_keep_old(int state_fd)
 	(void)unlinkat(state_fd, STORE_LINK_NAME, 0);
 }
 
-int ledger_store_save(int state_fd, const struct ledger *ledger, struct diag *diag)
+int ledger_store_save(int state_fd, const struct ledger *ledger, const struct ledger_floors *floors,
+		      struct diag *diag)
 {
 	cleanup_free char *data = NULL;
 	size_t size;
-	int status = store_encode(ledger, &data, &size);
+	int status = store_encode(ledger, floors, &data, &size);
 
 	if (status < 0)
 		return diag_error(diag, status, "out of memory");
@@ -121,7 +156,8 @@ static bool store_vm_is_sane(const struct ledger_vm *vm)
 
 static bool store_host_is_sane(const struct ledger_host *host)
 {
-	if (host->zone_count > ZONE_MAX || memchr(host->source, '\0', sizeof(host->source)) == NULL)
+	if (host->orderly > 1 || host->zone_count > ZONE_MAX ||
+	    memchr(host->source, '\0', sizeof(host->source)) == NULL)
 		return false;
 	for (uint32_t i = 0; i < host->zone_count; i++) {
 		const struct zone *zone = &host->zones[i].zone;
@@ -138,7 +174,9 @@ static bool store_head_is_ours(const struct store_head *head, size_t size)
 
 	return head->magic == STORE_MAGIC && head->version == LEDGER_VERSION &&
 	       head->host_size == sizeof(struct ledger_host) &&
-	       head->vm_size == sizeof(struct ledger_vm) && head->vm_count <= LEDGER_VM_MAX &&
+	       head->vm_size >= LEDGER_VM_SIZE(1) && head->vm_size <= sizeof(struct ledger_vm) &&
+	       (head->vm_size - LEDGER_VM_SIZE(0)) % sizeof(struct ledger_guest_socket) == 0 &&
+	       head->vm_count <= LEDGER_VM_MAX &&
 	       !__builtin_mul_overflow(head->vm_count, head->vm_size, &expected) &&
 	       expected + sizeof(*head) + head->host_size == size;
 }
@@ -159,11 +197,11 @@ int ledger_store_decode(const void *data, size_t size, struct ledger *ledger)
 	cursor += sizeof(struct ledger_host);
 	if (!store_host_is_sane(ledger_host(ledger)))
 		return -EBADMSG;
-	for (uint64_t i = 0; i < head.vm_count; i++, cursor += sizeof(struct ledger_vm)) {
-		struct ledger_vm vm;
+	for (uint64_t i = 0; i < head.vm_count; i++, cursor += head.vm_size) {
+		struct ledger_vm vm = {.state = 0};
 		int slot;
 
-		memcpy(&vm, cursor, sizeof(vm));
+		memcpy(&vm, cursor, (size_t)head.vm_size);
 		if (!store_vm_is_sane(&vm) || ledger_find(ledger, &vm.uuid) >= 0)
 			return -EBADMSG;
 		slot = ledger_admit(ledger, &vm.uuid);

@@ -8,26 +8,44 @@ static uint64_t served_add(uint64_t a, uint64_t b)
 	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
-uint64_t served_advance(struct served *served, uint64_t account_uj, struct mono_time now)
+uint64_t served_ms(struct mono_time now)
 {
-	uint64_t account = served_add(account_uj, 1);
-	uint64_t elapsed_ms =
-	    clock_elapsed_ns((struct mono_time){served->time_ns}, now) / CLOCK_NS_PER_MS;
-	uint64_t least = served_add(served->value_uj, elapsed_ms);
+	return now.ns / CLOCK_NS_PER_MS;
+}
 
+uint64_t served_at(struct served point, uint64_t now_ms)
+{
+	uint64_t ahead_ms;
+
+	if (point.value_uj == 0)
+		return 0;
+	if (now_ms >= point.time_ms)
+		return served_add(point.value_uj, now_ms - point.time_ms);
+	ahead_ms = point.time_ms - now_ms;
+	return point.value_uj > ahead_ms ? point.value_uj - ahead_ms : 1;
+}
+
+static uint64_t served_larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+uint64_t served_advance(struct served *told, struct served floor, struct mono_time now)
+{
+	uint64_t now_ms = served_ms(now);
+	/* Where nothing was told of it at all, the floor may be none, too. */
+	uint64_t least = told->value_uj > 0 ? told->value_uj : 1;
+	uint64_t value =
+	    served_larger(served_larger(served_at(floor, now_ms), least), served_at(*told, now_ms));
+
+	if (value == told->value_uj)
+		return value;
 	/*
-	 * The value is stored before its time, and both before it is told: a process killed in
-	 * between leaves a value that is at least the last one told, with an older time, and so
-	 * the next step is larger, never smaller.
+	 * The time is stored before its value, and both before it is told: a process killed in
+	 * between leaves no less than the last value told, and not above the floor's line either,
+	 * where another server would not follow.
 	 */
-	if (served->value_uj == 0 || account > least) {
-		served->value_uj = account;
-		__atomic_store_n(&served->time_ns, now.ns, __ATOMIC_RELEASE);
-	} else if (elapsed_ms > 0) {
-		/* Not `now`: the part of a millisecond that is left counts for the next step. */
-		served->value_uj = least;
-		__atomic_store_n(&served->time_ns, served->time_ns + elapsed_ms * CLOCK_NS_PER_MS,
-				 __ATOMIC_RELEASE);
-	}
-	return served->value_uj;
+	__atomic_store_n(&told->time_ms, now_ms, __ATOMIC_RELEASE);
+	__atomic_store_n(&told->value_uj, value, __ATOMIC_RELEASE);
+	return value;
 }

@@ -65,11 +65,11 @@ static const struct heritage_column memory_columns[] = {
     MEMORY_TREE("tree.updated_ns", updated_ns),
     MEMORY_TREE("tree.since_ns", since_ns),
     MEMORY_TREE("tree.generation", generation),
-    MEMORY_TOLD("told.package", ZONE_PACKAGE),
-    MEMORY_TOLD("told.core", ZONE_CORE),
-    MEMORY_TOLD("told.uncore", ZONE_UNCORE),
-    MEMORY_TOLD("told.dram", ZONE_DRAM),
-    MEMORY_TREE("told.psys", psys),
+    MEMORY_TOLD("told_by_ms.package", ZONE_PACKAGE),
+    MEMORY_TOLD("told_by_ms.core", ZONE_CORE),
+    MEMORY_TOLD("told_by_ms.uncore", ZONE_UNCORE),
+    MEMORY_TOLD("told_by_ms.dram", ZONE_DRAM),
+    MEMORY_TREE("told_by_ms.psys", psys),
     MEMORY_ONE("handle.count", handles.count),
     MEMORY_EACH("handle.node", handles.nodes, handles.nodes[0], HANDLE_MAX),
     MEMORY_EACH("handle.text", handles.handles, handles.handles[0], HANDLE_MAX),
@@ -84,7 +84,7 @@ static const struct heritage_layout memory_layout = {
 
 static_assert(MEMORY_COUNT(memory_columns) <= HERITAGE_COLUMN_MAX, "all can be described");
 /* Whoever has to change one of these gives the columns that hold it another name. */
-static_assert(sizeof(struct served) == 16, "rename told.*");
+static_assert(sizeof(struct served) == 16, "rename told_by_ms.*");
 static_assert(sizeof(struct handle) == 144, "rename handle.text");
 /* Whoever adds to one of these lists it above, or says here why it needs no column. */
 static_assert(sizeof(struct vtree_shape) == 12, "list what is new in memory_columns");
@@ -92,7 +92,7 @@ static_assert(offsetof(struct tree, sockets) == 64 &&
 		  sizeof(struct tree) == 64 + sizeof(((struct tree *)NULL)->sockets) + 16,
 	      "list what is new in memory_columns");
 static_assert(sizeof(struct tree_key) == 20, "list what is new in memory_columns");
-static_assert(ZONE_SOCKET_KIND_COUNT == 4, "list what is new in memory_columns: told.*");
+static_assert(ZONE_SOCKET_KIND_COUNT == 4, "list what is new in memory_columns: told_by_ms.*");
 
 int fs_memory_create(struct fs_memory **ret_memory, struct diag *diag)
 {

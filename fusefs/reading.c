@@ -213,8 +213,10 @@ void reading_values(struct reading *reading, uint32_t slot, struct mono_time now
 	for (uint32_t socket = 0; socket < tree->shape.socket_count; socket++)
 		for (size_t kind = 0; kind < ZONE_SOCKET_KIND_COUNT; kind++)
 			ret_values->socket_uj[socket][kind] = served_advance(
-			    &tree->sockets[socket][kind], vm->guest[socket].zone_uj[kind], now);
-	ret_values->psys_uj = served_advance(&tree->psys, vm->guest_psys_uj, now);
+			    &tree->sockets[socket][kind],
+			    (struct served){vm->guest[socket].floor_uj[kind], vm->floor_ms}, now);
+	ret_values->psys_uj = served_advance(
+	    &tree->psys, (struct served){vm->guest_psys_floor_uj, vm->floor_ms}, now);
 }
 
 bool reading_has_account(struct reading *reading, const struct uuid *uuid, struct mono_time now)

@@ -2,8 +2,8 @@
 #include "common/cleanup.h"
 #include "common/energy_source.h"
 #include "common/engine.h"
-#include "common/ledger_map.h"
-#include "common/ledger_store.h"
+#include "common/file.h"
+#include "common/ledger_life.h"
 #include "common/log.h"
 #include "common/topology.h"
 #include "common/trace.h"
@@ -26,14 +26,13 @@ struct meter {
 	struct settings settings;
 	struct topology *topology;
 	struct energy_source *source;
-	struct ledger *ledger;
-	struct ledger_map *map;
+	struct ledger_life *life;
+	struct ledger *ledger; /* its */
 	struct engine *engine;
 	struct vm_provider *provider;
 	struct sampler_host *sampler;
 	struct sample sample;
 	struct mono_time sampled;
-	struct mono_time saved;
 	uint64_t duration_ns; /* of the last sample */
 	struct condition sampling;
 	struct condition zones;
@@ -91,32 +90,56 @@ static int meter_open_source(struct meter *meter, struct diag *diag)
 	return 0;
 }
 
-/* What a former run left in memory is newest; what is on disk outlives a reboot. */
+/* The name of this boot of the host; nil where it cannot be read. */
+static struct uuid meter_boot(const struct sysroot *root)
+{
+	struct uuid boot = {.bytes = {0}};
+	char line[UUID_TEXT_SIZE + 1];
+
+	if (file_read_line_at(sysroot_proc_fd(root), "sys/kernel/random/boot_id", line,
+			      sizeof(line)) == 0)
+		(void)uuid_parse(line, &boot);
+	return boot;
+}
+
+static void meter_tell_start(const struct ledger_life_start *start)
+{
+	if (start->damage.text[0] != '\0')
+		log_warning("%s", start->damage.text);
+	switch (start->origin) {
+	case LEDGER_LIFE_NEW:
+		break;
+	case LEDGER_LIFE_MEMORY:
+		log_info("went on with the %d accounts of the run before", start->account_count);
+		break;
+	case LEDGER_LIFE_ORDERLY:
+		log_info("went on with %d accounts from disk", start->account_count);
+		break;
+	case LEDGER_LIFE_CUT:
+		log_warning("went on with %d accounts from the last checkpoint on disk: the run "
+			    "before had no orderly end, and what came after it is lost; what "
+			    "guests are told does not go back, it grows by 1.6 %% less until the "
+			    "accounts have caught up",
+			    start->account_count);
+		break;
+	}
+}
+
 static int meter_open_ledger(struct meter *meter, struct diag *diag)
 {
-	struct diag damage = DIAG_INIT;
-	int count = ledger_create(&meter->ledger);
+	const struct ledger_life_context context = {
+	    .clock = meter->context.clock,
+	    .boot = meter_boot(meter->context.root),
+	    .runtime_fd = meter->context.runtime_fd,
+	    .state_fd = meter->context.state_fd,
+	    .checkpoint_ns = meter->settings.meter_checkpoint_ns,
+	};
+	int status = ledger_life_open(&context, &meter->life, diag);
 
-	if (count < 0)
-		return diag_error(diag, count, "out of memory");
-	count = ledger_map_open(meter->context.runtime_fd, &meter->map, diag);
-	if (count < 0)
-		return count;
-	count = ledger_map_recover(meter->map, meter->ledger);
-	if (count < 0)
-		return diag_error(diag, count, "cannot take over the accounts: %s",
-				  strerror(-count));
-	if (ledger_host(meter->ledger)->sample_count > 0) {
-		log_info("went on with the %d accounts of the run before", count);
-		return 0;
-	}
-	count = ledger_store_load(meter->context.state_fd, meter->ledger, &damage);
-	if (damage.text[0] != '\0')
-		log_warning("%s", damage.text);
-	if (count < 0)
-		return diag_error(diag, count, "%s", damage.text);
-	if (count > 0)
-		log_info("went on with %d accounts from disk", count);
+	if (status < 0)
+		return status;
+	meter->ledger = ledger_life_ledger(meter->life);
+	meter_tell_start(ledger_life_start(meter->life));
 	return 0;
 }
 
@@ -181,7 +204,6 @@ int meter_create(const struct meter_context *context, struct meter **ret_meter, 
 	meter->publishing = (struct condition){.name = "showing every account"};
 	meter->naming = (struct condition){.name = "linking the trees by name"};
 	meter->saving = (struct condition){.name = "saving the accounts"};
-	meter->saved = clock_now_mono(context->clock);
 	status = topology_read(context->root, &meter->topology, diag);
 	if (status < 0)
 		return status;
@@ -201,11 +223,19 @@ int meter_create(const struct meter_context *context, struct meter **ret_meter, 
 	return 0;
 }
 
-/* A gone account waits for its machine's return until its time is over. */
+/*
+ * A gone account waits for its machine's return until its time is over. That is not said while
+ * nobody knows which machines there are: a host that was off for longer than that meets its
+ * machines again when libvirt has come up.
+ */
 static void meter_age_accounts(struct meter *meter)
 {
 	struct wall_time now = clock_now_wall(meter->context.clock);
+	struct vm_provider_status provider;
 
+	vm_provider_status(meter->provider, &provider);
+	if (provider.state != VM_PROVIDER_OK)
+		return;
 	for (size_t slot = 0; slot < ledger_slot_count(meter->ledger); slot++) {
 		struct ledger_vm *vm = ledger_vm(meter->ledger, slot);
 		int status;
@@ -227,15 +257,13 @@ static void meter_age_accounts(struct meter *meter)
 	}
 }
 
-static void meter_save(struct meter *meter)
+/* Also those savings that a publication had to wait for. */
+static void meter_note_saving(struct meter *meter)
 {
-	struct diag diag = DIAG_INIT;
-	int status;
+	const char *text;
+	int error = ledger_life_saving(meter->life, &text);
 
-	meter_age_accounts(meter);
-	status = ledger_store_save(meter->context.state_fd, meter->ledger, &diag);
-	meter_note(&meter->saving, status, diag.text);
-	meter->saved = clock_now_mono(meter->context.clock);
+	meter_note(&meter->saving, error, text);
 }
 
 void meter_destroy(struct meter *meter)
@@ -243,14 +271,16 @@ void meter_destroy(struct meter *meter)
 	if (meter == NULL)
 		return;
 	/* Only a meter that was whole has accounts worth saving. */
-	if (meter->sampler != NULL)
-		meter_save(meter);
+	if (meter->sampler != NULL) {
+		meter_age_accounts(meter);
+		(void)ledger_life_end(meter->life);
+		meter_note_saving(meter);
+	}
 	sampler_host_destroy(meter->sampler);
 	vm_provider_close(meter->provider);
 	engine_destroy(meter->engine);
 	sample_finish(&meter->sample);
-	ledger_map_close(meter->map);
-	ledger_destroy(meter->ledger);
+	ledger_life_close(meter->life);
 	energy_source_close(meter->source);
 	topology_destroy(meter->topology);
 	free(meter);
@@ -308,8 +338,9 @@ void meter_sample(struct meter *meter)
 	meter->sampled = meter->sample.time;
 	meter->duration_ns = clock_elapsed_ns(start, clock_now_mono(meter->context.clock));
 	meter_count_duration(&ledger_host(meter->ledger)->durations, meter->duration_ns);
-	status = ledger_map_publish(meter->map, meter->ledger);
+	status = ledger_life_publish(meter->life);
 	meter_note(&meter->publishing, status, "make room in the runtime directory");
+	meter_note_saving(meter);
 	if (roster_changed) {
 		status = by_name_update(meter->context.runtime_fd, meter->ledger);
 		meter_note(&meter->naming, status, "the trees by uuid are not touched by this");
@@ -345,9 +376,11 @@ int meter_roster_fd(const struct meter *meter)
 
 void meter_checkpoint(struct meter *meter)
 {
-	if (clock_elapsed_ns(meter->saved, clock_now_mono(meter->context.clock)) >=
-	    meter->settings.meter_checkpoint_ns)
-		meter_save(meter);
+	if (!ledger_life_is_due(meter->life))
+		return;
+	meter_age_accounts(meter);
+	(void)ledger_life_save(meter->life);
+	meter_note_saving(meter);
 }
 
 int meter_configure(struct meter *meter, const struct settings *settings, struct diag *diag)
@@ -364,6 +397,7 @@ int meter_configure(struct meter *meter, const struct settings *settings, struct
 				  "another source or provider of machines, tree.core and "
 				  "tree.uncore need a restart of wattportd; nothing was changed");
 	meter->settings = *settings;
+	ledger_life_set_checkpoint(meter->life, settings->meter_checkpoint_ns);
 	engine_configure(meter->engine, &config);
 	return 0;
 }

@@ -14,8 +14,10 @@
  */
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/ledger_floors.h"
 #include "common/ledger_map.h"
 #include "common/parse.h"
+#include "common/served.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +30,7 @@
 
 struct writer {
 	struct ledger *ledger;
+	struct ledger_floors *floors;
 	struct ledger_map *map;
 };
 
@@ -110,6 +113,8 @@ static int writer_power(struct writer *writer, char **words, size_t count)
 
 static int writer_publish(struct writer *writer, uint64_t now_ns)
 {
+	const struct ledger_instant told = {.time_ms = served_ms(clock_now_mono(clock_real()))};
+
 	for (size_t slot = 0; now_ns > 0 && slot < ledger_slot_count(writer->ledger); slot++) {
 		struct ledger_vm *vm = ledger_vm(writer->ledger, slot);
 
@@ -118,6 +123,7 @@ static int writer_publish(struct writer *writer, uint64_t now_ns)
 	}
 	if (now_ns > 0)
 		ledger_host(writer->ledger)->updated_ns = now_ns;
+	(void)ledger_floors_advance(writer->floors, &told);
 	return ledger_map_publish(writer->map, writer->ledger);
 }
 
@@ -163,6 +169,7 @@ static int writer_obey(struct writer *writer, char **words, size_t count)
 int main(int argc, char **argv)
 {
 	cleanup_ledger struct ledger *ledger = NULL;
+	cleanup_ledger_floors struct ledger_floors *floors = NULL;
 	cleanup_ledger_map struct ledger_map *map = NULL;
 	cleanup_fd int runtime_fd = -1;
 	struct diag diag = DIAG_INIT;
@@ -174,13 +181,14 @@ int main(int argc, char **argv)
 	}
 	runtime_fd = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (runtime_fd < 0 || ledger_create(&ledger) < 0 ||
+	    ledger_floors_create(ledger, &floors) < 0 ||
 	    ledger_map_open(runtime_fd, &map, &diag) < 0) {
 		(void)fprintf(stderr, "ledger_writer: %s: %s\n", argv[1], diag.text);
 		return 1;
 	}
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		char *words[WORD_MAX], *rest = line;
-		struct writer writer = {.ledger = ledger, .map = map};
+		struct writer writer = {.ledger = ledger, .floors = floors, .map = map};
 		size_t count = 0;
 		int status = -EINVAL;
 

@@ -13,6 +13,7 @@
 #define OLD_NAME  LEDGER_STORE_NAME ".old"
 #define HEAD_SIZE 40
 #define CRC_AT	  12
+#define VM_SIZE	  LEDGER_VM_SIZE(1) /* nothing of the fixture's is in a second socket */
 
 static int setup(void **state)
 {
@@ -36,7 +37,7 @@ static void save(const struct tree *tree, uint64_t sample_count)
 	struct diag diag = DIAG_INIT;
 
 	ledger_host(ledger)->sample_count = sample_count;
-	assert_int_equal(ledger_store_save(tree->fd, ledger, &diag), 0);
+	assert_int_equal(ledger_store_save(tree->fd, ledger, NULL, &diag), 0);
 	assert_string_equal(diag.text, "");
 }
 
@@ -115,9 +116,11 @@ static void test_what_was_saved_is_loaded(void **state)
 
 	assert_int_equal(ledger_create(&loaded), 0);
 	assert_int_equal(ledger_store_load(tree->fd, loaded, &diag), 0);
-	assert_int_equal(ledger_store_save(tree->fd, saved, &diag), 0);
+	assert_int_equal(ledger_store_save(tree->fd, saved, NULL, &diag), 0);
 	assert_int_equal(ledger_store_load(tree->fd, loaded, &diag), 5);
 	assert_string_equal(diag.text, "");
+	assert_int_equal(ledger_host(loaded)->orderly, 1);
+	ledger_host(loaded)->orderly = 0;
 	assert_memory_equal(ledger_host(loaded), ledger_host(saved), sizeof(struct ledger_host));
 	for (size_t slot = 0; slot < ledger_slot_count(saved); slot++) {
 		const struct ledger_vm *vm = ledger_vm_const(saved, slot);
@@ -142,7 +145,7 @@ static void test_a_host_without_machines_is_kept_too(void **state)
 	assert_int_equal(ledger_create(&ledger), 0);
 	assert_int_equal(ledger_create(&loaded), 0);
 	ledger_host(ledger)->sample_count = 9;
-	assert_int_equal(ledger_store_save(tree->fd, ledger, NULL), 0);
+	assert_int_equal(ledger_store_save(tree->fd, ledger, NULL, NULL), 0);
 	assert_int_equal(ledger_store_load(tree->fd, loaded, NULL), 0);
 	assert_int_equal(ledger_host(loaded)->sample_count, 9);
 }
@@ -156,20 +159,12 @@ static void test_cut_at_every_kind_of_place(void **state)
 
 	save(tree, 1);
 	data = bytes_of(tree, LEDGER_STORE_NAME, &size);
-	assert_int_equal(size, host + 5 * sizeof(struct ledger_vm));
+	assert_int_equal(size, host + 5 * VM_SIZE);
 	assert_int_equal(decode(data, size), 5);
 	{
-		const size_t sizes[] = {0,
-					1,
-					HEAD_SIZE - 1,
-					HEAD_SIZE,
-					HEAD_SIZE + 1,
-					host - 1,
-					host,
-					host + 1,
-					host + sizeof(struct ledger_vm),
-					size - sizeof(struct ledger_vm),
-					size - 1};
+		const size_t sizes[] = {
+		    0,	  1,	    HEAD_SIZE - 1,  HEAD_SIZE,	    HEAD_SIZE + 1, host - 1,
+		    host, host + 1, host + VM_SIZE, size - VM_SIZE, size - 1};
 
 		for (size_t i = 0; i < CHECK_COUNT(sizes); i++) {
 			/* Of exactly that size, so that reading past it is seen. */
@@ -279,7 +274,7 @@ static void test_too_many_accounts_are_damage(void **state)
 		memcpy(uuid.bytes, &number, sizeof(number));
 		assert_int_equal(ledger_admit(ledger, &uuid), number);
 	}
-	assert_int_equal(ledger_store_save(tree->fd, ledger, &diag), 0);
+	assert_int_equal(ledger_store_save(tree->fd, ledger, NULL, &diag), 0);
 	assert_int_equal(ledger_store_load(tree->fd, loaded, &diag), LEDGER_VM_MAX);
 	/* The account of the departed becomes one more machine. */
 	data = bytes_of(tree, LEDGER_STORE_NAME, &size);
@@ -287,6 +282,72 @@ static void test_too_many_accounts_are_damage(void **state)
 	data[HEAD_SIZE + sizeof(struct ledger_host) + 15] = '\x77';
 	put_crc(data, size);
 	assert_int_equal(decode(data, size), -EBADMSG);
+}
+
+/* As long as the account with the most sockets needs; sizes that are no whole number of sockets are
+ * damage. */
+static void test_accounts_are_cut_behind_the_last_socket(void **state)
+{
+	const struct tree *tree = *state;
+	static const uint64_t bad[] = {0, LEDGER_VM_SIZE(0), LEDGER_VM_SIZE(1) - 8,
+				       LEDGER_VM_SIZE(3) + 8, LEDGER_VM_SIZE(65)};
+	cleanup_ledger struct ledger *ledger = ledger_fixture_create();
+	cleanup_ledger struct ledger *loaded = NULL;
+	cleanup_free char *data = NULL;
+	struct ledger_vm *vm = ledger_vm(ledger, 1);
+	struct diag diag = DIAG_INIT;
+	size_t size;
+
+	assert_int_equal(ledger_create(&loaded), 0);
+	CHECK_POINTER(vm);
+	vm->guest[2].floor_uj[ZONE_UNCORE] = 7;
+	assert_int_equal(ledger_store_save(tree->fd, ledger, NULL, &diag), 0);
+	data = bytes_of(tree, LEDGER_STORE_NAME, &size);
+	assert_int_equal(size, HEAD_SIZE + sizeof(struct ledger_host) + 5 * LEDGER_VM_SIZE(3));
+	assert_int_equal(ledger_store_load(tree->fd, loaded, &diag), 5);
+	assert_memory_equal(ledger_vm_const(loaded, (size_t)ledger_find(loaded, &vm->uuid)), vm,
+			    sizeof(*vm));
+	for (size_t i = 0; i < CHECK_COUNT(bad); i++) {
+		memcpy(data + 24, &bad[i], sizeof(bad[i]));
+		assert_int_equal(decode(data, size), -EBADMSG);
+	}
+	/* The largest there is. */
+	vm->guest[LEDGER_SOCKET_MAX - 1].zone_uj[ZONE_PACKAGE] = 7;
+	assert_int_equal(ledger_store_save(tree->fd, ledger, NULL, &diag), 0);
+	free(data);
+	data = bytes_of(tree, LEDGER_STORE_NAME, &size);
+	assert_int_equal(size,
+			 HEAD_SIZE + sizeof(struct ledger_host) + 5 * sizeof(struct ledger_vm));
+	assert_int_equal(decode(data, size), 5);
+}
+
+/* A checkpoint holds ceilings and says that it is none of an orderly end. */
+static void test_checkpoint_holds_ceilings(void **state)
+{
+	const struct tree *tree = *state;
+	const struct ledger_instant now = {.time_ms = 1000, .wall_ns = 5};
+	cleanup_ledger struct ledger *ledger = ledger_fixture_create();
+	cleanup_ledger_floors struct ledger_floors *floors = NULL;
+	cleanup_ledger struct ledger *loaded = NULL;
+	struct diag diag = DIAG_INIT;
+	const struct ledger_vm *kept, *vm = ledger_vm(ledger, 1);
+
+	assert_int_equal(ledger_create(&loaded), 0);
+	assert_int_equal(ledger_floors_create(ledger, &floors), 0);
+	assert_int_equal(ledger_floors_advance(floors, &now), LEDGER_FLOORS_NONE);
+	ledger_floors_promise(floors, UINT64_C(5000000000));
+	assert_int_equal(ledger_store_save(tree->fd, ledger, floors, &diag), 0);
+	assert_int_equal(ledger_store_load(tree->fd, loaded, &diag), 5);
+	assert_int_equal(ledger_host(loaded)->orderly, 0);
+	assert_int_equal(ledger_host(loaded)->told.time_ms, 1000);
+	kept = ledger_vm_const(loaded, (size_t)ledger_find(loaded, &vm->uuid));
+	CHECK_POINTER(kept);
+	assert_int_equal(vm->guest_psys_floor_uj, 1);
+	assert_int_equal(kept->guest_psys_floor_uj, 1 + 2 * 5000 + LEDGER_FLOORS_ROOM_UJ);
+	assert_int_equal(kept->guest[0].floor_uj[ZONE_DRAM], kept->guest_psys_floor_uj);
+	assert_int_equal(kept->guest[1].floor_uj[ZONE_DRAM], 0);
+	assert_int_equal(kept->floor_ms, 1000);
+	assert_int_equal(kept->guest_psys_uj, vm->guest_psys_uj);
 }
 
 static void test_what_is_no_file_is_set_aside(void **state)
@@ -311,7 +372,7 @@ static void test_a_failed_saving_keeps_the_only_good_file(void **state)
 	tree_write(tree, LEDGER_STORE_NAME, "damage");
 	assert_int_equal(load(tree, &diag), 100);
 	fault_arm(FAULT_FSYNC, 1, ENOSPC);
-	assert_int_equal(ledger_store_save(tree->fd, ledger, &diag), -ENOSPC);
+	assert_int_equal(ledger_store_save(tree->fd, ledger, NULL, &diag), -ENOSPC);
 	assert_true(fault_disarm());
 	check_contains(diag.text, "--state-dir");
 	assert_int_equal(load(tree, &diag), 100);
@@ -332,7 +393,7 @@ static void test_saving_may_fail_at_any_call(void **state)
 		int64_t found;
 
 		fault_arm(FAULT_ANY, ++nth, EIO);
-		status = ledger_store_save(tree->fd, ledger, &diag);
+		status = ledger_store_save(tree->fd, ledger, NULL, &diag);
 		if (!fault_disarm())
 			break;
 		found = load(tree, &load_diag);
@@ -386,6 +447,8 @@ int main(void)
 	    STORE_TEST(test_both_damaged_starts_anew),
 	    STORE_TEST(test_of_another_version_is_set_aside),
 	    STORE_TEST(test_too_many_accounts_are_damage),
+	    STORE_TEST(test_accounts_are_cut_behind_the_last_socket),
+	    STORE_TEST(test_checkpoint_holds_ceilings),
 	    STORE_TEST(test_what_is_no_file_is_set_aside),
 	    STORE_TEST(test_a_failed_saving_keeps_the_only_good_file),
 	    STORE_TEST(test_saving_may_fail_at_any_call),

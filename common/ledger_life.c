@@ -1,0 +1,153 @@
+#include "common/ledger_life.h"
+#include "common/cleanup.h"
+#include "common/ledger_floors.h"
+#include "common/ledger_map.h"
+#include "common/ledger_store.h"
+#include "common/served.h"
+
+#include <errno.h>
+
+struct ledger_life {
+	struct ledger_life_context context;
+	struct ledger_life_start start;
+	struct ledger *ledger;
+	struct ledger_map *map;
+	struct ledger_floors *floors;
+	enum ledger_floors_room room; /* at the last publication */
+	struct mono_time saved;
+	int saving_error;
+	struct diag saving;
+};
+
+static struct ledger_instant life_instant(const struct ledger_life *life)
+{
+	const struct clock *clock = life->context.clock;
+
+	return (struct ledger_instant){
+	    .boot = life->context.boot,
+	    .time_ms = served_ms(clock_now_mono(clock)),
+	    .wall_ns = clock_now_wall(clock).ns,
+	};
+}
+
+/* What a former run left in memory is newest; what is on disk outlives a reboot. */
+static int life_take_over(struct ledger_life *life, struct diag *diag)
+{
+	struct ledger_life_start *start = &life->start;
+	int count = ledger_map_recover(life->map, life->ledger);
+
+	if (count < 0)
+		return diag_error(diag, count, "cannot take over the accounts: %s",
+				  strerror(-count));
+	start->origin = LEDGER_LIFE_MEMORY;
+	if (ledger_host(life->ledger)->sample_count == 0) {
+		count = ledger_store_load(life->context.state_fd, life->ledger, &start->damage);
+		if (count < 0)
+			return diag_error(diag, count, "%s", start->damage.text);
+		start->origin =
+		    ledger_host(life->ledger)->orderly != 0 ? LEDGER_LIFE_ORDERLY : LEDGER_LIFE_CUT;
+	}
+	/* A host that never had a machine has a ledger, too. */
+	if (ledger_host(life->ledger)->sample_count == 0)
+		start->origin = LEDGER_LIFE_NEW;
+	start->account_count = count;
+	return 0;
+}
+
+int ledger_life_open(const struct ledger_life_context *context, struct ledger_life **ret_life,
+		     struct diag *diag)
+{
+	cleanup_ledger_life struct ledger_life *life = calloc(1, sizeof(*life));
+	struct ledger_instant now;
+	int status;
+
+	if (life == NULL)
+		return diag_error(diag, -ENOMEM, "out of memory");
+	life->context = *context;
+	life->saved = clock_now_mono(context->clock);
+	status = ledger_create(&life->ledger);
+	if (status == 0)
+		status = ledger_floors_create(life->ledger, &life->floors);
+	if (status < 0)
+		return diag_error(diag, status, "out of memory");
+	status = ledger_map_open(context->runtime_fd, &life->map, diag);
+	if (status < 0)
+		return status;
+	status = life_take_over(life, diag);
+	if (status < 0)
+		return status;
+	ledger_host(life->ledger)->orderly = 0;
+	now = life_instant(life);
+	ledger_floors_resume(life->ledger, &now);
+	*ret_life = TAKE_PTR(life);
+	return 0;
+}
+
+void ledger_life_close(struct ledger_life *life)
+{
+	if (life == NULL)
+		return;
+	ledger_map_close(life->map);
+	ledger_floors_destroy(life->floors);
+	ledger_destroy(life->ledger);
+	free(life);
+}
+
+struct ledger *ledger_life_ledger(struct ledger_life *life)
+{
+	return life->ledger;
+}
+
+const struct ledger_life_start *ledger_life_start(const struct ledger_life *life)
+{
+	return &life->start;
+}
+
+static int life_store(struct ledger_life *life, const struct ledger_floors *floors)
+{
+	life->saving = (struct diag)DIAG_INIT;
+	life->saving_error =
+	    ledger_store_save(life->context.state_fd, life->ledger, floors, &life->saving);
+	life->saved = clock_now_mono(life->context.clock);
+	return life->saving_error;
+}
+
+int ledger_life_publish(struct ledger_life *life)
+{
+	struct ledger_instant now = life_instant(life);
+
+	life->room = ledger_floors_advance(life->floors, &now);
+	if (life->room == LEDGER_FLOORS_NONE)
+		(void)ledger_life_save(life);
+	return ledger_map_publish(life->map, life->ledger);
+}
+
+bool ledger_life_is_due(const struct ledger_life *life)
+{
+	return life->room != LEDGER_FLOORS_AMPLE ||
+	       clock_elapsed_ns(life->saved, clock_now_mono(life->context.clock)) >=
+		   life->context.checkpoint_ns;
+}
+
+int ledger_life_save(struct ledger_life *life)
+{
+	ledger_floors_promise(life->floors, life->context.checkpoint_ns);
+	life->room = LEDGER_FLOORS_AMPLE;
+	return life_store(life, life->floors);
+}
+
+int ledger_life_end(struct ledger_life *life)
+{
+	return life_store(life, NULL);
+}
+
+int ledger_life_saving(const struct ledger_life *life, const char **ret_text)
+{
+	*ret_text = life->saving.text;
+	return life->saving_error;
+}
+
+void ledger_life_set_checkpoint(struct ledger_life *life, uint64_t checkpoint_ns)
+{
+	life->context.checkpoint_ns = checkpoint_ns;
+}
