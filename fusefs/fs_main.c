@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/settings.h"
 #include "fusefs/keeper.h"
+#include "fusefs/plain.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -83,6 +84,21 @@ static const struct argp fs_argp = {
 	   "Every key of the configuration is also taken as --SECTION.KEY=VALUE.",
 };
 
+static int fs_serve(struct fs_arguments *arguments, const struct settings *settings,
+		    struct diag *diag)
+{
+	const struct plain_options plain = {
+	    .runtime_dir = arguments->keeper.runtime_dir,
+	    .period_ns = settings->meter_period_ns,
+	    .psys = settings->tree_psys,
+	};
+
+	if (settings->tree_mode == SETTINGS_TREE_TMPFS)
+		return plain_run(&plain, diag);
+	arguments->keeper.psys = settings->tree_psys;
+	return keeper_run(&arguments->keeper, diag);
+}
+
 int main(int argc, char **argv)
 {
 	struct fs_arguments arguments = {
@@ -105,8 +121,7 @@ int main(int argc, char **argv)
 		log_error("%s", diag.text);
 		return EXIT_USAGE;
 	}
-	arguments.keeper.psys = settings.tree_psys;
-	status = keeper_run(&arguments.keeper, &diag);
+	status = fs_serve(&arguments, &settings, &diag);
 	if (status < 0) {
 		log_error("%s", diag.text);
 		return EXIT_FAILURE;

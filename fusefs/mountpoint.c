@@ -30,7 +30,7 @@ static bool mountpoint_is_fuse(const char *path)
  * The caller holds the runtime directory's lock, so whatever FUSE lies there has no keeper. If all
  * of the runtime directory is on FUSE, nothing is mounted at the path itself and umount2() says so.
  */
-static void mountpoint_clear(const char *path)
+void mountpoint_clear(const char *path)
 {
 	for (size_t i = 0; i < MOUNTPOINT_STALE_MAX && mountpoint_is_fuse(path); i++) {
 		if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)

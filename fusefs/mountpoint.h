@@ -11,6 +11,9 @@
 
 #define MOUNTPOINT_NAME "vm"
 
+/* Takes away what FUSE lies there; for who holds the lock of the runtime directory. */
+void mountpoint_clear(const char *path);
+
 /*
  * Makes the directory if need be, takes dead mounts of former keepers away, and mounts there,
  * read-only. *ret_fuse_fd is the kernel's end of it, non-blocking; the mount lives as long as the

@@ -105,6 +105,10 @@ static bool reading_vm(struct reading *reading, uint32_t slot, struct mono_time 
 		return false;
 	reading_host(reading, now);
 	tree->shape.exact = reading->memory->exact;
+	/* Which zones there are is not known before the host's record was read for the first time.
+	 */
+	if (reading->next_host_ns == 0)
+		return false;
 	if (ledger_reader_vm(ledger, &key->uuid, &tree->ledger_slot, &reading->vm) < 0)
 		return false;
 	sockets = reading->vm.socket_count > 0 ? reading->vm.socket_count : 1;
@@ -169,6 +173,12 @@ void reading_values(struct reading *reading, uint32_t slot, struct mono_time now
 	ret_values->psys_uj = served_advance(&tree->psys, vm->guest_psys_uj, now);
 }
 
+bool reading_has(struct reading *reading, uint32_t slot, struct mono_time now)
+{
+	assert(slot < TREE_MAX);
+	return reading_vm(reading, slot, now);
+}
+
 int32_t reading_pid(struct reading *reading, uint32_t slot, struct mono_time now)
 {
 	assert(slot < TREE_MAX);
@@ -186,16 +196,17 @@ static int reading_slot(const struct tree_table *trees, const struct uuid *uuid,
 	return tree_table_find(trees, uuid);
 }
 
-void reading_list(struct reading *reading, struct mono_time now)
+int reading_list(struct reading *reading, struct mono_time now)
 {
 	struct tree_table *trees = &reading->memory->trees;
 	struct ledger_reader *ledger = reading_ledger(reading, now);
 	struct ledger_copy copy;
 	int slot = -1;
+	int status = ledger == NULL ? -ENOENT : ledger_reader_copy(ledger, &copy);
 
 	/* Without a ledger, or memory, the list stays what it was. */
-	if (ledger == NULL || ledger_reader_copy(ledger, &copy) < 0)
-		return;
+	if (status < 0)
+		return status;
 	for (uint32_t i = 0; i < trees->count; i++)
 		trees->keys[i].listed = false;
 	for (size_t i = 0; i < copy.vm_count; i++) {
@@ -211,4 +222,5 @@ void reading_list(struct reading *reading, struct mono_time now)
 			trees->keys[slot].listed = true;
 	}
 	ledger_copy_free(&copy);
+	return 0;
 }

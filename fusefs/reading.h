@@ -43,8 +43,14 @@ void reading_values(struct reading *reading, uint32_t slot, struct mono_time now
 /* The process of the machine, or 0: it is off, or unknown. */
 int32_t reading_pid(struct reading *reading, uint32_t slot, struct mono_time now);
 
-/* Gives every account of the ledger a slot and marks those that have one (tree_key.listed). */
-void reading_list(struct reading *reading, struct mono_time now);
+/* Whether the machine's account can be had now: only then is its shape more than a guess. */
+bool reading_has(struct reading *reading, uint32_t slot, struct mono_time now);
+
+/*
+ * Gives every account of the ledger a slot and marks those that have one (tree_key.listed).
+ * -ENOENT: there is no ledger now, and the marks stay as they were; -ENOMEM likewise.
+ */
+int reading_list(struct reading *reading, struct mono_time now);
 
 static inline void cleanup_reading_value(struct reading *const *reading)
 {

@@ -94,7 +94,7 @@ static int worker_lookup_tree(struct worker *worker, const char *name, struct mo
 	if (slot < 0) {
 		/* Somebody's slot may have to go: know who has an account. */
 		if (trees->count == TREE_MAX)
-			reading_list(worker->reading, now);
+			(void)reading_list(worker->reading, now);
 		slot = tree_table_admit(trees, &uuid, now);
 	}
 	if (slot < 0)
@@ -256,7 +256,7 @@ void worker_readdir(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset
 	if (size > sizeof(buffer))
 		size = sizeof(buffer);
 	if (id == FUSE_ROOT_ID && offset == 0)
-		reading_list(worker->reading, now);
+		(void)reading_list(worker->reading, now);
 	while ((status = worker_list(worker, id, offset, now, &entry)) == 0) {
 		struct stat stat = {.st_ino = entry.id, .st_mode = entry.mode};
 		size_t needed = fuse_add_direntry(request, buffer + used, size - used, entry.name,
