@@ -106,7 +106,7 @@ static int plain_make(void *context, const struct uuid *uuid, uint32_t socket_co
 static int plain_mount(struct plain *plain, struct diag *diag)
 {
 	char path[PATH_MAX], stage[PATH_MAX];
-	struct plain_mount_owner owner;
+	struct plain_mount_owner owner = {.user = 0, .group = 0};
 	bool taken;
 	int status = runtime_directory_join(&plain->directory, MOUNTPOINT_NAME, path, diag);
 

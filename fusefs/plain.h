@@ -37,8 +37,9 @@
 #define PLAIN_ACTIVE_NS (30 * CLOCK_NS_PER_SECOND)
 #define PLAIN_STEP_NS	CLOCK_NS_PER_MS
 #define PLAIN_ASK_NS	(20 * CLOCK_NS_PER_MS)
-#define PLAIN_LISTEN_NS CLOCK_NS_PER_SECOND /* how often a file is asked whether it is still read  \
-					     */
+#define PLAIN_LISTEN_NS                                                                            \
+	CLOCK_NS_PER_SECOND /* how often a file is asked whether it is still read                  \
+			     */
 #define PLAIN_DUTY 4
 
 /* A tree without an account: of a machine that is about to start, or that never did. */

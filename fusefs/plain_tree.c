@@ -2,6 +2,7 @@
 #include "common/file.h"
 #include "common/parse.h"
 #include "fusefs/plain_tree_internal.h"
+#include "fusefs/plain_walk.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,8 +11,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define FNV_OFFSET UINT64_C(14695981039346656037) /* FNV-1a, 64 bits */
-#define FNV_PRIME  UINT64_C(1099511628211)
+#define PLAIN_TREE_FILES 32 /* of one socket with DRAM, roughly */
+
+#define FNV_OFFSET	 UINT64_C(14695981039346656037) /* FNV-1a, 64 bits */
+#define FNV_PRIME	 UINT64_C(1099511628211)
 
 static uint64_t plain_tree_hash(const char *text, size_t length)
 {
@@ -30,19 +33,30 @@ static void plain_tree_note(struct plain_file *file, const char *text, size_t le
 
 /* --- what there is --- */
 
-static int plain_tree_collect(void *context, const char *path, struct vtree_node node)
+/* Every file of that shape, with its path. */
+static int plain_tree_collect(struct plain_tree *tree, const char *top)
 {
-	struct plain_tree *tree = context;
-	struct plain_file *files =
-	    reallocarray(tree->files, tree->file_count + 1, sizeof(tree->files[0]));
+	struct plain_walk walk;
+	size_t capacity = 0;
 
-	if (files == NULL)
-		return -ENOMEM;
-	tree->files = files;
-	files[tree->file_count] = (struct plain_file){.node = node, .path = strdup(path), .fd = -1};
-	if (files[tree->file_count].path == NULL)
-		return -ENOMEM;
-	tree->file_count++;
+	plain_walk_begin(&walk, &tree->shape, top, vtree_root());
+	while (plain_walk_next(&walk)) {
+		if (!S_ISREG(walk.attributes.mode))
+			continue;
+		if (tree->file_count == capacity) {
+			struct plain_file *files;
+
+			capacity = capacity > 0 ? 2 * capacity : PLAIN_TREE_FILES;
+			files = reallocarray(tree->files, capacity, sizeof(tree->files[0]));
+			if (files == NULL)
+				return -ENOMEM;
+			tree->files = files;
+		}
+		tree->files[tree->file_count] =
+		    (struct plain_file){.node = walk.node, .path = strdup(walk.path), .fd = -1};
+		if (tree->files[tree->file_count++].path == NULL)
+			return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -103,7 +117,7 @@ static int plain_tree_prepare(struct plain_tree *tree, const char *top, struct v
 	int status = plain_tree_discard(tree->root_fd, top, values);
 
 	if (status == 0)
-		status = plain_tree_walk(&tree->shape, top, plain_tree_collect, tree);
+		status = plain_tree_collect(tree, top);
 	if (status < 0)
 		return status;
 	for (size_t i = 0; i < tree->file_count; i++)

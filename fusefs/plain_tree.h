@@ -40,9 +40,7 @@
 #include <stdint.h>
 
 /* Where trees are made before they are shown; whatever it holds at a start is of no use. */
-#define PLAIN_TREE_STAGING   ".new"
-
-#define PLAIN_TREE_PATH_SIZE 256
+#define PLAIN_TREE_STAGING ".new"
 
 struct plain_file {
 	struct vtree_node node;

@@ -7,13 +7,6 @@
 
 #include "fusefs/plain_tree.h"
 
-/* What a walk over the files of a tree calls; a negative errno ends it. */
-typedef int plain_tree_visit(void *context, const char *path, struct vtree_node node);
-
-/* Every file of that shape, in the order of vtree_list(), with its path below the root. */
-int plain_tree_walk(const struct vtree_shape *shape, const char *top, plain_tree_visit *visit,
-		    void *context);
-
 /*
  * Removes directories of zones that changed their meaning: psys moves up when sockets are added,
  * and what its counter told says nothing of the package that is there now.

@@ -157,7 +157,7 @@ int plain_trees_create(const struct plain_trees_context *context, struct mono_ti
 		       struct plain_trees **ret_trees, struct diag *diag)
 {
 	struct plain_trees *trees = calloc(1, sizeof(*trees));
-	int status = -ENOMEM;
+	int status;
 
 	if (trees == NULL)
 		return diag_error(diag, -ENOMEM, "out of memory");
