@@ -5,6 +5,7 @@
 #include "fusefs/plain_mount.h"
 #include "fusefs/plain_request.h"
 #include "fusefs/plain_trees.h"
+#include "fusefs/refresh.h"
 #include "fusefs/runtime_directory.h"
 
 #include <errno.h>

@@ -5,6 +5,7 @@
 #include "fusefs/plain.h"
 #include "fusefs/plain_tree.h"
 #include "fusefs/reading.h"
+#include "fusefs/refresh.h"
 
 #include <assert.h>
 #include <dirent.h>

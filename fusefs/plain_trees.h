@@ -14,12 +14,12 @@
 #include "common/diag.h"
 #include "common/uuid.h"
 #include "fusefs/plain_activity.h"
-#include "fusefs/refresh.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct plain_trees;
+struct refresh; /* refresh.h */
 
 /* The descriptors and the activity stay the caller's and outlive this. */
 struct plain_trees_context {
