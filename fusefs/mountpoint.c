@@ -1,6 +1,7 @@
 #include "fusefs/mountpoint.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "fusefs/plain_mount.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +46,9 @@ int mountpoint_attach(const char *path, int *ret_fuse_fd, struct diag *diag)
 	char options[128];
 
 	mountpoint_clear(path);
+	/* The files of a wattport-fs that ran with tree.mode = tmpfs. */
+	while (plain_mount_is(path) && umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+		log_info("took the plain files away from %s", path);
 	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		return diag_error(diag, -errno, "cannot make %s: %s", path, strerror(errno));
 	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);

@@ -76,17 +76,36 @@ static void plain_tree_take_over(const struct plain_tree *tree, struct plain_fil
 		file->told.time_ns = now.ns;
 }
 
-/* Nothing less than what was told. */
+/* The largest number with one digit more than what was told. */
+static uint64_t plain_tree_limit(uint64_t told_uj)
+{
+	uint64_t limit = 100;
+
+	while (limit / 10 <= told_uj) {
+		if (limit > UINT64_MAX / 10)
+			return UINT64_MAX;
+		limit *= 10;
+	}
+	return limit - 1;
+}
+
+/* Nothing less than what was told, nor more than may follow it for who reads just then. */
 static void plain_tree_raise(struct plain_tree *tree, struct vtree_values *values,
 			     struct mono_time now)
 {
 	for (size_t i = 0; i < tree->file_count; i++) {
 		struct plain_file *file = &tree->files[i];
 		uint64_t *energy_uj = vtree_energy_uj(values, file->node);
+		uint64_t limit_uj = UINT64_MAX;
 
-		/* served_advance() takes the account, which is what is told less one. */
-		if (energy_uj != NULL && *energy_uj > 0)
-			*energy_uj = served_advance(&file->told, *energy_uj - 1, now);
+		if (energy_uj == NULL || *energy_uj == 0)
+			continue;
+		if (file->read_ns > 0)
+			limit_uj = plain_tree_limit(file->told.value_uj);
+		if (*energy_uj > limit_uj)
+			*energy_uj = limit_uj;
+		/* It takes the account, which is what is told less one. */
+		*energy_uj = served_advance(&file->told, *energy_uj - 1, now);
 	}
 }
 

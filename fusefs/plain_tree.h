@@ -15,7 +15,11 @@
  *    only grow. Another text that is shorter than its file is filled up with spaces in front of its
  *    newline: it stays one line, and what reads numbers or words skips them. Zeros in front of a
  *    number would do for fewer readers, since many take such a number for an octal one.
- * 4. What a counter's file says when a tree is taken over was told: nothing less is written to it.
+ * 4. A text that becomes longer does so by one character where it can. Who reads a file reads on
+ *    until its end, within one read(2) as well as from a guest with two, and may so find the end of
+ *    the new text behind the old one: of one character more that is a second newline, of two it
+ *    would be a digit. So a counter that is read gets one digit more at a time.
+ * 5. What a counter's file says when a tree is taken over was told: nothing less is written to it.
  *
  * That a read sees one text or the other, not a part of each, is not written down anywhere. It is
  * so because shmem_file_read_iter() (mm/shmem.c) takes and drops the page's lock right before it

@@ -291,6 +291,32 @@ static void test_only_files_that_are_read(void **state)
 	plain_tree_close(tree);
 }
 
+/* Whoever read the old text finds no more behind it than a newline. */
+static void test_counter_that_is_read_grows_by_one_digit(void **state)
+{
+	static const char *const wanted[] = {"9999\n", "99999\n", "999999\n", "5000000\n"};
+	const struct tree *root = *state;
+	struct vtree_values values = values_of(500);
+	struct plain_tree *tree = open_tree(root, &values, start);
+
+	for (size_t i = 0; i < tree->file_count; i++)
+		if (strcmp(tree->files[i].path, ENERGY) == 0)
+			tree->files[i].read_ns = start.ns;
+	for (size_t i = 0; i < CHECK_COUNT(wanted); i++) {
+		values = values_of(5000000);
+		assert_int_equal(plain_tree_update(tree, &values, start, 0), 0);
+		check_text(root, ENERGY, wanted[i]);
+		/* Nobody reads this one. */
+		check_text(root, ZONES "intel-rapl:0/intel-rapl:0:0/energy_uj", "2500000\n");
+	}
+	for (size_t i = 0; i < 20; i++) {
+		values = values_of(UINT64_MAX);
+		assert_int_equal(plain_tree_update(tree, &values, start, 0), 0);
+	}
+	check_text(root, ENERGY, "18446744073709551615\n");
+	plain_tree_close(tree);
+}
+
 /* psys is the zone behind the packages: with a socket more its directory is that package's. */
 static void test_zone_that_becomes_another(void **state)
 {
@@ -361,6 +387,8 @@ int main(void)
 					    teardown),
 	    cmocka_unit_test_setup_teardown(test_shorter_text_is_filled_up, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_only_files_that_are_read, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_counter_that_is_read_grows_by_one_digit, setup,
+					    teardown),
 	    cmocka_unit_test_setup_teardown(test_zone_that_becomes_another, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_damage_is_mended, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_removal, setup, teardown),
