@@ -47,20 +47,33 @@ class PlainFiles:
         return [f"{self.runtime}/vm/{machine}/class/powercap/{zone}/energy_uj" for machine in self.machines[:count]
                 for zone in ("intel-rapl:0", "intel-rapl:0:0")]
 
+    def rewritten(self, count):
+        """Waits for the window to end; how often a second the first file was rewritten, if anybody reads it."""
+        if count == 0:
+            time.sleep(WINDOW_S)
+            return 0
+        values = set()
+        end = time.monotonic() + WINDOW_S
+        with open(self.files(1)[0], "rb") as file:
+            while time.monotonic() < end:
+                values.add(os.pread(file.fileno(), 64, 0))
+                time.sleep(0.0003)
+        return len(values) / WINDOW_S
+
     def cost(self, count, pause):
-        """The part of one CPU that the writer takes while so many trees are read."""
+        """The part of one CPU that the writer takes while so many trees are read, and how often a second it rewrites one."""
         reader = None
         if count > 0:
             reader = subprocess.Popen([sys.executable, "-c", READER, str(pause), *self.files(count)])
         time.sleep(2)
         cpu, begun = self.cpu_ns(self.server.pid), time.perf_counter_ns()
-        time.sleep(WINDOW_S)
+        often = self.rewritten(count)
         part = (self.cpu_ns(self.server.pid) - cpu) / (time.perf_counter_ns() - begun)
         if reader is not None:
             reader.kill()
             reader.wait()
             time.sleep(31)  # Until nobody counts as a reader any more.
-        return part
+        return part, often
 
     def rows(self):
         """The rows of a table."""
@@ -74,10 +87,11 @@ class PlainFiles:
         rows = []
         for count, pause in LOADS:
             how = "nobody reads" if count == 0 else f"{count} read " + (f"every {pause} s" if pause else "without a pause")
-            rows.append((f"CPU time of wattport-fs with {TREES} trees, {how}: of one CPU", f"{self.cost(count, pause):.2%}"))
+            part, often = self.cost(count, pause)
+            rows.append((f"{TREES} trees, {how}", f"{part:.2%}", f"{often:.0f}" if often else "once a period"))
         system = os.statvfs(f"{self.runtime}/vm")
         used = (system.f_blocks - system.f_bfree) * system.f_frsize
-        rows.append(("memory of one tree's files", f"{used / TREES / 1024:.0f} KiB"))
+        rows.append(("memory of one tree's files", f"{used / TREES / 1024:.0f} KiB", ""))
         self.server.stop()
         namespace.unmount(f"{self.runtime}/vm")
         return rows
