@@ -307,6 +307,36 @@ static void powercap_tree_insert(struct powercap_tree *tree, const struct zone *
 	tree->mmio[place] = entry->place.mmio;
 }
 
+static bool powercap_is_part(const struct powercap_entry *entry)
+{
+	return entry->label.kind == ZONE_CORE || entry->label.kind == ZONE_UNCORE;
+}
+
+/* Adds the zones that are parts of a package, or all others. */
+static void powercap_add_zones(int sys_fd, const struct powercap_entries *entries, bool parts,
+			       struct powercap_tree *tree, struct diag *notes)
+{
+	for (size_t i = 0; i < entries->count; i++) {
+		const struct powercap_entry *entry = &entries->entries[i];
+		struct zone zone;
+
+		if (!entry->labelled || powercap_is_part(entry) != parts)
+			continue;
+		powercap_make_zone(sys_fd, entry, &zone);
+		if (zone_find(tree->zones, tree->zone_count, zone.id) >= 0) {
+			if (!entry->place.mmio)
+				diag_append(notes, "%s is %s once more, left out", entry->path,
+					    zone.id);
+			continue;
+		}
+		if (tree->zone_count == ZONE_MAX) {
+			diag_append(notes, "%s is one zone too many, left out", entry->path);
+			continue;
+		}
+		powercap_tree_insert(tree, &zone, entry);
+	}
+}
+
 int powercap_tree_scan(int sys_fd, bool parts, struct powercap_tree *ret_tree, struct diag *notes)
 {
 	cleanup_free struct powercap_entries *entries = calloc(1, sizeof(*entries));
@@ -325,25 +355,10 @@ int powercap_tree_scan(int sys_fd, bool parts, struct powercap_tree *ret_tree, s
 	      powercap_entry_compare);
 	powercap_label_entries(sys_fd, entries, notes);
 	ret_tree->zone_count = 0;
-	for (size_t i = 0; i < entries->count; i++) {
-		const struct powercap_entry *entry = &entries->entries[i];
-		bool part = entry->label.kind == ZONE_CORE || entry->label.kind == ZONE_UNCORE;
-		struct zone zone;
-
-		if (!entry->labelled || (part && !parts))
-			continue;
-		powercap_make_zone(sys_fd, entry, &zone);
-		if (zone_find(ret_tree->zones, ret_tree->zone_count, zone.id) >= 0) {
-			if (!entry->place.mmio)
-				diag_append(notes, "%s is %s once more, left out", entry->path,
-					    zone.id);
-			continue;
-		}
-		if (ret_tree->zone_count == ZONE_MAX) {
-			diag_append(notes, "%s is one zone too many, left out", entry->path);
-			continue;
-		}
-		powercap_tree_insert(ret_tree, &zone, entry);
-	}
+	powercap_add_zones(sys_fd, entries, false, ret_tree, notes);
+	/* Only then the parts: where there is no room for all zones, no package may go for a core.
+	 */
+	if (parts)
+		powercap_add_zones(sys_fd, entries, true, ret_tree, notes);
 	return 0;
 }

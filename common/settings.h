@@ -11,6 +11,7 @@
 #include "common/config.h"
 #include "common/diag.h"
 #include "common/engine.h"
+#include "common/vtree.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -56,6 +57,8 @@ struct settings {
 	uint32_t guest_view_mode; /* enum settings_view */
 	uint32_t tree_mode;	  /* enum settings_tree */
 	bool tree_psys;
+	bool tree_core;
+	bool tree_uncore;
 	char http_listen[CONFIG_TEXT_SIZE];
 };
 
@@ -67,6 +70,9 @@ const struct config_key *settings_keys(size_t *ret_count);
  */
 int settings_load(const char *path, const struct config_overrides *overrides,
 		  struct settings *ret_settings, struct diag *diag);
+
+/* The zones that trees show only when asked for. */
+struct vtree_request settings_tree(const struct settings *settings);
 
 /* The part that attribution takes. */
 struct engine_config settings_engine(const struct settings *settings);

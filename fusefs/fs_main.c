@@ -90,12 +90,12 @@ static int fs_serve(struct fs_arguments *arguments, const struct settings *setti
 	const struct plain_options plain = {
 	    .runtime_dir = arguments->keeper.runtime_dir,
 	    .period_ns = settings->meter_period_ns,
-	    .psys = settings->tree_psys,
+	    .zones = settings_tree(settings),
 	};
 
 	if (settings->tree_mode == SETTINGS_TREE_TMPFS)
 		return plain_run(&plain, diag);
-	arguments->keeper.psys = settings->tree_psys;
+	arguments->keeper.zones = settings_tree(settings);
 	return keeper_run(&arguments->keeper, diag);
 }
 

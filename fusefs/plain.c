@@ -158,7 +158,8 @@ static int plain_start(struct plain *plain, struct diag *diag)
 	struct mono_time now = clock_now_mono(plain->clock);
 	struct plain_trees_context context = {.runtime_fd = plain->directory.fd,
 					      .root_fd = plain->root_fd,
-					      .psys = plain->options->psys};
+					      .clock = plain->clock,
+					      .zones = plain->options->zones};
 	int status = privilege_drop(diag);
 
 	/* After the change of user, whose watches are counted. */

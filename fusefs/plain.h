@@ -30,8 +30,8 @@
 
 #include "common/clock.h"
 #include "common/diag.h"
+#include "common/vtree.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #define PLAIN_ACTIVE_NS (30 * CLOCK_NS_PER_SECOND)
@@ -48,7 +48,7 @@
 struct plain_options {
 	const char *runtime_dir;
 	uint64_t period_ns;
-	bool psys;
+	struct vtree_request zones;
 };
 
 /*

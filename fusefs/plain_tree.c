@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define PLAIN_TREE_FILES 32 /* of one socket with DRAM, roughly */
+#define PLAIN_TREE_FILES 64 /* of one socket with DRAM, roughly */
 
 #define FNV_OFFSET	 UINT64_C(14695981039346656037) /* FNV-1a, 64 bits */
 #define FNV_PRIME	 UINT64_C(1099511628211)
@@ -242,8 +242,11 @@ static int plain_tree_rewrite(struct plain_tree *tree, struct plain_file *file,
 
 bool plain_tree_has(const struct plain_tree *tree, const struct vtree_shape *shape)
 {
-	return tree->shape.socket_count == shape->socket_count && tree->shape.dram == shape->dram &&
-	       tree->shape.psys == shape->psys && tree->shape.exact == shape->exact;
+	const struct vtree_shape *ours = &tree->shape;
+
+	return ours->socket_count == shape->socket_count && ours->core == shape->core &&
+	       ours->uncore == shape->uncore && ours->dram == shape->dram &&
+	       ours->psys == shape->psys && ours->exact == shape->exact;
 }
 
 int plain_tree_update(struct plain_tree *tree, struct vtree_values *values, struct mono_time now,

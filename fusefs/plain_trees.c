@@ -165,8 +165,8 @@ int plain_trees_create(const struct plain_trees_context *context, struct mono_ti
 	trees->context = *context;
 	status = fs_memory_create(&trees->memory, diag);
 	if (status == 0)
-		status = reading_create(context->runtime_fd, trees->memory, context->psys,
-					&trees->reading);
+		status = reading_create(context->runtime_fd, trees->memory, &context->zones,
+					context->clock, &trees->reading);
 	if (status == 0)
 		status = plain_trees_adopt(trees, now);
 	if (status < 0) {
@@ -256,7 +256,10 @@ void plain_trees_note(struct plain_trees *trees, struct plain_activity_key key,
 
 	if (place->tree == NULL || key.file >= place->tree->file_count)
 		return;
-	place->tree->files[key.file].read_ns = now.ns;
+	/* Several names of one file say the same at any time. */
+	for (size_t i = 0; i < place->tree->file_count; i++)
+		if (place->tree->files[i].node.id == place->tree->files[key.file].node.id)
+			place->tree->files[i].read_ns = now.ns;
 	place->active_until_ns = now.ns + PLAIN_ACTIVE_NS;
 	if (!place->active)
 		trees->active[trees->active_count++] = key.tree;

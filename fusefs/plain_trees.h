@@ -13,9 +13,9 @@
 #include "common/clock.h"
 #include "common/diag.h"
 #include "common/uuid.h"
+#include "common/vtree.h"
 #include "fusefs/plain_activity.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct plain_trees;
@@ -26,7 +26,8 @@ struct plain_trees_context {
 	int runtime_fd;
 	int root_fd; /* the directory of all trees, to be written to */
 	struct plain_activity *activity;
-	bool psys;
+	const struct clock *clock;
+	struct vtree_request zones;
 };
 
 /* Takes note of the trees that are there; what is in them is taken over with their accounts. */

@@ -90,9 +90,6 @@ static void check_guest_sums(const struct world *world, const struct ledger_vm *
 
 	for (size_t i = 0; i < world->zone_count; i++)
 		kind_uj[world->zones[i].kind] += vm->shares[i].guest_view_uj;
-	/* Within the package, which the guest sees. */
-	kind_uj[ZONE_CORE] = 0;
-	kind_uj[ZONE_UNCORE] = 0;
 	for (size_t socket = 0; socket < LEDGER_SOCKET_MAX; socket++)
 		for (size_t kind = 0; kind < ZONE_SOCKET_KIND_COUNT; kind++)
 			kind_uj[kind] -= vm->guest[socket].zone_uj[kind];

@@ -89,7 +89,7 @@ static void test_made_up_nodes(void **state)
 	assert_true(tree_table_valid(table, root));
 	for (uint64_t id = 0; id < 100000; id++)
 		assert_false(tree_table_valid(table, tree_node_unpack(id)));
-	for (unsigned bit = 17; bit < 64; bit++)
+	for (unsigned bit = VTREE_NODE_BITS; bit < 64; bit++)
 		assert_false(tree_table_valid(
 		    table, tree_node_unpack(tree_node_pack(root) ^ UINT64_C(1) << bit)));
 }
