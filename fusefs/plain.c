@@ -64,7 +64,7 @@ struct plain {
 	struct plain_request *request;
 	bool told_away;
 	/* When the next of each is due (struct mono_time). */
-	uint64_t refresh_ns, step_ns, ask_ns, listen_ns;
+	uint64_t refresh_ns, step_ns, ask_ns;
 };
 
 /* --- the beginning, as root --- */
@@ -188,20 +188,18 @@ static uint64_t plain_due(const struct plain *plain, struct mono_time begin, uin
 
 static void plain_work_active(struct plain *plain, struct mono_time now)
 {
-	if (plain_trees_active(plain->trees) == 0)
+	bool all = now.ns >= plain->ask_ns;
+
+	if (!plain_trees_are_active(plain->trees) || now.ns < plain->step_ns)
 		return;
-	if (now.ns >= plain->ask_ns) {
+	if (all) {
 		plain_trees_ask(plain->trees, plain->refresh, now);
-		plain->ask_ns = now.ns + PLAIN_ASK_NS;
-	}
-	if (now.ns >= plain->step_ns) {
-		plain_trees_step(plain->trees, now);
-		plain->step_ns = plain_due(plain, now, PLAIN_STEP_NS);
-	}
-	if (now.ns >= plain->listen_ns) {
 		plain_trees_listen(plain->trees, now);
-		plain->listen_ns = plain_due(plain, now, PLAIN_LISTEN_NS);
 	}
+	plain_trees_step(plain->trees, all, now);
+	plain->step_ns = plain_due(plain, now, PLAIN_STEP_NS);
+	if (all)
+		plain->ask_ns = now.ns + PLAIN_ASK_NS;
 }
 
 static void plain_work(struct plain *plain)
@@ -220,24 +218,25 @@ static void plain_work(struct plain *plain)
 	}
 }
 
-static uint64_t plain_deadline_ns(const struct plain *plain)
+static uint64_t plain_deadline_ns(const struct plain *plain, struct mono_time now)
 {
-	const uint64_t active_ns[] = {plain->step_ns, plain->ask_ns, plain->listen_ns};
 	uint64_t deadline_ns = plain->refresh_ns;
+	uint64_t active_ns = plain->ask_ns;
 
 	if (refresh_deadline_ns(plain->refresh) < deadline_ns)
 		deadline_ns = refresh_deadline_ns(plain->refresh);
-	for (size_t i = 0; plain_trees_active(plain->trees) > 0 && i < PLAIN_COUNT(active_ns); i++)
-		if (active_ns[i] < deadline_ns)
-			deadline_ns = active_ns[i];
-	return deadline_ns;
+	if (!plain_trees_are_active(plain->trees))
+		return deadline_ns;
+	if (plain_trees_are_hot(plain->trees, now) || plain->step_ns > active_ns)
+		active_ns = plain->step_ns;
+	return active_ns < deadline_ns ? active_ns : deadline_ns;
 }
 
 /* Waits until something is due or to be read. */
 static int plain_wait(const struct plain *plain)
 {
-	uint64_t left_ns = clock_elapsed_ns(clock_now_mono(plain->clock),
-					    (struct mono_time){plain_deadline_ns(plain)});
+	struct mono_time now = clock_now_mono(plain->clock);
+	uint64_t left_ns = clock_elapsed_ns(now, (struct mono_time){plain_deadline_ns(plain, now)});
 	struct timespec timeout = {.tv_sec = (time_t)(left_ns / CLOCK_NS_PER_SECOND),
 				   .tv_nsec = (long)(left_ns % CLOCK_NS_PER_SECOND)};
 	struct pollfd polled[PLAIN_POLL_MAX] = {

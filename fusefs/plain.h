@@ -11,12 +11,14 @@
  * 1. every tree is rewritten once a period (meter.period): what a reader finds who comes once in a
  *    while is no older than the ledger that a period makes;
  * 2. a file that somebody was seen reading (plain_activity.h) is active for PLAIN_ACTIVE_NS: it is
- *    rewritten every PLAIN_STEP_NS, so that reads a millisecond apart differ, and while any file is
- *    active wattportd is asked for a sample every PLAIN_ASK_NS;
- * 3. the rounds of 2. take at most one part in PLAIN_DUTY of the time of one CPU: with very many
- *    active files, or on a busy machine, the steps come later, and are larger by as much.
+ *    rewritten every PLAIN_ASK_NS, and so often wattportd is asked for a sample while there is any;
+ * 3. for PLAIN_HOT_NS after each such time its tree is hot, and is rewritten every PLAIN_STEP_NS,
+ * so that reads a millisecond apart differ. Who polls a few times a second or faster has that all
+ * the time, and who scrapes every some seconds does not make us write what he will never read;
+ * 4. the rounds of 2. and 3. take at most one part in PLAIN_DUTY of the time of one CPU: with very
+ *    many active files, or on a busy machine, the steps come later, and are larger by as much.
  * So what is promised is less than with FUSE: the first read after a pause may be a period old, and
- * later ones as old as the two intervals and the scheduler make them.
+ * later ones as old as these intervals and the scheduler make them.
  *
  * After its end, wanted or not, mount and files stay as they are: guests read on, the counters
  * stand still, and whoever is started next goes on from there. `wattport-fs --unmount` ends it for
@@ -37,10 +39,8 @@
 #define PLAIN_ACTIVE_NS (30 * CLOCK_NS_PER_SECOND)
 #define PLAIN_STEP_NS	CLOCK_NS_PER_MS
 #define PLAIN_ASK_NS	(20 * CLOCK_NS_PER_MS)
-#define PLAIN_LISTEN_NS                                                                            \
-	CLOCK_NS_PER_SECOND /* how often a file is asked whether it is still read                  \
-			     */
-#define PLAIN_DUTY 4
+#define PLAIN_HOT_NS	(100 * CLOCK_NS_PER_MS)
+#define PLAIN_DUTY	4
 
 /* A tree without an account: of a machine that is about to start, or that never did. */
 #define PLAIN_ORPHAN_NS (600 * CLOCK_NS_PER_SECOND)

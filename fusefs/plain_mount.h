@@ -25,7 +25,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define PLAIN_MOUNT_TREE_INODES 128 /* one socket with DRAM: about 50; two: 75 */
+#define PLAIN_MOUNT_TREE_INODES 128 /* one socket with DRAM: about 60 */
 #define PLAIN_MOUNT_INODE_MAX	(TREE_MAX * PLAIN_MOUNT_TREE_INODES)
 #define PLAIN_MOUNT_STAGE_NAME	".vm-stage" /* there while the mount is made */
 

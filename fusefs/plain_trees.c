@@ -15,12 +15,12 @@
 #include <string.h>
 
 struct plain_slot {
-	struct plain_tree *tree;  /* NULL: not taken over yet, or it cannot be made */
-	int error;		  /* that was told last */
-	bool announced;		  /* it may be there without an account */
-	bool active;		  /* it is in the list of those */
-	uint64_t orphan_ns;	  /* when it was first without an account; 0: it has one */
-	uint64_t active_until_ns; /* struct mono_time */
+	struct plain_tree *tree; /* NULL: not taken over yet, or it cannot be made */
+	int error;		 /* that was told last */
+	bool announced;		 /* it may be there without an account */
+	bool active;		 /* it is in the list of those */
+	uint64_t orphan_ns;	 /* when it was first without an account; 0: it has one */
+	uint64_t read_ns;	 /* struct mono_time when somebody was last seen reading it */
 };
 
 struct plain_trees {
@@ -66,8 +66,8 @@ static void plain_trees_close(struct plain_trees *trees, uint32_t slot)
 	place->tree = NULL;
 }
 
-/* Asks to be told of reads of all files that are rewritten. */
-static void plain_trees_watch(struct plain_trees *trees, uint32_t slot, bool again)
+/* Asks to be told of the next read of each file that is rewritten, unless that is so already. */
+static void plain_trees_watch(struct plain_trees *trees, uint32_t slot)
 {
 	struct plain_tree *tree = trees->slots[slot].tree;
 
@@ -75,7 +75,7 @@ static void plain_trees_watch(struct plain_trees *trees, uint32_t slot, bool aga
 		struct plain_file *file = &tree->files[i];
 		int status;
 
-		if (file->fd < 0 || (file->watched && !again))
+		if (file->fd < 0 || file->watched)
 			continue;
 		status =
 		    plain_activity_listen(trees->context.activity, file->fd,
@@ -110,7 +110,7 @@ static int plain_trees_update(struct plain_trees *trees, uint32_t slot, struct m
 	if (status == 0)
 		status = plain_tree_update(place->tree, &values, now, since_ns);
 	plain_trees_tell(trees, slot, status);
-	plain_trees_watch(trees, slot, false);
+	plain_trees_watch(trees, slot);
 	return status;
 }
 
@@ -253,30 +253,48 @@ void plain_trees_note(struct plain_trees *trees, struct plain_activity_key key,
 		      struct mono_time now)
 {
 	struct plain_slot *place = &trees->slots[key.tree];
+	struct plain_tree *tree = place->tree;
 
-	if (place->tree == NULL || key.file >= place->tree->file_count)
+	if (tree == NULL || key.file >= tree->file_count)
 		return;
+	tree->files[key.file].watched = false;
 	/* Several names of one file say the same at any time. */
-	for (size_t i = 0; i < place->tree->file_count; i++)
-		if (place->tree->files[i].node.id == place->tree->files[key.file].node.id)
-			place->tree->files[i].read_ns = now.ns;
-	place->active_until_ns = now.ns + PLAIN_ACTIVE_NS;
+	for (size_t i = 0; i < tree->file_count; i++)
+		if (tree->files[i].node.id == tree->files[key.file].node.id)
+			tree->files[i].read_ns = now.ns;
+	place->read_ns = now.ns;
 	if (!place->active)
 		trees->active[trees->active_count++] = key.tree;
 	place->active = true;
 }
 
-uint32_t plain_trees_active(const struct plain_trees *trees)
+bool plain_trees_are_active(const struct plain_trees *trees)
 {
-	return trees->active_count;
+	return trees->active_count > 0;
 }
 
-void plain_trees_step(struct plain_trees *trees, struct mono_time now)
+static bool plain_trees_is_hot(const struct plain_trees *trees, uint32_t slot, struct mono_time now)
+{
+	struct mono_time read = {trees->slots[slot].read_ns};
+
+	return clock_elapsed_ns(read, now) < PLAIN_HOT_NS;
+}
+
+bool plain_trees_are_hot(const struct plain_trees *trees, struct mono_time now)
+{
+	for (uint32_t i = 0; i < trees->active_count; i++)
+		if (plain_trees_is_hot(trees, trees->active[i], now))
+			return true;
+	return false;
+}
+
+void plain_trees_step(struct plain_trees *trees, bool all, struct mono_time now)
 {
 	uint64_t since_ns = now.ns > PLAIN_ACTIVE_NS ? now.ns - PLAIN_ACTIVE_NS : 1;
 
 	for (uint32_t i = 0; i < trees->active_count; i++)
-		(void)plain_trees_update(trees, trees->active[i], now, since_ns);
+		if (all || plain_trees_is_hot(trees, trees->active[i], now))
+			(void)plain_trees_update(trees, trees->active[i], now, since_ns);
 }
 
 void plain_trees_ask(struct plain_trees *trees, struct refresh *refresh, struct mono_time now)
@@ -299,9 +317,11 @@ void plain_trees_listen(struct plain_trees *trees, struct mono_time now)
 	for (uint32_t i = 0; i < trees->active_count; i++) {
 		uint32_t slot = trees->active[i];
 		struct plain_slot *place = &trees->slots[slot];
+		struct mono_time read = {place->read_ns};
 
-		plain_trees_watch(trees, slot, true);
-		place->active = place->tree != NULL && now.ns < place->active_until_ns;
+		plain_trees_watch(trees, slot);
+		place->active =
+		    place->tree != NULL && clock_elapsed_ns(read, now) < PLAIN_ACTIVE_NS;
 		if (place->active)
 			trees->active[kept++] = slot;
 	}

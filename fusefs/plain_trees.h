@@ -16,6 +16,7 @@
 #include "common/vtree.h"
 #include "fusefs/plain_activity.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct plain_trees;
@@ -48,16 +49,17 @@ int plain_trees_make(struct plain_trees *trees, const struct uuid *uuid, uint32_
 void plain_trees_note(struct plain_trees *trees, struct plain_activity_key key,
 		      struct mono_time now);
 
-/* How many trees are active. */
-uint32_t plain_trees_active(const struct plain_trees *trees);
+/* Whether any tree is active, and whether one of those is to be rewritten every PLAIN_STEP_NS. */
+bool plain_trees_are_active(const struct plain_trees *trees);
+bool plain_trees_are_hot(const struct plain_trees *trees, struct mono_time now);
 
-/* Rewrites the active files. */
-void plain_trees_step(struct plain_trees *trees, struct mono_time now);
+/* Rewrites the active files: of all trees, or of the hot ones alone. */
+void plain_trees_step(struct plain_trees *trees, bool all, struct mono_time now);
 
 /* Asks for a sample, in the name of one of the active trees: it is taken for all machines. */
 void plain_trees_ask(struct plain_trees *trees, struct refresh *refresh, struct mono_time now);
 
-/* Listens again to the files of active trees; those that nobody reads any more are active no more.
+/* Listens again to the files that were read; trees that nobody reads any more are active no more.
  */
 void plain_trees_listen(struct plain_trees *trees, struct mono_time now);
 

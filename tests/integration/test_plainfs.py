@@ -35,7 +35,7 @@ going = [True]
 signal.signal(signal.SIGTERM, lambda *_: going.clear())
 path = sys.argv[1]
 kept = os.open(path, os.O_RDONLY)
-reads = last = blank = 0
+reads = last = blank = changes = 0
 bad = []
 print("ready", flush=True)
 while going and len(bad) < 10:
@@ -51,8 +51,9 @@ while going and len(bad) < 10:
         if not text.endswith(b"\\n") or not text[:-1].isdigit() or int(text) < last:
             bad.append(f"{last} -> {text!r}")
         else:
+            changes += int(text) > last
             last = int(text)
-print(json.dumps({"reads": reads, "last": last, "blank": blank, "bad": bad}))
+print(json.dumps({"reads": reads, "last": last, "blank": blank, "changes": changes, "bad": bad}))
 """
 
 
@@ -93,6 +94,7 @@ class PlainTest(fusefs.FusefsTest):
             self.assertEqual(result["bad"], [])
             self.assertLess(result["blank"], 16)
             self.assertGreater(result["reads"], 100)
+            self.assertGreater(result["changes"], 2)
 
 
 class TestTree(PlainTest):

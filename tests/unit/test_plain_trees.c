@@ -235,27 +235,62 @@ static void test_what_is_read_is_active(void **state)
 	open_trees(fixture, start);
 	plain_trees_refresh(fixture->trees, start);
 	note(fixture, start);
-	assert_int_equal(plain_trees_active(fixture->trees), 0);
+	assert_false(plain_trees_are_active(fixture->trees));
 	first = energy_of(fixture, FIRST ENERGY);
 	note(fixture, after_s(1));
-	assert_int_equal(plain_trees_active(fixture->trees), 1);
-	plain_trees_step(fixture->trees, after_s(2));
+	assert_true(plain_trees_are_active(fixture->trees));
+	plain_trees_step(fixture->trees, true, after_s(2));
 	assert_int_equal(energy_of(fixture, FIRST ENERGY), first + 2000);
 	assert_int_equal(energy_of(fixture, SECOND ENERGY), first);
-	note(fixture, after_s(2));
-	assert_int_equal(plain_trees_active(fixture->trees), 2);
 	/* Read again and again: the first alone stays. */
+	note(fixture, after_s(2));
 	plain_trees_listen(fixture->trees, after_s(20));
 	(void)energy_of(fixture, FIRST ENERGY);
 	note(fixture, after_s(20));
 	plain_trees_listen(fixture->trees, after_s(40));
-	assert_int_equal(plain_trees_active(fixture->trees), 1);
-	plain_trees_listen(fixture->trees, after_s(50));
-	assert_int_equal(plain_trees_active(fixture->trees), 0);
+	plain_trees_step(fixture->trees, true, after_s(40));
+	assert_int_equal(energy_of(fixture, FIRST ENERGY), first + 40000);
+	assert_int_equal(energy_of(fixture, SECOND ENERGY), first);
+	/* What this test has read itself. */
+	note(fixture, after_s(40));
+	plain_trees_listen(fixture->trees, after_s(70));
+	assert_false(plain_trees_are_active(fixture->trees));
 	/* And it is noticed again. */
 	(void)energy_of(fixture, SECOND ENERGY);
-	note(fixture, after_s(60));
-	assert_int_equal(plain_trees_active(fixture->trees), 1);
+	note(fixture, after_s(71));
+	assert_true(plain_trees_are_active(fixture->trees));
+}
+
+static void test_what_is_polled_is_hot(void **state)
+{
+	struct fixture *fixture = *state;
+	struct mono_time now = start;
+	uint64_t first;
+
+	open_ledger(fixture);
+	admit(fixture, FIRST, 100);
+	admit(fixture, SECOND, 100);
+	open_trees(fixture, start);
+	plain_trees_refresh(fixture->trees, start);
+	first = energy_of(fixture, FIRST ENERGY);
+	(void)energy_of(fixture, SECOND ENERGY);
+	note(fixture, start);
+	for (size_t i = 0; i < 5; i++) {
+		now.ns += PLAIN_HOT_NS - 1;
+		assert_true(plain_trees_are_hot(fixture->trees, now));
+		plain_trees_listen(fixture->trees, now);
+		(void)energy_of(fixture, FIRST ENERGY);
+		note(fixture, now);
+	}
+	/* The second has been active since, but hot no more. */
+	plain_trees_step(fixture->trees, false, now);
+	assert_true(energy_of(fixture, FIRST ENERGY) > first);
+	assert_int_equal(energy_of(fixture, SECOND ENERGY), first);
+	plain_trees_step(fixture->trees, true, now);
+	assert_true(energy_of(fixture, SECOND ENERGY) > first);
+	now.ns += PLAIN_HOT_NS;
+	assert_false(plain_trees_are_hot(fixture->trees, now));
+	assert_true(plain_trees_are_active(fixture->trees));
 }
 
 int main(void)
@@ -267,6 +302,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_trees_of_before_wait_for_the_ledger, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(test_what_is_read_is_active, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_what_is_polled_is_hot, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
