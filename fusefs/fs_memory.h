@@ -38,11 +38,11 @@ struct fs_parked_message {
 };
 
 struct fs_memory {
-	uint64_t started_wall_ns; /* the time that all files bear */
-	bool opened;		  /* the kernel's FUSE_INIT is answered */
-	bool exact;		  /* guest-view, as the ledger said last */
-	bool told_away;		  /* it was logged that wattportd does not answer */
-	bool told_no_resend;	  /* the kernel cannot send again, and that was logged */
+	bool opened;	     /* the kernel's FUSE_INIT is answered */
+	bool exact;	     /* guest-view, as the ledger said last */
+	bool told_blind;     /* it was logged that processes are hidden */
+	bool told_away;	     /* it was logged that wattportd does not answer */
+	bool told_no_resend; /* the kernel cannot send again, and that was logged */
 	struct fs_message init;
 	struct fs_message current; /* read and not yet dealt with */
 	struct fs_parked_message parked[FS_PARKED_MAX];

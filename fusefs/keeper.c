@@ -7,6 +7,7 @@
 #include "fusefs/fs_memory.h"
 #include "fusefs/fuse_wire.h"
 #include "fusefs/mountpoint.h"
+#include "fusefs/process_view.h"
 #include "fusefs/worker.h"
 
 #include <errno.h>
@@ -39,6 +40,7 @@ struct keeper {
 	int fuse_fd;
 	int ready_fds[2];
 	struct sysroot *root;
+	int proc_fd; /* for the worker */
 	struct fs_memory *memory;
 	sigset_t signals;  /* that come by signal_fd */
 	pid_t worker;	   /* 0: none */
@@ -135,10 +137,13 @@ static int keeper_be_worker(struct keeper *keeper)
 	    .memory = keeper->memory,
 	    .fuse_fd = keeper->fuse_fd,
 	    .runtime_fd = keeper->runtime_fd,
-	    .proc_fd = sysroot_proc_fd(keeper->root),
+	    .proc_fd = keeper->proc_fd,
+	    .users = &keeper->options->users,
 	    .ready_fd = keeper->ready_fds[1],
 	    .keeper = getppid(),
 	    .zones = keeper->options->zones,
+	    .any_name = keeper->options->any_name,
+	    .period_ns = keeper->options->period_ns,
 	    .without_resend = keeper->options->without_resend,
 	};
 	struct diag diag = DIAG_INIT;
@@ -269,13 +274,14 @@ static int keeper_prepare(struct keeper *keeper, struct diag *diag)
 	if (status == 0)
 		status = sysroot_open(keeper->options->sysroot, &keeper->root, diag);
 	if (status == 0)
+		status = process_view_open(keeper->root, &keeper->proc_fd, diag);
+	if (status == 0)
 		status = keeper_catch_signals(keeper, diag);
 	if (status < 0)
 		return status;
 	status = fs_memory_create(&keeper->memory, diag);
 	if (status < 0)
 		return status;
-	keeper->memory->started_wall_ns = clock_now_wall(keeper->clock).ns;
 	status = mountpoint_attach(keeper->mount_path, &keeper->fuse_fd, diag);
 	if (status < 0)
 		return status;
@@ -307,6 +313,8 @@ static int keeper_finish(struct keeper *keeper, struct diag *diag)
 		(void)close(keeper->signal_fd);
 	if (keeper->runtime_fd >= 0)
 		(void)close(keeper->runtime_fd);
+	if (keeper->proc_fd >= 0)
+		(void)close(keeper->proc_fd);
 	fs_memory_destroy(keeper->memory);
 	sysroot_close(keeper->root);
 	return status;
@@ -321,6 +329,7 @@ int keeper_run(const struct keeper_options *options, struct diag *diag)
 	    .lock_fd = -1,
 	    .signal_fd = -1,
 	    .fuse_fd = -1,
+	    .proc_fd = -1,
 	    .ready_fds = {-1, -1},
 	};
 	struct diag finish_diag = DIAG_INIT;

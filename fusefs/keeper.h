@@ -13,8 +13,10 @@
 
 #include "common/diag.h"
 #include "common/vtree.h"
+#include "fusefs/access_users.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define KEEPER_PID_NAME	       "fs.pid"
 #define KEEPER_WORKER_PID_NAME "fs-worker.pid"
@@ -23,6 +25,9 @@ struct keeper_options {
 	const char *runtime_dir;
 	const char *sysroot;
 	struct vtree_request zones;
+	struct access_users users;
+	bool any_name; /* worker.h */
+	uint64_t period_ns;
 	bool without_resend; /* worker.h */
 };
 

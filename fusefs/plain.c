@@ -159,6 +159,7 @@ static int plain_start(struct plain *plain, struct diag *diag)
 	struct plain_trees_context context = {.runtime_fd = plain->directory.fd,
 					      .root_fd = plain->root_fd,
 					      .clock = plain->clock,
+					      .period_ns = plain->options->period_ns,
 					      .zones = plain->options->zones};
 	int status = privilege_drop(diag);
 

@@ -166,7 +166,7 @@ int plain_trees_create(const struct plain_trees_context *context, struct mono_ti
 	status = fs_memory_create(&trees->memory, diag);
 	if (status == 0)
 		status = reading_create(context->runtime_fd, trees->memory, &context->zones,
-					context->clock, &trees->reading);
+					context->period_ns, context->clock, &trees->reading);
 	if (status == 0)
 		status = plain_trees_adopt(trees, now);
 	if (status < 0) {

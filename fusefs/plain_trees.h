@@ -28,6 +28,7 @@ struct plain_trees_context {
 	int root_fd; /* the directory of all trees, to be written to */
 	struct plain_activity *activity;
 	const struct clock *clock;
+	uint64_t period_ns; /* of wattportd's samples */
 	struct vtree_request zones;
 };
 

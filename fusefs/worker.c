@@ -116,6 +116,7 @@ static const struct fuse_lowlevel_ops worker_operations = {
     .lookup = worker_lookup,
     .getattr = worker_getattr,
     .readlink = worker_readlink,
+    .opendir = worker_opendir,
     .readdir = worker_readdir,
     .access = worker_access,
     .open = worker_open,
@@ -320,12 +321,27 @@ static void worker_tell_ready(const struct worker *worker)
 		log_debug("nobody waits for this worker");
 }
 
+/* Where processes are hidden, none can be told from another. */
+static void worker_check_sight(struct worker *worker)
+{
+	if (worker->memory->told_blind ||
+	    access_sees(worker->options->proc_fd, worker->options->keeper))
+		return;
+	worker->memory->told_blind = true;
+	log_warning(
+	    "processes are hidden (hidepid): whose they are cannot be told, so every reader is "
+	    "refused; use Linux 5.8 or later, or mount /proc without hidepid");
+}
+
 static int worker_serve(struct worker *worker, struct diag *diag)
 {
 	const struct worker_options *options = worker->options;
 	int status = reading_create(options->runtime_fd, worker->memory, &options->zones,
-				    worker->clock, &worker->reading);
+				    options->period_ns, worker->clock, &worker->reading);
 
+	if (status == 0)
+		status = access_create(options->proc_fd, options->users, reading_next_process,
+				       worker->reading, &worker->access);
 	if (status == 0)
 		status = refresh_create(options->runtime_fd, worker_unpark, worker,
 					&worker->memory->told_away, &worker->refresh);
@@ -337,6 +353,7 @@ static int worker_serve(struct worker *worker, struct diag *diag)
 	status = privilege_filter(worker_syscalls, WORKER_COUNT(worker_syscalls), diag);
 	if (status < 0)
 		return status;
+	worker_check_sight(worker);
 	handle_table_recover(&worker->memory->handles, &worker->memory->trees);
 	worker_greet(worker);
 	worker_take_over(worker);
@@ -365,6 +382,7 @@ int worker_run(const struct worker_options *options, struct diag *diag)
 	status = worker_serve(worker, diag);
 	if (worker->session != NULL)
 		fuse_session_destroy(worker->session);
+	access_destroy(worker->access);
 	refresh_destroy(worker->refresh);
 	reading_destroy(worker->reading);
 	free(worker);

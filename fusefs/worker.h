@@ -11,20 +11,25 @@
 
 #include "common/diag.h"
 #include "common/vtree.h"
+#include "fusefs/access_users.h"
 #include "fusefs/fs_memory.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* What the keeper hands over; all of it stays the caller's. */
 struct worker_options {
 	struct fs_memory *memory;
-	int fuse_fd;	/* non-blocking */
-	int runtime_fd; /* the runtime directory */
-	int proc_fd;	/* /proc, for access.h */
-	int ready_fd;	/* gets one byte when the worker serves */
-	pid_t keeper;	/* the parent; the worker ends with it */
+	int fuse_fd;			  /* non-blocking */
+	int runtime_fd;			  /* the runtime directory */
+	int proc_fd;			  /* /proc, for access.h */
+	const struct access_users *users; /* likewise */
+	int ready_fd;			  /* gets one byte when the worker serves */
+	pid_t keeper;			  /* the parent; the worker ends with it */
 	struct vtree_request zones;
+	bool any_name;	     /* nobody can say which machines there are: take every uuid */
+	uint64_t period_ns;  /* of samples that nobody asked for */
 	bool without_resend; /* do as on Linux before 6.9, for tests */
 };
 

@@ -1,4 +1,4 @@
-/* Open files: content that is fixed for one read sequence, and reads that wait for a sample. */
+/* Open files: content that is fixed for one read sequence. */
 #include "fusefs/worker_internal.h"
 
 #include <errno.h>
@@ -30,6 +30,8 @@ void worker_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 		handle = -EROFS;
 	else if (id == FUSE_ROOT_ID)
 		handle = -EISDIR;
+	else if (worker_is_closed(id))
+		handle = -EACCES;
 	else if (worker_node(worker, id, &node))
 		handle = worker_may_read(worker, request, node, now)
 			     ? worker_open_handle(worker, node)
@@ -103,59 +105,24 @@ static void worker_reply_fresh(struct worker *worker, fuse_req_t request, uint32
 		worker_reply_frozen(worker, request, handle, size, 0);
 }
 
-/* A free place for a read that waits, or WORKER_NOT_PARKED: then it is answered at once. */
-static uint32_t worker_find_place(const struct worker *worker, uint32_t slot)
-{
-	if (worker->parked_count[slot] >= WORKER_PARKED_TREE_MAX)
-		return WORKER_NOT_PARKED;
-	for (uint32_t i = 0; i < FS_PARKED_MAX; i++)
-		if (worker->parked[i].request == NULL)
-			return i;
-	return WORKER_NOT_PARKED;
-}
-
 /* Lets the read wait for a sample if one is worth it and can be had. */
-static bool worker_park(struct worker *worker, fuse_req_t request, uint32_t slot, uint32_t handle,
-			size_t size)
+static bool worker_park_read(struct worker *worker, fuse_req_t request, uint32_t slot,
+			     uint32_t handle, size_t size)
 {
 	struct mono_time now = clock_now_mono(worker->clock);
-	uint32_t place;
+	struct worker_parked parked = {.request = request,
+				       .unique = worker->unique,
+				       .slot = slot,
+				       .uuid = worker->memory->trees.keys[slot].uuid,
+				       .handle = handle,
+				       .size = size};
 
-	if (!reading_is_stale(worker->reading, slot, now))
-		return false;
-	place = worker_find_place(worker, slot);
-	if (place == WORKER_NOT_PARKED ||
-	    !refresh_ask(worker->refresh, slot, &worker->memory->trees.keys[slot].uuid, now))
-		return false;
-	worker->parked[place] = (struct worker_parked){.request = request,
-						       .unique = worker->unique,
-						       .slot = slot,
-						       .handle = handle,
-						       .size = size};
-	worker->parked_count[slot]++;
-	if (place >= worker->parked_limit)
-		worker->parked_limit = place + 1;
-	worker->parked_now = place;
-	return true;
+	return reading_is_stale(worker->reading, slot, now) && worker_park(worker, &parked, now);
 }
 
-void worker_unpark(void *context, uint32_t slot)
+void worker_answer_read(struct worker *worker, const struct worker_parked *parked)
 {
-	struct worker *worker = context;
-
-	for (uint32_t i = 0; i < worker->parked_limit && worker->parked_count[slot] > 0; i++) {
-		struct worker_parked parked = worker->parked[i];
-
-		if (parked.request == NULL || parked.slot != slot)
-			continue;
-		worker_reply_fresh(worker, parked.request, parked.handle, parked.unique,
-				   parked.size);
-		worker->parked[i].request = NULL;
-		worker->parked_count[slot]--;
-		wire_clear(worker->memory->parked[i].bytes);
-	}
-	while (worker->parked_limit > 0 && worker->parked[worker->parked_limit - 1].request == NULL)
-		worker->parked_limit--;
+	worker_reply_fresh(worker, parked->request, parked->handle, parked->unique, parked->size);
 }
 
 void worker_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
@@ -176,7 +143,7 @@ void worker_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
 							     (uint32_t)info->fh, worker->unique))
 			worker_reply_frozen(worker, request, (uint32_t)info->fh, size, 0);
 		else if (vtree_counter(node.node) == VTREE_COUNTER_NONE ||
-			 !worker_park(worker, request, node.slot, (uint32_t)info->fh, size))
+			 !worker_park_read(worker, request, node.slot, (uint32_t)info->fh, size))
 			worker_reply_fresh(worker, request, (uint32_t)info->fh, worker->unique,
 					   size);
 		return;

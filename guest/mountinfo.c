@@ -227,3 +227,16 @@ const struct mountinfo_entry *mountinfo_on(const struct mountinfo *mountinfo, co
 
 	return at != NULL && strcmp(at->point, path) == 0 ? at : NULL;
 }
+
+const struct mountinfo_entry *mountinfo_under(const struct mountinfo *mountinfo,
+					      const struct mountinfo_entry *entry)
+{
+	for (size_t i = 0; entry != NULL && i < mountinfo->count; i++) {
+		const struct mountinfo_entry *under = &mountinfo->entries[i];
+
+		if (under->id == entry->parent && under != entry &&
+		    strcmp(under->point, entry->point) == 0)
+			return under;
+	}
+	return NULL;
+}

@@ -58,6 +58,10 @@ const struct mountinfo_entry *mountinfo_at(const struct mountinfo *mountinfo, co
 /* The mount whose point is that path and that is seen there, or NULL. */
 const struct mountinfo_entry *mountinfo_on(const struct mountinfo *mountinfo, const char *path);
 
+/* The mount that this one covers at the same place, or NULL; NULL for NULL. */
+const struct mountinfo_entry *mountinfo_under(const struct mountinfo *mountinfo,
+					      const struct mountinfo_entry *entry);
+
 #define cleanup_mountinfo __attribute__((cleanup(mountinfo_finish)))
 
 #endif

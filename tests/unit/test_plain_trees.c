@@ -39,7 +39,8 @@ static void open_trees(struct fixture *fixture, struct mono_time now)
 	struct plain_trees_context context = {.runtime_fd = fixture->runtime.fd,
 					      .root_fd = fixture->root.fd,
 					      .activity = fixture->activity,
-					      .clock = clock_real()};
+					      .clock = clock_real(),
+					      .period_ns = S};
 	struct diag diag = DIAG_INIT;
 
 	if (plain_trees_create(&context, now, &fixture->trees, &diag) < 0)

@@ -104,6 +104,16 @@ class Wattport:
         self.meter = self._laboratory.process("wattportd", self.meter_command(settings))
         self.meter.wait_until("`wattport status` answers", lambda: self._run("status").returncode == 0)
 
+    def restart_meter(self):
+        """Ends wattportd as a service manager does, and starts it again."""
+        self.meter.stop()
+        self.start_meter(self.settings)
+
+    def restart_exporter(self):
+        """The same for wattport-exporter."""
+        self.exporter.stop()
+        self.start_exporter()
+
     def start_filesystem(self):
         """Starts wattport-fs, and waits for its mount."""
         self.filesystem = self._laboratory.process(
