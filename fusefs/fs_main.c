@@ -22,12 +22,17 @@ enum fs_option {
 	OPTION_SYSROOT,
 	OPTION_VERBOSE,
 	OPTION_FOREGROUND,
+	OPTION_REPLACE,
+	OPTION_KEEP_MOUNTED,
+	OPTION_UNMOUNT,
 	OPTION_WITHOUT_RESEND,
+	OPTION_COPY_MEMORY,
 };
 
 struct fs_arguments {
 	struct keeper_options keeper;
 	const char *config;
+	bool unmount;
 };
 
 /* argp(3) looks for these by name. */
@@ -52,8 +57,20 @@ static error_t fs_parse(int key, char *argument, struct argp_state *state)
 	case OPTION_VERBOSE:
 		log_init("wattport-fs", LOG_LEVEL_DEBUG);
 		return 0;
+	case OPTION_REPLACE:
+		arguments->keeper.replace = true;
+		return 0;
+	case OPTION_KEEP_MOUNTED:
+		arguments->keeper.keep_mounted = true;
+		return 0;
+	case OPTION_UNMOUNT:
+		arguments->unmount = true;
+		return 0;
 	case OPTION_WITHOUT_RESEND:
 		arguments->keeper.without_resend = true;
+		return 0;
+	case OPTION_COPY_MEMORY:
+		arguments->keeper.copy_memory = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument: %s", argument);
@@ -69,10 +86,17 @@ static const struct argp_option fs_options[] = {
      0},
     {"config", OPTION_CONFIG, "FILE", 0, "The configuration (default " SETTINGS_PATH ")", 0},
     {"sysroot", OPTION_SYSROOT, "DIR", 0, "Look at DIR/proc for the processes that read", 0},
+    {"replace", OPTION_REPLACE, NULL, 0,
+     "Take over from a wattport-fs that runs, which no reader notices", 0},
+    {"keep-mounted", OPTION_KEEP_MOUNTED, NULL, 0,
+     "At SIGTERM leave the trees served, for the next wattport-fs to take over", 0},
+    {"unmount", OPTION_UNMOUNT, NULL, 0,
+     "Take trees away that were left, end who serves them, and exit", 0},
     {"verbose", OPTION_VERBOSE, NULL, 0, "Say more", 0},
     /* There is no other way to run; service files may say so. */
     {"foreground", OPTION_FOREGROUND, NULL, OPTION_HIDDEN, NULL, 0},
     {"without-resend", OPTION_WITHOUT_RESEND, NULL, OPTION_HIDDEN, NULL, 0},
+    {"copy-memory", OPTION_COPY_MEMORY, NULL, OPTION_HIDDEN, NULL, 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -95,13 +119,17 @@ static int fs_configure(struct keeper_options *keeper, const struct settings *se
 	return access_users_resolve(settings->vms_users, &keeper->users, diag);
 }
 
-static int fs_serve(const struct keeper_options *keeper, const struct settings *settings,
+static int fs_serve(const struct fs_arguments *arguments, const struct settings *settings,
 		    struct diag *diag)
 {
+	const struct keeper_options *keeper = &arguments->keeper;
 	const struct plain_options plain = {.runtime_dir = keeper->runtime_dir,
 					    .period_ns = keeper->period_ns,
-					    .zones = keeper->zones};
+					    .zones = keeper->zones,
+					    .replace = keeper->replace};
 
+	if (arguments->unmount)
+		return keeper_unmount(keeper, diag);
 	if (settings->tree_mode == SETTINGS_TREE_TMPFS)
 		return plain_run(&plain, diag);
 	return keeper_run(keeper, diag);
@@ -129,7 +157,7 @@ int main(int argc, char **argv)
 		log_error("%s", diag.text);
 		return EXIT_USAGE;
 	}
-	status = fs_serve(&arguments.keeper, &settings, &diag);
+	status = fs_serve(&arguments, &settings, &diag);
 	if (status < 0) {
 		log_error("%s", diag.text);
 		return EXIT_FAILURE;

@@ -1,12 +1,14 @@
 #include "fusefs/plain.h"
 #include "common/log.h"
 #include "common/privilege.h"
+#include "fusefs/fs_memory.h"
 #include "fusefs/mountpoint.h"
 #include "fusefs/plain_mount.h"
 #include "fusefs/plain_request.h"
 #include "fusefs/plain_trees.h"
 #include "fusefs/refresh.h"
 #include "fusefs/runtime_directory.h"
+#include "fusefs/takeover.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -55,9 +57,13 @@ static const int plain_syscalls[] = {
 struct plain {
 	const struct plain_options *options;
 	const struct clock *clock;
-	struct runtime_directory directory;
+	char path[PATH_MAX]; /* of the runtime directory */
+	char mount_path[PATH_MAX];
+	int runtime_fd;
 	int root_fd;
 	int signal_fd;
+	struct takeover takeover; /* the lock alone */
+	struct fs_memory *memory;
 	struct plain_activity *activity;
 	struct plain_trees *trees;
 	struct refresh *refresh;
@@ -104,40 +110,58 @@ static int plain_make(void *context, const struct uuid *uuid, uint32_t socket_co
 				diag);
 }
 
-static int plain_mount(struct plain *plain, struct diag *diag)
+/* One wattport-fs a runtime directory, of either mode. */
+static int plain_lock(struct plain *plain, struct diag *diag)
 {
-	char path[PATH_MAX], stage[PATH_MAX];
-	struct plain_mount_owner owner = {.user = 0, .group = 0};
-	bool taken;
-	int status = runtime_directory_join(&plain->directory, MOUNTPOINT_NAME, path, diag);
+	const struct takeover_request request = {.runtime_fd = plain->runtime_fd,
+						 .runtime_dir = plain->options->runtime_dir,
+						 .mount_path = plain->mount_path,
+						 .replace = plain->options->replace,
+						 .give_up = true};
+	int status = takeover_begin(&request, &plain->takeover, diag);
 
-	if (status == 0)
-		status =
-		    runtime_directory_join(&plain->directory, PLAIN_MOUNT_STAGE_NAME, stage, diag);
-	if (status == 0)
-		status = privilege_find(&owner.user, &owner.group, diag);
 	if (status < 0)
 		return status;
-	mountpoint_clear(path);
-	status = plain_mount_attach(path, stage, owner, &plain->root_fd, &taken, diag);
+	fd_store_clear(&plain->takeover.store);
+	return mountpoint_clear(plain->mount_path, diag);
+}
+
+static int plain_mount(struct plain *plain, struct diag *diag)
+{
+	struct plain_mount_owner owner = {.user = 0, .group = 0};
+	char stage[PATH_MAX];
+	bool taken = false;
+	int status = runtime_directory_join(plain->path, PLAIN_MOUNT_STAGE_NAME, stage, diag);
+
+	if (status == 0)
+		status = privilege_find(&owner.user, &owner.group, diag);
+	if (status == 0)
+		status = plain_mount_attach(plain->mount_path, stage, owner, &plain->root_fd,
+					    &taken, diag);
 	if (status == 0 && taken)
-		log_info("took over the files at %s", path);
+		log_info("took over the files at %s", plain->mount_path);
 	return status;
 }
 
 static int plain_prepare(struct plain *plain, struct diag *diag)
 {
-	int status = runtime_directory_open(&plain->directory, plain->options->runtime_dir, diag);
+	int status = runtime_directory_open(plain->options->runtime_dir, &plain->runtime_fd,
+					    plain->path, diag);
 
 	if (status == 0)
-		status = runtime_directory_lock(&plain->directory, diag);
+		status =
+		    runtime_directory_join(plain->path, MOUNTPOINT_NAME, plain->mount_path, diag);
+	if (status == 0)
+		status = plain_lock(plain, diag);
 	if (status == 0)
 		status = plain_catch_signals(plain, diag);
 	if (status == 0)
 		status = plain_mount(plain, diag);
 	if (status == 0)
-		status = plain_request_open(plain->directory.fd, plain_make, plain, &plain->request,
-					    diag);
+		status =
+		    plain_request_open(plain->runtime_fd, plain_make, plain, &plain->request, diag);
+	if (status == 0)
+		status = fs_memory_create(&plain->memory, diag);
 	plain_raise_limit();
 	/* The modes that are asked for are those that are meant. */
 	(void)umask(022);
@@ -146,18 +170,20 @@ static int plain_prepare(struct plain *plain, struct diag *diag)
 
 /* --- the rest, as nobody --- */
 
-static void plain_answered(void *context, uint32_t slot)
+static void plain_answered(void *context, uint32_t slot, enum refresh_end end)
 {
 	/* What came of it is in the ledger: the next step finds it. */
 	(void)context;
 	(void)slot;
+	(void)end;
 }
 
 static int plain_start(struct plain *plain, struct diag *diag)
 {
 	struct mono_time now = clock_now_mono(plain->clock);
-	struct plain_trees_context context = {.runtime_fd = plain->directory.fd,
+	struct plain_trees_context context = {.runtime_fd = plain->runtime_fd,
 					      .root_fd = plain->root_fd,
+					      .memory = plain->memory,
 					      .clock = plain->clock,
 					      .period_ns = plain->options->period_ns,
 					      .zones = plain->options->zones};
@@ -172,7 +198,7 @@ static int plain_start(struct plain *plain, struct diag *diag)
 		return status;
 	context.activity = plain->activity;
 	status = plain_trees_create(&context, now, &plain->trees, diag);
-	if (status == 0 && refresh_create(plain->directory.fd, plain_answered, plain,
+	if (status == 0 && refresh_create(plain->runtime_fd, plain_answered, plain,
 					  &plain->told_away, &plain->refresh) < 0)
 		status = diag_error(diag, -ENOMEM, "out of memory");
 	return status;
@@ -262,7 +288,7 @@ static int plain_loop(struct plain *plain, struct diag *diag)
 	/* Every tree is there before others are told that it is. */
 	plain_work(plain);
 	(void)sd_notify(0, "READY=1");
-	log_info("ready: plain files in %s/%s", plain->directory.path, MOUNTPOINT_NAME);
+	log_info("ready: plain files in %s", plain->mount_path);
 	while ((status = plain_wait(plain)) == 0)
 		plain_work(plain);
 	if (status < 0)
@@ -275,7 +301,8 @@ int plain_run(const struct plain_options *options, struct diag *diag)
 	struct plain plain = {
 	    .options = options,
 	    .clock = clock_real(),
-	    .directory = RUNTIME_DIRECTORY_INIT,
+	    .takeover = {.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1},
+	    .runtime_fd = -1,
 	    .root_fd = -1,
 	    .signal_fd = -1,
 	};
@@ -294,6 +321,9 @@ int plain_run(const struct plain_options *options, struct diag *diag)
 		(void)close(plain.signal_fd);
 	if (plain.root_fd >= 0)
 		(void)close(plain.root_fd);
-	runtime_directory_close(&plain.directory);
+	fs_memory_destroy(plain.memory);
+	takeover_finish(&plain.takeover, plain.runtime_fd, false);
+	if (plain.runtime_fd >= 0)
+		(void)close(plain.runtime_fd);
 	return status;
 }

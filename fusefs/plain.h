@@ -34,6 +34,7 @@
 #include "common/diag.h"
 #include "common/vtree.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PLAIN_ACTIVE_NS (30 * CLOCK_NS_PER_SECOND)
@@ -49,6 +50,7 @@ struct plain_options {
 	const char *runtime_dir;
 	uint64_t period_ns;
 	struct vtree_request zones;
+	bool replace; /* a wattport-fs that lives */
 };
 
 /*

@@ -1,30 +1,33 @@
 #include "fusefs/plain_mount.h"
 #include "common/cleanup.h"
+#include "common/mountinfo.h"
+#include "common/sysroot.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
-#define PLAIN_MOUNT_FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME)
+#define PLAIN_MOUNT_TYPE   "tmpfs"
+#define PLAIN_MOUNT_SOURCE "wattport"
+#define PLAIN_MOUNT_FLAGS  (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME)
 
 bool plain_mount_is(const char *path)
 {
-	char parent[PATH_MAX];
-	struct stat here, above;
-	struct statfs system;
-	int length = snprintf(parent, sizeof(parent), "%s/..", path);
+	/* This machine's own, whatever --sysroot says. */
+	cleanup_sysroot struct sysroot *root = NULL;
+	cleanup_mountinfo struct mountinfo mounts = {.text = NULL};
+	const struct mountinfo_entry *entry;
 
-	/* The runtime directory itself is on a tmpfs, too: ours is a file system of its own. */
-	return length > 0 && (size_t)length < sizeof(parent) && statfs(path, &system) == 0 &&
-	       system.f_type == TMPFS_MAGIC && stat(path, &here) == 0 &&
-	       stat(parent, &above) == 0 && here.st_dev != above.st_dev;
+	if (sysroot_open("/", &root, NULL) < 0 || mountinfo_read(root, &mounts) < 0)
+		return false;
+	entry = mountinfo_on(&mounts, path);
+	return entry != NULL && strcmp(entry->type, PLAIN_MOUNT_TYPE) == 0 &&
+	       strcmp(entry->source, PLAIN_MOUNT_SOURCE) == 0;
 }
 
 static int plain_mount_fail(struct diag *diag, const char *what, const char *path)
@@ -83,7 +86,8 @@ static int plain_mount_make(const char *path, const struct plain_mount_stage *st
 	(void)snprintf(
 	    options, sizeof(options), "mode=0755,nr_inodes=%d,size=%llu", PLAIN_MOUNT_INODE_MAX,
 	    (unsigned long long)PLAIN_MOUNT_INODE_MAX * (unsigned long long)sysconf(_SC_PAGESIZE));
-	if (mount("wattport", stage->writable, "tmpfs", PLAIN_MOUNT_FLAGS, options) < 0)
+	if (mount(PLAIN_MOUNT_SOURCE, stage->writable, PLAIN_MOUNT_TYPE, PLAIN_MOUNT_FLAGS,
+		  options) < 0)
 		return plain_mount_fail(diag, "mount a tmpfs at", stage->writable);
 	status = plain_mount_bind(stage->writable, stage->shown, MS_RDONLY, diag);
 	if (status < 0)

@@ -43,7 +43,7 @@ struct plain_mount_owner {
 int plain_mount_attach(const char *path, const char *stage, struct plain_mount_owner owner,
 		       int *ret_root_fd, bool *ret_taken, struct diag *diag);
 
-/* Whether a mount of plain files lies at the path: a tmpfs of its own. */
+/* Whether plain files are mounted at that absolute path. Asks no file system: one may hang. */
 bool plain_mount_is(const char *path);
 
 #endif

@@ -64,22 +64,40 @@ void worker_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *in
 	(void)fuse_reply_err(request, 0);
 }
 
+/* What the file says now; its length, or a negative errno. */
+static int worker_content(struct worker *worker, struct tree_node node,
+			  char ret_text[static VTREE_CONTENT_SIZE])
+{
+	struct vtree_values values;
+
+	reading_values(worker->reading, node.slot, clock_now_mono(worker->clock),
+		       vtree_counter(node.node) != VTREE_COUNTER_NONE, &values);
+	return vtree_content(&values, node.node, ret_text);
+}
+
 /* Computes what the file says now and keeps it for the handle. */
 static int worker_freeze(struct worker *worker, uint32_t handle, uint64_t unique)
 {
 	struct handle_table *handles = &worker->memory->handles;
-	struct tree_node node = tree_node_unpack(handle_table_node(handles, handle));
-	struct vtree_values values;
 	char text[VTREE_CONTENT_SIZE];
-	int length;
+	int length =
+	    worker_content(worker, tree_node_unpack(handle_table_node(handles, handle)), text);
 
-	reading_values(worker->reading, node.slot, clock_now_mono(worker->clock),
-		       vtree_counter(node.node) != VTREE_COUNTER_NONE, &values);
-	length = vtree_content(&values, node.node, text);
 	if (length < 0)
 		return length;
 	handle_table_freeze(handles, handle, unique, text, (size_t)length);
 	return 0;
+}
+
+/* The part of a text that the caller wants to have. */
+static void worker_reply_part(fuse_req_t request, const char *text, size_t length, size_t size,
+			      off_t offset)
+{
+	size_t start = (size_t)offset < length ? (size_t)offset : length;
+
+	if (size > length - start)
+		size = length - start;
+	(void)fuse_reply_buf(request, text + start, size);
 }
 
 static void worker_reply_frozen(struct worker *worker, fuse_req_t request, uint32_t handle,
@@ -87,11 +105,24 @@ static void worker_reply_frozen(struct worker *worker, fuse_req_t request, uint3
 {
 	size_t length;
 	const char *text = handle_table_text(&worker->memory->handles, handle, &length);
-	size_t start = (size_t)offset < length ? (size_t)offset : length;
 
-	if (size > length - start)
-		size = length - start;
-	(void)fuse_reply_buf(request, text + start, size);
+	worker_reply_part(request, text, length, size, offset);
+}
+
+/*
+ * The kernel has the file open, but another version did not leave us what we know a handle by: the
+ * file still is what its node says, only that nothing is kept between one read and the next.
+ */
+static void worker_reply_unknown(struct worker *worker, fuse_req_t request, struct tree_node node,
+				 size_t size, off_t offset)
+{
+	char text[VTREE_CONTENT_SIZE];
+	int length = worker_content(worker, node, text);
+
+	if (length < 0)
+		(void)fuse_reply_err(request, -length);
+	else
+		worker_reply_part(request, text, (size_t)length, size, offset);
 }
 
 static void worker_reply_fresh(struct worker *worker, fuse_req_t request, uint32_t handle,
@@ -133,9 +164,12 @@ void worker_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
 	size_t length = 0;
 	int status = 0;
 
-	if (handle_table_node(&worker->memory->handles, info->fh) != id ||
-	    !worker_node(worker, id, &node)) {
+	if (!worker_node(worker, id, &node)) {
 		(void)fuse_reply_err(request, ESTALE);
+		return;
+	}
+	if (handle_table_node(&worker->memory->handles, info->fh) != id) {
+		worker_reply_unknown(worker, request, node, size, offset);
 		return;
 	}
 	if (offset == 0) {

@@ -8,8 +8,8 @@
 #ifndef WATTPORT_GUEST_MOUNT_OWN_H
 #define WATTPORT_GUEST_MOUNT_OWN_H
 
+#include "common/mountinfo.h"
 #include "guest/mount_plan.h"
-#include "guest/mountinfo.h"
 
 #include <stdbool.h>
 

@@ -24,7 +24,7 @@
 #define WATTPORT_GUEST_MOUNT_PLAN_H
 
 #include "common/diag.h"
-#include "guest/mountinfo.h"
+#include "common/mountinfo.h"
 
 #include <limits.h>
 #include <stdbool.h>

@@ -143,14 +143,18 @@ void doctor_check_daemon(const struct doctor_context *context, struct doctor *do
 			   host->estimate != 0 ? ", an estimate" : "");
 }
 
-/* Whether the process that keeps plain files up to date is there: they can be read without it. */
+/* Whether the process that keeps plain files up to date is there, as far as we may know: they can
+ * be read without it. */
 static bool doctor_is_kept(const struct doctor_context *context)
 {
 	char path[PATH_MAX], text[32], name[32];
+	const char *cursor = text;
 	uint64_t pid;
 
 	(void)snprintf(path, sizeof(path), "%s/fs.pid", context->runtime_dir);
-	if (file_read_line_at(AT_FDCWD, path, text, sizeof(text)) < 0 || parse_u64(text, &pid) < 0)
+	if (file_read_line_at(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return errno == EACCES;
+	if (parse_next_u64(&cursor, &pid) < 0)
 		return false;
 	(void)snprintf(path, sizeof(path), "%llu/comm", (unsigned long long)pid);
 	return file_read_line_at(sysroot_proc_fd(context->root), path, name, sizeof(name)) == 0 &&
@@ -188,9 +192,12 @@ void doctor_check_tree(const struct doctor_context *context, struct doctor *doct
 {
 	static const char id[] = "tree", restart[] = "systemctl restart wattport-fs";
 	bool plain = context->settings->tree_mode == SETTINGS_TREE_TMPFS;
-	char path[PATH_MAX];
+	char directory[PATH_MAX], path[PATH_MAX + 4];
 
-	(void)snprintf(path, sizeof(path), "%s/vm", context->runtime_dir);
+	/* The kernel's list of mounts knows no links. */
+	if (realpath(context->runtime_dir, directory) == NULL)
+		(void)snprintf(directory, sizeof(directory), "%s", context->runtime_dir);
+	(void)snprintf(path, sizeof(path), "%s/vm", directory);
 	if (plain)
 		doctor_check_plain(context, doctor);
 	if (!plain && doctor_is_fuse(path))

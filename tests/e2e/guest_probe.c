@@ -3,11 +3,11 @@
  * statically, for the guest has no libraries of its own. One thread.
  *
  *     guest_probe read FILE PERIOD_US COUNT   one line per read: "BEFORE_NS AFTER_NS VALUE"
- *     guest_probe poll FILE SECONDS kept|fresh   reads as fast as it can, on one descriptor or on a
- *                                             new one each time; at the end "READS LONGEST_NS VALUE"
- *     guest_probe spin CPU PERCENT            keeps one CPU busy for so much of each 20 ms
- *     guest_probe wave CPU PERIOD_MS          keeps one CPU busy for the first half of each period
- *     guest_probe clock PORT                  answers each byte with the time: "NS\n"
+ *     guest_probe poll FILE SECONDS HOW       reads as fast as it can, on one descriptor (kept) or
+ * on a new one each time (fresh); one line at the end: "READS LONGEST_NS VALUE" guest_probe spin
+ * CPU PERCENT            keeps one CPU busy for so much of each 20 ms guest_probe wave CPU
+ * PERIOD_MS          keeps one CPU busy for the first half of each period guest_probe clock PORT
+ * answers each byte with the time: "NS\n"
  *
  * `read` and `poll` end with status 1 at the first read that fails, is empty, goes back, or is no
  * number; `poll` also at the first that gives the same as another one a millisecond before. */

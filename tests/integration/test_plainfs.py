@@ -181,7 +181,7 @@ class TestTree(PlainTest):
         self.assertEqual([line[4] for line in lines], [self.mount])
         for option in ("ro", "nosuid", "nodev", "noexec"):
             self.assertIn(option, lines[0][5].split(","))
-        self.assertEqual(sorted(os.listdir(self.runtime)), ["fs.pid", "fs.sock", "ledger", "log", "meter.sock", "vm"])
+        self.assertEqual(sorted(os.listdir(self.runtime)), ["fs-worker.pid", "fs.pid", "fs.sock", "ledger", "log", "meter.sock", "vm"])
 
     def test_file_system_is_bounded(self):
         self.start()
@@ -295,6 +295,29 @@ class TestEnds(PlainTest):
                                 capture_output=True, text=True, timeout=20, check=False)
         self.assertEqual(second.returncode, 1)
         self.assertIn("another wattport-fs serves", second.stderr)
+
+    def test_replaces_one_that_lives(self):
+        self.start()
+        reader = self.reader(self.path(ENERGY))
+        first, self.server = self.server, fusefs.Server(self.runtime, *self.OPTIONS, "--replace")
+        self.assertEqual(first.finish(), -signal.SIGKILL)
+        before = int(self.read(ENERGY))
+        until(lambda: int(self.read(ENERGY)) > before, "the counter to go on")
+        self.check_readers([reader])
+
+    def test_unmount_ends_it_for_good(self):
+        self.start()
+        command = fusefs.Server.command(self.runtime, "--unmount")
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("another wattport-fs serves", refused.stderr)
+        kept = self.open(ENERGY)
+        self.assertEqual(self.server.stop(), 0)
+        self.assertTrue(fusefs.mounted(self.mount))
+        subprocess.run(command, check=True)
+        self.assertFalse(fusefs.mounted(self.mount))
+        self.assertEqual(os.listdir(self.mount), [])
+        self.assertGreater(int(os.pread(kept, 64, 0)), 1000000)
 
     @unittest.skipUnless(os.access("/dev/fuse", os.R_OK | os.W_OK), "there is no /dev/fuse")
     def test_takes_the_place_of_fuse_and_gives_it_back(self):

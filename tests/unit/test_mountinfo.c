@@ -1,5 +1,5 @@
 /* mountinfo.h: the kernel's list of mounts, taken apart, and which mount is seen where. */
-#include "guest/mountinfo.h"
+#include "common/mountinfo.h"
 #include "tests/unit/check.h"
 #include "tests/unit/tree.h"
 

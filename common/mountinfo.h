@@ -1,12 +1,13 @@
 /*
  * mountinfo.h: what is mounted where, as the kernel tells it.
  *
- * Outside the flow: `wattport-agent mount` decides by it what is left to do and what is its own to
- * take away. Parses /proc/self/mountinfo (Documentation/filesystems/proc.rst, 3.5). Pure but for
- * mountinfo_read(); one thread at a time.
+ * A foundation: `wattport-agent mount` and wattport-fs decide by it what is left to do and what is
+ * their own to take away, without a question to a file system that may not answer. Parses
+ * /proc/self/mountinfo (Documentation/filesystems/proc.rst, 3.5). Pure but for mountinfo_read();
+ * one thread at a time.
  */
-#ifndef WATTPORT_GUEST_MOUNTINFO_H
-#define WATTPORT_GUEST_MOUNTINFO_H
+#ifndef WATTPORT_COMMON_MOUNTINFO_H
+#define WATTPORT_COMMON_MOUNTINFO_H
 
 #include "common/sysroot.h"
 

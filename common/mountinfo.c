@@ -1,4 +1,4 @@
-#include "guest/mountinfo.h"
+#include "common/mountinfo.h"
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/parse.h"
