@@ -42,10 +42,11 @@ def install_hook(laboratory, settings):
     script, count = re.subn(r'"[^"]*/wattport" prepare', command, script)
     if count != 1:
         raise LabError(f"the hook does not call `wattport prepare`:\n{script}")
-    os.makedirs(os.path.dirname(HOOK))
+    os.makedirs(os.path.dirname(HOOK), exist_ok=True)
     with open(HOOK, "w", encoding="utf-8") as file:
         file.write(script)
     os.chmod(HOOK, 0o755)
+    laboratory.callback(os.unlink, HOOK)
 
 
 class Wattport:
