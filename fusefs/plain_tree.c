@@ -60,10 +60,25 @@ static int plain_tree_collect(struct plain_tree *tree, const char *top)
 	return 0;
 }
 
-/* What a former process has left in the file, and has told if it is a counter. */
-static void plain_tree_take_over(const struct plain_tree *tree, struct plain_file *file,
+/* For how long nobody had written the file when our own making touched the root directory. */
+static uint64_t plain_tree_away_ns(const struct plain_tree *tree, const struct plain_file *file)
+{
+	struct stat root, there;
+	int64_t away_ns;
+
+	if (fstat(tree->root_fd, &root) < 0 ||
+	    fstatat(tree->root_fd, file->path, &there, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	away_ns = (root.st_mtim.tv_sec - there.st_mtim.tv_sec) * (int64_t)CLOCK_NS_PER_SECOND +
+		  root.st_mtim.tv_nsec - there.st_mtim.tv_nsec;
+	return away_ns > 0 ? (uint64_t)away_ns : 0;
+}
+
+/* What a former process has left in the file, and has told if it is a counter or the snapshot. */
+static void plain_tree_take_over(struct plain_tree *tree, struct plain_file *file,
 				 struct mono_time now)
 {
+	enum vtree_counter_kind kind = vtree_counter(file->node);
 	char text[VTREE_CONTENT_SIZE + 1];
 	const char *cursor = text;
 	size_t length;
@@ -71,9 +86,29 @@ static void plain_tree_take_over(const struct plain_tree *tree, struct plain_fil
 	if (file_read_at(tree->root_fd, file->path, text, sizeof(text), &length) < 0 || length == 0)
 		return;
 	plain_tree_note(file, text, length);
-	if (vtree_counter(file->node) == VTREE_COUNTER_ONE &&
-	    parse_next_u64(&cursor, &file->told.value_uj) == 0)
+	if (kind == VTREE_COUNTER_ONE && parse_next_u64(&cursor, &file->told.value_uj) == 0)
 		file->told.time_ns = now.ns;
+	if (kind == VTREE_COUNTER_ALL && strncmp(text, "t_ns ", strlen("t_ns ")) == 0) {
+		cursor = text + strlen("t_ns ");
+		if (parse_next_u64(&cursor, &tree->time_told_ns) == 0)
+			tree->time_away_ns = plain_tree_away_ns(tree, file);
+	}
+}
+
+/* The time goes on where a former process has left it. */
+static void plain_tree_shift(struct plain_tree *tree, struct vtree_values *values)
+{
+	uint64_t told_ns = tree->time_told_ns;
+
+	if (values->time_ns > 0 && !tree->time_known) {
+		if (values->time_ns < told_ns)
+			tree->time_shift_ns = told_ns - values->time_ns + tree->time_away_ns;
+		tree->time_known = true;
+	}
+	values->time_ns += tree->time_shift_ns;
+	if (values->time_ns < told_ns)
+		values->time_ns = told_ns;
+	tree->time_told_ns = values->time_ns;
 }
 
 /* The largest number with one digit more than what was told. */
@@ -93,6 +128,7 @@ static uint64_t plain_tree_limit(uint64_t told_uj)
 static void plain_tree_raise(struct plain_tree *tree, struct vtree_values *values,
 			     struct mono_time now)
 {
+	plain_tree_shift(tree, values);
 	for (size_t i = 0; i < tree->file_count; i++) {
 		struct plain_file *file = &tree->files[i];
 		uint64_t *energy_uj = vtree_energy_uj(values, file->node);

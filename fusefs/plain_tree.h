@@ -20,6 +20,7 @@
  *    the new text behind the old one: of one character more that is a second newline, of two it
  *    would be a digit. So a counter that is read gets one digit more at a time.
  * 5. What a counter's file says when a tree is taken over was told: nothing less is written to it.
+ *    The time in the snapshot goes on from there, by as long as nobody wrote.
  *
  * That a read sees one text or the other, not a part of each, is not written down anywhere. It is
  * so because shmem_file_read_iter() (mm/shmem.c) takes and drops the page's lock right before it
@@ -63,6 +64,11 @@ struct plain_tree {
 	int root_fd; /* of the directory of all trees: the caller's, outlives this */
 	size_t file_count;
 	struct plain_file *files; /* in the order of vtree_list() */
+	/* The time of the snapshot, which counts from a beginning that its process remembers. */
+	uint64_t time_told_ns;
+	uint64_t time_away_ns;	/* how long nobody wrote before this one was opened */
+	uint64_t time_shift_ns; /* so much later it is than the values say */
+	bool time_known;	/* whether that was found out */
 };
 
 /*

@@ -248,6 +248,46 @@ static void test_what_was_told_outlives_the_process(void **state)
 	plain_tree_close(tree);
 }
 
+/* Isolated, it counts from the beginning of the process that tells it. */
+static void test_time_goes_on(void **state)
+{
+	static const struct timespec before[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1000}};
+	const struct tree *root = *state;
+	struct vtree_values values = values_of(5000);
+	struct plain_tree *tree;
+
+	values.time_ns = 60 * CLOCK_NS_PER_SECOND;
+	tree = open_tree(root, &values, start);
+	check_text(root, VM "/wattport/snapshot",
+		   "t_ns 60000000000\npackage-0 5000\ndram-0 2500\n");
+	plain_tree_close(tree);
+	/* Its successor comes long after that. */
+	assert_int_equal(utimensat(root->fd, VM "/wattport/snapshot", before, 0), 0);
+	values = values_of(5000);
+	values.time_ns = 0;
+	tree = open_tree(root, &values, start);
+	assert_int_equal(values.time_ns, 60 * CLOCK_NS_PER_SECOND);
+	assert_true(tree->time_away_ns > 7 * CLOCK_NS_PER_SECOND);
+	tree->time_away_ns = 7 * CLOCK_NS_PER_SECOND;
+	values = values_of(5000);
+	values.time_ns = 1;
+	assert_int_equal(plain_tree_update(tree, &values, start, 0), 0);
+	check_text(root, VM "/wattport/snapshot",
+		   "t_ns 67000000000\npackage-0 5000\ndram-0 2500\n");
+	values = values_of(5000);
+	values.time_ns = 3 * CLOCK_NS_PER_SECOND + 1;
+	assert_int_equal(plain_tree_update(tree, &values, start, 0), 0);
+	check_text(root, VM "/wattport/snapshot",
+		   "t_ns 70000000000\npackage-0 5000\ndram-0 2500\n");
+	plain_tree_close(tree);
+	/* A clock that all share needs nothing of that. */
+	values = values_of(5000);
+	values.time_ns = 71 * CLOCK_NS_PER_SECOND;
+	tree = open_tree(root, &values, start);
+	assert_int_equal(values.time_ns, 71 * CLOCK_NS_PER_SECOND);
+	plain_tree_close(tree);
+}
+
 static void test_shorter_text_is_filled_up(void **state)
 {
 	const struct tree *root = *state;
@@ -385,6 +425,7 @@ int main(void)
 					    teardown),
 	    cmocka_unit_test_setup_teardown(test_what_was_told_outlives_the_process, setup,
 					    teardown),
+	    cmocka_unit_test_setup_teardown(test_time_goes_on, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_shorter_text_is_filled_up, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_only_files_that_are_read, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_counter_that_is_read_grows_by_one_digit, setup,
