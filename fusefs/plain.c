@@ -1,7 +1,6 @@
 #include "fusefs/plain.h"
 #include "common/log.h"
 #include "common/privilege.h"
-#include "fusefs/fs_memory.h"
 #include "fusefs/mountpoint.h"
 #include "fusefs/plain_mount.h"
 #include "fusefs/plain_request.h"
@@ -63,7 +62,6 @@ struct plain {
 	int root_fd;
 	int signal_fd;
 	struct takeover takeover; /* the lock alone */
-	struct fs_memory *memory;
 	struct plain_activity *activity;
 	struct plain_trees *trees;
 	struct refresh *refresh;
@@ -160,8 +158,6 @@ static int plain_prepare(struct plain *plain, struct diag *diag)
 	if (status == 0)
 		status =
 		    plain_request_open(plain->runtime_fd, plain_make, plain, &plain->request, diag);
-	if (status == 0)
-		status = fs_memory_create(&plain->memory, diag);
 	plain_raise_limit();
 	/* The modes that are asked for are those that are meant. */
 	(void)umask(022);
@@ -183,7 +179,6 @@ static int plain_start(struct plain *plain, struct diag *diag)
 	struct mono_time now = clock_now_mono(plain->clock);
 	struct plain_trees_context context = {.runtime_fd = plain->runtime_fd,
 					      .root_fd = plain->root_fd,
-					      .memory = plain->memory,
 					      .clock = plain->clock,
 					      .period_ns = plain->options->period_ns,
 					      .zones = plain->options->zones};
@@ -192,12 +187,13 @@ static int plain_start(struct plain *plain, struct diag *diag)
 	/* After the change of user, whose watches are counted. */
 	if (status == 0)
 		status = plain_activity_create(&plain->activity, diag);
-	if (status == 0)
-		status = privilege_filter(plain_syscalls, PLAIN_COUNT(plain_syscalls), diag);
 	if (status < 0)
 		return status;
 	context.activity = plain->activity;
+	/* Its memory takes calls that nothing needs later. */
 	status = plain_trees_create(&context, now, &plain->trees, diag);
+	if (status == 0)
+		status = privilege_filter(plain_syscalls, PLAIN_COUNT(plain_syscalls), diag);
 	if (status == 0 && refresh_create(plain->runtime_fd, plain_answered, plain,
 					  &plain->told_away, &plain->refresh) < 0)
 		status = diag_error(diag, -ENOMEM, "out of memory");
@@ -321,7 +317,6 @@ int plain_run(const struct plain_options *options, struct diag *diag)
 		(void)close(plain.signal_fd);
 	if (plain.root_fd >= 0)
 		(void)close(plain.root_fd);
-	fs_memory_destroy(plain.memory);
 	takeover_finish(&plain.takeover, plain.runtime_fd, false);
 	if (plain.runtime_fd >= 0)
 		(void)close(plain.runtime_fd);

@@ -163,9 +163,10 @@ int plain_trees_create(const struct plain_trees_context *context, struct mono_ti
 	if (trees == NULL)
 		return diag_error(diag, -ENOMEM, "out of memory");
 	trees->context = *context;
-	trees->memory = context->memory;
-	status = reading_create(context->runtime_fd, trees->memory, &context->zones,
-				context->period_ns, context->clock, &trees->reading);
+	status = fs_memory_create(&trees->memory, diag);
+	if (status == 0)
+		status = reading_create(context->runtime_fd, trees->memory, &context->zones,
+					context->period_ns, context->clock, &trees->reading);
 	if (status == 0)
 		status = plain_trees_adopt(trees, now);
 	if (status < 0) {
@@ -184,6 +185,7 @@ void plain_trees_destroy(struct plain_trees *trees)
 	for (uint32_t slot = 0; slot < TREE_MAX; slot++)
 		plain_tree_close(trees->slots[slot].tree);
 	reading_destroy(trees->reading);
+	fs_memory_destroy(trees->memory);
 	free(trees);
 }
 

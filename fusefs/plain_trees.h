@@ -20,14 +20,12 @@
 #include <stdint.h>
 
 struct plain_trees;
-struct fs_memory; /* fs_memory.h */
-struct refresh;	  /* refresh.h */
+struct refresh; /* refresh.h */
 
-/* Descriptors, memory and activity stay the caller's and outlive this. */
+/* The descriptors and the activity stay the caller's and outlive this. */
 struct plain_trees_context {
 	int runtime_fd;
 	int root_fd; /* the directory of all trees, to be written to */
-	struct fs_memory *memory;
 	struct plain_activity *activity;
 	const struct clock *clock;
 	uint64_t period_ns; /* of wattportd's samples */
