@@ -89,6 +89,18 @@ static int privilege_find_user(const struct passwd **ret_user, struct diag *diag
 			  PRIVILEGE_USER, PRIVILEGE_USER_FALLBACK, PRIVILEGE_USER);
 }
 
+int privilege_find(uid_t *ret_user, gid_t *ret_group, struct diag *diag)
+{
+	const struct passwd *user = NULL;
+	int status = privilege_find_user(&user, diag);
+
+	if (status < 0)
+		return status;
+	*ret_user = user->pw_uid;
+	*ret_group = user->pw_gid;
+	return 0;
+}
+
 /* Root becomes the user; the capabilities, chosen before, go at the same time. */
 static int privilege_change_user(struct diag *diag)
 {

@@ -13,10 +13,14 @@
 #include "common/diag.h"
 
 #include <stddef.h>
+#include <sys/types.h>
 
 /* Who a process becomes that was started as root: the first of the two that exists. */
 #define PRIVILEGE_USER		"wattport"
 #define PRIVILEGE_USER_FALLBACK "nobody"
+
+/* Who that is, for root to give it what it will need. -ENOENT with *diag: neither of the two. */
+int privilege_find(uid_t *ret_user, gid_t *ret_group, struct diag *diag);
 
 /*
  * Started as root: becomes the unprivileged user, with its group alone. In any case: no

@@ -17,6 +17,8 @@ static const char *const idle_choices[] = {[ATTRIBUTION_IDLE_VCPU] = "vcpu",
 					   NULL};
 static const char *const view_choices[] = {
     [SETTINGS_VIEW_ISOLATED] = "isolated", [SETTINGS_VIEW_EXACT] = "exact", NULL};
+static const char *const tree_choices[] = {
+    [SETTINGS_TREE_FUSE] = "fuse", [SETTINGS_TREE_TMPFS] = "tmpfs", NULL};
 
 #define KEY(member, section_, name_, type_, fallback_, ...)                                        \
 	{                                                                                          \
@@ -72,6 +74,10 @@ static const struct config_key settings_table[] = {
 	.allowed = "isolated or exact",
 	.summary = "what a guest sees: isolated tells it nothing about its neighbours, exact is "
 		   "its exact share, for trusted hosts"),
+    KEY(tree_mode, "tree", "mode", CONFIG_CHOICE, "fuse", .choices = tree_choices,
+	.allowed = "fuse or tmpfs",
+	.summary = "how guests' trees are served: fuse computes each read, tmpfs keeps plain "
+		   "files up to date, for hosts that cannot use FUSE"),
     KEY(tree_psys, "tree", "psys", CONFIG_BOOL, "no", .allowed = "yes or no",
 	.summary = "give guests a psys zone where the host measures one"),
     KEY(tree_core, "tree", "core", CONFIG_BOOL, "no", .allowed = "yes or no",

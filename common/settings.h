@@ -36,6 +36,11 @@ enum settings_view {
 	SETTINGS_VIEW_EXACT,
 };
 
+enum settings_tree {
+	SETTINGS_TREE_FUSE,
+	SETTINGS_TREE_TMPFS,
+};
+
 struct settings {
 	char meter_source[CONFIG_TEXT_SIZE];
 	uint64_t meter_period_ns;
@@ -51,6 +56,7 @@ struct settings {
 	struct config_power attribution_idle_power_dram;
 	struct config_power attribution_idle_power_psys;
 	uint32_t guest_view_mode; /* enum settings_view */
+	uint32_t tree_mode;	  /* enum settings_tree */
 	bool tree_psys;
 	bool tree_core;
 	bool tree_uncore;

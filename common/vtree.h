@@ -133,6 +133,12 @@ int vtree_link(const struct vtree_shape *shape, struct vtree_node node,
 enum vtree_counter_kind vtree_counter(struct vtree_node node);
 
 /*
+ * The counter of these values that a file shows which vtree_counter() calls VTREE_COUNTER_ONE, for
+ * who must not tell less than was told before; NULL for every other node.
+ */
+uint64_t *vtree_energy_uj(struct vtree_values *values, struct vtree_node node);
+
+/*
  * The text of a file: lines that end in a newline, at least one. Returns its length; -EISDIR for a
  * directory, -EINVAL for a link, -ESTALE as above.
  */

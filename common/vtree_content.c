@@ -156,3 +156,14 @@ int vtree_content(const struct vtree_values *values, struct vtree_node node,
 		return -EISDIR;
 	return vtree_file(values, parts, ret_text);
 }
+
+uint64_t *vtree_energy_uj(struct vtree_values *values, struct vtree_node node)
+{
+	struct vtree_parts parts = vtree_unpack(node);
+
+	if (vtree_counter(node) != VTREE_COUNTER_ONE || !vtree_exists(&values->shape, node))
+		return NULL;
+	if (parts.zone == ZONE_OF_PSYS)
+		return &values->psys_uj;
+	return &values->socket_uj[parts.socket][vtree_zone_kind(parts.zone)];
+}

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/settings.h"
 #include "fusefs/keeper.h"
+#include "fusefs/plain.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -107,6 +108,33 @@ static const struct argp fs_argp = {
 	   "Every key of the configuration is also taken as --SECTION.KEY=VALUE.",
 };
 
+static int fs_configure(struct keeper_options *keeper, const struct settings *settings,
+			struct diag *diag)
+{
+	keeper->zones = settings_tree(settings);
+	/* Without libvirt nobody knows of a machine that is about to be started for the first time.
+	 */
+	keeper->any_name = settings->vms_provider == SETTINGS_PROVIDER_PROCFS;
+	keeper->period_ns = settings->meter_period_ns;
+	return access_users_resolve(settings->vms_users, &keeper->users, diag);
+}
+
+static int fs_serve(const struct fs_arguments *arguments, const struct settings *settings,
+		    struct diag *diag)
+{
+	const struct keeper_options *keeper = &arguments->keeper;
+	const struct plain_options plain = {.runtime_dir = keeper->runtime_dir,
+					    .period_ns = keeper->period_ns,
+					    .zones = keeper->zones,
+					    .replace = keeper->replace};
+
+	if (arguments->unmount)
+		return keeper_unmount(keeper, diag);
+	if (settings->tree_mode == SETTINGS_TREE_TMPFS)
+		return plain_run(&plain, diag);
+	return keeper_run(keeper, diag);
+}
+
 int main(int argc, char **argv)
 {
 	struct fs_arguments arguments = {
@@ -124,22 +152,12 @@ int main(int argc, char **argv)
 	}
 	if (argp_parse(&fs_argp, argc, argv, 0, NULL, &arguments) != 0)
 		return EXIT_USAGE;
-	status = settings_load(arguments.config, &overrides, &settings, &diag);
-	if (status < 0) {
+	if (settings_load(arguments.config, &overrides, &settings, &diag) < 0 ||
+	    fs_configure(&arguments.keeper, &settings, &diag) < 0) {
 		log_error("%s", diag.text);
 		return EXIT_USAGE;
 	}
-	arguments.keeper.zones = settings_tree(&settings);
-	if (access_users_resolve(settings.vms_users, &arguments.keeper.users, &diag) < 0) {
-		log_error("%s", diag.text);
-		return EXIT_USAGE;
-	}
-	/* Without libvirt nobody knows of a machine that is about to be started for the first time.
-	 */
-	arguments.keeper.any_name = settings.vms_provider == SETTINGS_PROVIDER_PROCFS;
-	arguments.keeper.period_ns = settings.meter_period_ns;
-	status = arguments.unmount ? keeper_unmount(&arguments.keeper, &diag)
-				   : keeper_run(&arguments.keeper, &diag);
+	status = fs_serve(&arguments, &settings, &diag);
 	if (status < 0) {
 		log_error("%s", diag.text);
 		return EXIT_FAILURE;

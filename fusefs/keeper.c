@@ -6,7 +6,9 @@
 #include "fusefs/connection.h"
 #include "fusefs/fd_store.h"
 #include "fusefs/mountpoint.h"
+#include "fusefs/plain_mount.h"
 #include "fusefs/process_view.h"
+#include "fusefs/runtime_directory.h"
 #include "fusefs/takeover.h"
 #include "fusefs/worker.h"
 
@@ -49,28 +51,13 @@ struct keeper {
 
 static int keeper_open_runtime(struct keeper *keeper, struct diag *diag)
 {
-	const char *path = keeper->options->runtime_dir;
-	char resolved[PATH_MAX];
-	int status = 0;
-	int length;
+	char path[PATH_MAX];
+	int status =
+	    runtime_directory_open(keeper->options->runtime_dir, &keeper->runtime_fd, path, diag);
 
-	/* Whatever the umask: the worker and other views get in as nobody. */
-	if (mkdir(path, 0755) == 0)
-		status = chmod(path, 0755) < 0 ? -errno : 0;
-	else if (errno != EEXIST)
-		status = -errno;
 	if (status < 0)
-		return diag_error(diag, status,
-				  "cannot make %s: %s; name another directory with --runtime-dir",
-				  path, strerror(-status));
-	keeper->runtime_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (keeper->runtime_fd < 0 || realpath(path, resolved) == NULL)
-		return diag_error(diag, -errno, "cannot open %s: %s", path, strerror(errno));
-	length = snprintf(keeper->mount_path, sizeof(keeper->mount_path), "%s/%s", resolved,
-			  MOUNTPOINT_NAME);
-	if (length < 0 || (size_t)length >= sizeof(keeper->mount_path))
-		return diag_error(diag, -ENAMETOOLONG, "the path %s is too long", path);
-	return 0;
+		return status;
+	return runtime_directory_join(path, MOUNTPOINT_NAME, keeper->mount_path, diag);
 }
 
 static int keeper_catch_signals(struct keeper *keeper, struct diag *diag)
@@ -358,6 +345,9 @@ int keeper_unmount(const struct keeper_options *options, struct diag *diag)
 		status = takeover_begin(&request, &keeper.takeover, diag);
 	if (status == 0)
 		status = mountpoint_device(keeper.mount_path, &device, diag);
+	/* Plain files have nobody who serves them. */
+	if (status == -ENOENT && plain_mount_is(keeper.mount_path))
+		status = 0;
 	if (status == 0)
 		status = mountpoint_detach(keeper.mount_path, diag);
 	(void)keeper_finish(&keeper, status < 0 && status != -ENOENT, diag);

@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "common/mountinfo.h"
 #include "common/sysroot.h"
+#include "fusefs/plain_mount.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,8 +39,7 @@ int mountpoint_device(const char *path, uint64_t *ret_device, struct diag *diag)
 	return 0;
 }
 
-/* The caller holds the runtime directory's lock and goes on with no mount that is there. */
-static int mountpoint_clear(const char *path, struct diag *diag)
+int mountpoint_clear(const char *path, struct diag *diag)
 {
 	uint64_t device;
 
@@ -65,6 +65,9 @@ int mountpoint_attach(const char *path, int *ret_fuse_fd, struct diag *diag)
 
 	if (status < 0)
 		return status;
+	/* The files of a wattport-fs that ran with tree.mode = tmpfs. */
+	while (plain_mount_is(path) && umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+		log_info("took the plain files away from %s", path);
 	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		return diag_error(diag, -errno, "cannot make %s: %s", path, strerror(errno));
 	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);

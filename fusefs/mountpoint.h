@@ -22,6 +22,12 @@
 int mountpoint_device(const char *path, uint64_t *ret_device, struct diag *diag);
 
 /*
+ * Takes mounts of former keepers away; for who holds the lock of the runtime directory and goes on
+ * with none of them.
+ */
+int mountpoint_clear(const char *path, struct diag *diag);
+
+/*
  * Makes the directory if need be, takes mounts of former keepers away, and mounts there, read-only.
  * *ret_fuse_fd is the kernel's end of it, non-blocking; the mount lives as long as the descriptor
  * and its copies.

@@ -109,6 +109,10 @@ static bool reading_vm(struct reading *reading, uint32_t slot, struct mono_time 
 		return false;
 	reading_host(reading, now);
 	tree->shape.exact = reading->memory->exact;
+	/* Which zones there are is not known before the host's record was read for the first time.
+	 */
+	if (reading->next_host_ns == 0)
+		return false;
 	if (ledger_reader_vm(ledger, &key->uuid, &tree->ledger_slot, &reading->vm) < 0)
 		return false;
 	sockets = reading->vm.socket_count > 0 ? reading->vm.socket_count : 1;
@@ -219,6 +223,12 @@ void reading_values(struct reading *reading, uint32_t slot, struct mono_time now
 	    &tree->psys, (struct served){vm->guest_psys_floor_uj, vm->floor_ms}, now);
 }
 
+bool reading_has(struct reading *reading, uint32_t slot, struct mono_time now)
+{
+	assert(slot < TREE_MAX);
+	return reading_vm(reading, slot, now);
+}
+
 bool reading_has_account(struct reading *reading, const struct uuid *uuid, struct mono_time now)
 {
 	struct ledger_reader *ledger = reading_ledger(reading, now);
@@ -245,16 +255,17 @@ static int reading_slot(const struct tree_table *trees, const struct uuid *uuid,
 	return tree_table_find(trees, uuid);
 }
 
-void reading_list(struct reading *reading, struct mono_time now)
+int reading_list(struct reading *reading, struct mono_time now)
 {
 	struct tree_table *trees = &reading->memory->trees;
 	struct ledger_reader *ledger = reading_ledger(reading, now);
 	struct ledger_copy copy;
 	int slot = -1;
+	int status = ledger == NULL ? -ENOENT : ledger_reader_copy(ledger, &copy);
 
 	/* Without a ledger, or memory, the list stays what it was. */
-	if (ledger == NULL || ledger_reader_copy(ledger, &copy) < 0)
-		return;
+	if (status < 0)
+		return status;
 	for (uint32_t i = 0; i < trees->count; i++)
 		trees->keys[i].listed = false;
 	for (size_t i = 0; i < copy.vm_count; i++) {
@@ -270,4 +281,5 @@ void reading_list(struct reading *reading, struct mono_time now)
 			trees->keys[slot].listed = true;
 	}
 	ledger_copy_free(&copy);
+	return 0;
 }

@@ -51,8 +51,14 @@ bool reading_has_account(struct reading *reading, const struct uuid *uuid, struc
 bool reading_next_process(void *context, struct mono_time now, size_t *cursor,
 			  struct ledger_process *ret_process);
 
-/* Gives every account of the ledger a slot and marks those that have one (tree_key.listed). */
-void reading_list(struct reading *reading, struct mono_time now);
+/* Whether the machine's account can be had now: only then is its shape more than a guess. */
+bool reading_has(struct reading *reading, uint32_t slot, struct mono_time now);
+
+/*
+ * Gives every account of the ledger a slot and marks those that have one (tree_key.listed).
+ * -ENOENT: there is no ledger now, and the marks stay as they were; -ENOMEM likewise.
+ */
+int reading_list(struct reading *reading, struct mono_time now);
 
 static inline void cleanup_reading_value(struct reading *const *reading)
 {

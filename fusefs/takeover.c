@@ -5,6 +5,7 @@
 #include "fusefs/heritage.h"
 #include "fusefs/mountpoint.h"
 #include "fusefs/pid_file.h"
+#include "fusefs/plain_mount.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -122,11 +123,13 @@ static int takeover_refuse_foreign(const struct takeover_request *request, struc
 static int takeover_depose(const struct takeover_request *request, struct takeover_found *found,
 			   const struct pid_file_holder *holder, struct diag *diag)
 {
-	int status = takeover_search_process(found, holder);
+	/* Plain files are nobody's to hand over (plain_mount.h). */
+	bool nothing = request->give_up || plain_mount_is(request->mount_path);
+	int status = nothing ? 0 : takeover_search_process(found, holder);
 
 	if (status < 0)
 		return takeover_refuse(request, holder->pid, diag);
-	if (found->fuse_fd < 0)
+	if (!nothing && found->fuse_fd < 0)
 		return diag_error(diag, -EAGAIN,
 				  "process %d is about to serve %s and has nothing to take over "
 				  "yet; try again",

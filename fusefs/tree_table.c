@@ -112,6 +112,12 @@ int tree_table_admit(struct tree_table *table, const struct uuid *uuid, struct m
 	return slot;
 }
 
+void tree_table_release(struct tree_table *table, uint32_t slot)
+{
+	assert(slot < table->count);
+	__atomic_store_n(&table->keys[slot].used, false, __ATOMIC_SEQ_CST);
+}
+
 bool tree_table_valid(const struct tree_table *table, struct tree_node node)
 {
 	return node.slot < table->count && table->keys[node.slot].used && node.generation != 0 &&

@@ -79,6 +79,9 @@ int tree_table_find(const struct tree_table *table, const struct uuid *uuid);
 /* The same, taken for it when it has none; -ENOSPC when none can be spared. */
 int tree_table_admit(struct tree_table *table, const struct uuid *uuid, struct mono_time now);
 
+/* Frees the slot: the machine is gone. */
+void tree_table_release(struct tree_table *table, uint32_t slot);
+
 /* Whether the slot still is what the node was made for. */
 bool tree_table_valid(const struct tree_table *table, struct tree_node node);
 

@@ -313,7 +313,7 @@ void worker_readdir(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset
 	if (size > sizeof(buffer))
 		size = sizeof(buffer);
 	if (id == FUSE_ROOT_ID && offset == 0)
-		reading_list(worker->reading, now);
+		(void)reading_list(worker->reading, now);
 	while ((status = worker_list(worker, id, offset, now, &entry)) == 0) {
 		struct stat stat = {.st_ino = worker_inode(worker, entry.id),
 				    .st_mode = entry.mode};

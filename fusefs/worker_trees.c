@@ -64,7 +64,7 @@ static void worker_reply_tree(struct worker *worker, fuse_req_t request, const s
 	if (slot < 0) {
 		/* Somebody's slot may have to go: know who has an account. */
 		if (trees->count == TREE_MAX)
-			reading_list(worker->reading, now);
+			(void)reading_list(worker->reading, now);
 		slot = tree_table_admit(trees, uuid, now);
 	}
 	if (slot < 0)

@@ -40,6 +40,8 @@ struct meter {
 	struct meter_track tracks[ZONE_MAX];
 	struct meter_mark base; /* at least METER_POWER_PERIOD_NS_MIN old; count 0: none */
 	struct meter_mark next; /* takes its place when it is as old */
+	uint64_t moved_uj;	/* all totals together when one of them was last seen to move */
+	struct mono_time moved; /* and when that was */
 };
 
 static const char *const meter_source_names[] = {
@@ -275,14 +277,33 @@ static void meter_show(const struct meter *meter, struct mono_time now,
 	}
 }
 
+/*
+ * Counters of a tree never rest, whatever the machine does (common/served.h). Where they are plain
+ * files that nobody writes any more, they do, and the age that is told rests with them.
+ */
+static bool meter_stands_still(struct meter *meter, struct mono_time now)
+{
+	uint64_t total_uj = 0;
+
+	for (size_t i = 0; i < meter->track_count; i++)
+		total_uj += meter->tracks[i].total_uj;
+	if (total_uj != meter->moved_uj) {
+		meter->moved_uj = total_uj;
+		meter->moved = now;
+	}
+	return clock_elapsed_ns(meter->moved, now) > METER_AGE_MS_MAX * CLOCK_NS_PER_MS;
+}
+
 /* What the host says of its figures; a tree that does not say how old they are is not believed. */
 static int meter_read_info(struct meter *meter, struct meter_reading *reading)
 {
 	cleanup_fd int tree_fd = -1;
+	bool still;
 	int status;
 
 	if (!meter->from_tree)
 		return 0;
+	still = meter_stands_still(meter, reading->time);
 	tree_fd = open(meter->options.at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	status = tree_fd < 0 ? -errno : tree_info_read(tree_fd, &reading->info);
 	if (status < 0)
@@ -295,6 +316,10 @@ static int meter_read_info(struct meter *meter, struct meter_reading *reading)
 				  "the host measures no more: its data is %" PRIu64
 				  " s old; on the host: systemctl status wattportd",
 				  reading->info.age_ms / 1000);
+	if (still)
+		return diag_error(&reading->reason, -ESTALE,
+				  "the host's counters stand still; on the host: systemctl status "
+				  "wattport-fs");
 	return 0;
 }
 

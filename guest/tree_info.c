@@ -26,10 +26,21 @@ static void tree_info_clean(char *text)
 			*text = '?';
 }
 
+/* One line. Plain files cannot become shorter: there a short text has spaces behind it. */
+static int tree_info_read_line(int tree_fd, const char *path, char *text, size_t size)
+{
+	int status = file_read_line_at(tree_fd, path, text, size);
+	size_t length = status == 0 ? strlen(text) : 0;
+
+	while (length > 0 && text[length - 1] == ' ')
+		text[--length] = '\0';
+	return status;
+}
+
 static int tree_info_read_mode(int tree_fd, bool *ret_exact)
 {
 	char mode[TREE_INFO_TEXT_SIZE];
-	int status = file_read_line_at(tree_fd, "wattport/mode", mode, sizeof(mode));
+	int status = tree_info_read_line(tree_fd, "wattport/mode", mode, sizeof(mode));
 
 	if (status < 0)
 		return status;
@@ -44,7 +55,7 @@ int tree_info_read(int tree_fd, struct tree_info *ret_info)
 	struct tree_info info = {.age_ms = 0};
 	char text[TREE_INFO_TEXT_SIZE];
 	struct uuid uuid;
-	int status = file_read_line_at(tree_fd, "wattport/age_ms", text, sizeof(text));
+	int status = tree_info_read_line(tree_fd, "wattport/age_ms", text, sizeof(text));
 
 	if (status < 0)
 		return status;
@@ -53,13 +64,13 @@ int tree_info_read(int tree_fd, struct tree_info *ret_info)
 	status = tree_info_read_mode(tree_fd, &info.exact);
 	if (status < 0)
 		return status;
-	status = file_read_line_at(tree_fd, "wattport/source", info.source, sizeof(info.source));
+	status = tree_info_read_line(tree_fd, "wattport/source", info.source, sizeof(info.source));
 	if (status < 0)
 		return status;
 	tree_info_clean(info.source);
 	info.estimate = tree_info_is_estimate(info.source);
 	/* The uuid is for people: one that is not well-formed is not shown. */
-	if (file_read_line_at(tree_fd, "wattport/uuid", text, sizeof(text)) == 0 &&
+	if (tree_info_read_line(tree_fd, "wattport/uuid", text, sizeof(text)) == 0 &&
 	    uuid_parse(text, &uuid) == 0)
 		uuid_format(&uuid, info.uuid);
 	*ret_info = info;

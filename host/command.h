@@ -56,5 +56,6 @@ int command_replay(int argc, char **argv);
 int command_attach(int argc, char **argv);
 int command_detach(int argc, char **argv);
 int command_doctor(int argc, char **argv);
+int command_prepare(int argc, char **argv);
 
 #endif

@@ -189,14 +189,17 @@ void doctor_check_schedstat(const struct doctor_context *context, struct doctor 
 
 void doctor_check_fuse(const struct doctor_context *context, struct doctor *doctor)
 {
-	cleanup_fd int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	cleanup_fd int fd = -1;
 
-	(void)context;
+	if (context->settings->tree_mode != SETTINGS_TREE_FUSE)
+		return;
+	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (fd >= 0)
 		doctor_add(doctor, "fuse", DOCTOR_OK, NULL, "/dev/fuse can be opened");
 	else
 		doctor_add(doctor, "fuse", errno == EACCES ? DOCTOR_WARN : DOCTOR_FAIL,
-			   errno == EACCES ? "sudo wattport doctor" : "modprobe fuse",
+			   errno == EACCES ? "sudo wattport doctor"
+					   : "modprobe fuse, or set tree.mode = tmpfs",
 			   "/dev/fuse cannot be opened: %s", strerror(errno));
 }
 
@@ -205,6 +208,8 @@ void doctor_check_kernel(const struct doctor_context *context, struct doctor *do
 	static const char id[] = "kernel";
 	struct kernel_release release;
 
+	if (context->settings->tree_mode != SETTINGS_TREE_FUSE)
+		return;
 	if (kernel_release_read(sysroot_proc_fd(context->root), &release) < 0)
 		doctor_add(doctor, id, DOCTOR_WARN, NULL, "the kernel's release is not known");
 	else if (kernel_release_before(&release, 6, 9))

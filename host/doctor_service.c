@@ -2,8 +2,11 @@
  * doctor_service.c: libvirt and its machines, and Wattport's own services.
  */
 #include "common/cleanup.h"
+#include "common/file.h"
 #include "common/ledger_map.h"
+#include "common/parse.h"
 #include "common/sample.h"
+#include "fusefs/plain_mount.h"
 #include "host/doctor_internal.h"
 #include "host/qemu_scan.h"
 
@@ -18,6 +21,8 @@
 
 /* The ledger is written at least once a second, whatever the period. */
 #define DOCTOR_LEDGER_AGE_NS_MAX (10 * CLOCK_NS_PER_SECOND)
+
+#define DOCTOR_HOOK		 "/etc/libvirt/hooks/qemu.d/wattport"
 
 static void cleanup_connection_value(const virConnectPtr *connection)
 {
@@ -138,19 +143,73 @@ void doctor_check_daemon(const struct doctor_context *context, struct doctor *do
 			   host->estimate != 0 ? ", an estimate" : "");
 }
 
-void doctor_check_tree(const struct doctor_context *context, struct doctor *doctor)
+/* Whether the process that keeps plain files up to date is there, as far as we may know: they can
+ * be read without it. */
+static bool doctor_is_kept(const struct doctor_context *context)
 {
-	static const char id[] = "tree";
-	char path[PATH_MAX];
+	char path[PATH_MAX], text[32], name[32];
+	const char *cursor = text;
+	uint64_t pid;
+
+	(void)snprintf(path, sizeof(path), "%s/fs.pid", context->runtime_dir);
+	if (file_read_line_at(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return errno == EACCES;
+	if (parse_next_u64(&cursor, &pid) < 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "%llu/comm", (unsigned long long)pid);
+	return file_read_line_at(sysroot_proc_fd(context->root), path, name, sizeof(name)) == 0 &&
+	       strcmp(name, "wattport-fs") == 0;
+}
+
+/* What plain files cannot do and FUSE can. */
+static void doctor_check_plain(const struct doctor_context *context, struct doctor *doctor)
+{
+	doctor_add(doctor, "tree.access", DOCTOR_WARN,
+		   "give each machine its own directory, as wattport attach does",
+		   "plain files cannot tell who reads: a machine that is given a directory above "
+		   "its own reads all counters");
+	if (context->settings->guest_view_mode == SETTINGS_VIEW_EXACT)
+		doctor_add(doctor, "tree.exact", DOCTOR_WARN,
+			   "wattport attach --transport virtiofs, or guest-view.mode = isolated",
+			   "the exact view is for root alone: over 9p only a QEMU that runs as "
+			   "root can read it");
+	if (context->settings->vms_provider == SETTINGS_PROVIDER_LIBVIRT &&
+	    access(DOCTOR_HOOK, X_OK) < 0)
+		doctor_add(doctor, "tree.hook", DOCTOR_WARN, "reinstall Wattport, restart libvirtd",
+			   "there is no " DOCTOR_HOOK ": a machine that was never defined finds "
+			   "no directory when it starts");
+}
+
+static bool doctor_is_fuse(const char *path)
+{
 	struct statfs status;
 
-	(void)snprintf(path, sizeof(path), "%s/vm", context->runtime_dir);
 	errno = 0;
-	if (statfs(path, &status) == 0 && status.f_type == FUSE_SUPER_MAGIC)
+	return statfs(path, &status) == 0 && status.f_type == FUSE_SUPER_MAGIC;
+}
+
+void doctor_check_tree(const struct doctor_context *context, struct doctor *doctor)
+{
+	static const char id[] = "tree", restart[] = "systemctl restart wattport-fs";
+	bool plain = context->settings->tree_mode == SETTINGS_TREE_TMPFS;
+	char directory[PATH_MAX], path[PATH_MAX + 4];
+
+	/* The kernel's list of mounts knows no links. */
+	if (realpath(context->runtime_dir, directory) == NULL)
+		(void)snprintf(directory, sizeof(directory), "%s", context->runtime_dir);
+	(void)snprintf(path, sizeof(path), "%s/vm", directory);
+	if (plain)
+		doctor_check_plain(context, doctor);
+	if (!plain && doctor_is_fuse(path))
 		doctor_add(doctor, id, DOCTOR_OK, NULL, "is mounted at %s", path);
-	else if (errno == ENOTCONN)
-		doctor_add(doctor, id, DOCTOR_WARN, "systemctl restart wattport-fs",
+	else if (!plain && errno == ENOTCONN)
+		doctor_add(doctor, id, DOCTOR_WARN, restart,
 			   "nobody serves the tree at %s any more: its mount is dead", path);
+	else if (plain && plain_mount_is(path) && doctor_is_kept(context))
+		doctor_add(doctor, id, DOCTOR_OK, NULL, "plain files are at %s", path);
+	else if (plain && plain_mount_is(path))
+		doctor_add(doctor, id, DOCTOR_WARN, restart,
+			   "nobody keeps the files at %s up to date: counters stand still", path);
 	else
 		doctor_add(doctor, id, DOCTOR_WARN, "systemctl enable --now wattport-fs",
 			   "the tree is not mounted at %s", path);

@@ -21,6 +21,7 @@ static const struct command commands[] = {
     {"vm", "the virtual machines, or all of one", command_vm},
     {"attach", "give a virtual machine its energy tree", command_attach},
     {"detach", "take it away again", command_detach},
+    {"prepare", "make the tree of a machine that is about to start", command_prepare},
     {"record", "the samples that are booked, into a trace", command_record},
     {"replay", "book a trace, with any settings of attribution", command_replay},
     {"doctor", "what this host can do, and what mends the rest", command_doctor},

@@ -168,6 +168,32 @@ static void test_services_that_are_not_there(void **state)
 	tree_remove(&tree);
 }
 
+static void test_plain_files_need_no_fuse(void **state)
+{
+	struct host host;
+	struct tree tree;
+
+	(void)state;
+	tree_create(&tree);
+	host_open(&host, tree.path);
+	host.settings.tree_mode = SETTINGS_TREE_TMPFS;
+	host.settings.guest_view_mode = SETTINGS_VIEW_EXACT;
+	/* A directory of a file system that is not its own is none of ours, tmpfs or not. */
+	tree_write(&tree, "vm/anything", "x");
+	host.context.runtime_dir = tree.path;
+	doctor_check_fuse(&host.context, &host.doctor);
+	doctor_check_kernel(&host.context, &host.doctor);
+	assert_int_equal(host.doctor.count, 0);
+	doctor_check_tree(&host.context, &host.doctor);
+	assert_int_equal(found(&host, "tree.access")->result, DOCTOR_WARN);
+	check_contains(found(&host, "tree.exact")->remedy, "virtiofs");
+	assert_int_equal(found(&host, "tree")->result, DOCTOR_WARN);
+	check_contains(found(&host, "tree")->text, "is not mounted");
+	assert_true(doctor_works(&host.doctor));
+	host_close(&host);
+	tree_remove(&tree);
+}
+
 static void test_output(void **state)
 {
 	struct doctor doctor = {.count = 0};
@@ -225,6 +251,7 @@ int main(void)
 	    cmocka_unit_test(test_filter),
 	    cmocka_unit_test(test_kernel_and_schedstat),
 	    cmocka_unit_test(test_services_that_are_not_there),
+	    cmocka_unit_test(test_plain_files_need_no_fuse),
 	    cmocka_unit_test(test_output),
 	    cmocka_unit_test(test_virtiofsd_descriptions),
 	};

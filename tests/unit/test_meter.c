@@ -173,6 +173,41 @@ static void test_is_not_up_when_the_data_is_old(void **state)
 	assert_true(fixture->reading.zones[0].has_power);
 }
 
+/* Plain files whose writer has gone: their age is small, and stays so. */
+static void test_is_not_up_when_the_counters_stand_still(void **state)
+{
+	struct fixture *fixture = *state;
+
+	add_tree(fixture, 1000000);
+	open_meter(fixture, METER_TREE);
+	assert_true(read_meter(fixture)->up);
+	assert_true(read_after(fixture, METER_AGE_MS_MAX)->up);
+	assert_false(read_after(fixture, 1)->up);
+	assert_false(fixture->reading.zones[0].has_power);
+	check_contains(fixture->reading.reason.text, "wattport-fs");
+	set_tree(fixture, 1000001);
+	assert_true(read_after(fixture, 60000)->up);
+	assert_true(read_after(fixture, 1000)->up);
+	assert_false(read_after(fixture, 60000)->up);
+}
+
+/* Plain files do not become shorter. */
+static void test_takes_texts_that_are_filled_up(void **state)
+{
+	struct fixture *fixture = *state;
+
+	add_tree(fixture, 1000000);
+	tree_write(&fixture->guest.tree, "tree/wattport/age_ms", "12   \n");
+	tree_write(&fixture->guest.tree, "tree/wattport/mode", "exact   \n");
+	tree_write(&fixture->guest.tree, "tree/wattport/source", "model   \n");
+	open_meter(fixture, METER_TREE);
+	assert_true(read_meter(fixture)->up);
+	assert_int_equal(fixture->reading.info.age_ms, 12);
+	assert_true(fixture->reading.info.exact);
+	assert_true(fixture->reading.info.estimate);
+	assert_string_equal(fixture->reading.info.source, "model");
+}
+
 static void test_does_not_believe_a_tree_that_tells_no_age(void **state)
 {
 	static const char *const ages[] = {"", "young\n", "-1\n", "99999999999999999999\n"};
@@ -305,6 +340,8 @@ int main(void)
 	    METER_TEST(test_unwraps_bare_metal),
 	    METER_TEST(test_prefers_the_tree),
 	    METER_TEST(test_is_not_up_when_the_data_is_old),
+	    METER_TEST(test_is_not_up_when_the_counters_stand_still),
+	    METER_TEST(test_takes_texts_that_are_filled_up),
 	    METER_TEST(test_does_not_believe_a_tree_that_tells_no_age),
 	    METER_TEST(test_calls_an_estimate_an_estimate),
 	    METER_TEST(test_says_what_is_missing_and_waits_for_it),

@@ -49,6 +49,7 @@ static void test_the_defaults_are_those_of_the_contract(void **state)
 	assert_int_equal(settings.attribution_idle, ATTRIBUTION_IDLE_VCPU);
 	assert_false(settings.attribution_idle_power.given);
 	assert_int_equal(settings.guest_view_mode, SETTINGS_VIEW_ISOLATED);
+	assert_int_equal(settings.tree_mode, SETTINGS_TREE_FUSE);
 	assert_false(settings.tree_psys);
 	assert_string_equal(settings.http_listen, ":9771");
 }

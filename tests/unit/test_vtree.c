@@ -235,6 +235,32 @@ static void test_links_lead_to_directories(void **state)
 	}
 }
 
+/* A counter can be raised by its file's node, and what the file says follows; others have none. */
+static void test_counters_by_their_files(void **state)
+{
+	struct vtree_values values = values_of(shapes[4]);
+	size_t counters = 0;
+
+	(void)state;
+	for (uint64_t id = 0; id >> VTREE_NODE_BITS == 0; id++) {
+		struct vtree_node node = {.id = id};
+		uint64_t *energy = vtree_energy_uj(&values, node);
+		struct vtree_attributes attributes;
+		char text[VTREE_CONTENT_SIZE], wanted[32];
+
+		if (energy == NULL) {
+			assert_true(vtree_counter(node) != VTREE_COUNTER_ONE ||
+				    vtree_attributes(&shapes[4], node, &attributes) == -ESTALE);
+			continue;
+		}
+		*energy = 700000 + counters++;
+		(void)snprintf(wanted, sizeof(wanted), "%" PRIu64 "\n", *energy);
+		assert_int_equal(vtree_content(&values, node, text), strlen(wanted));
+		assert_memory_equal(text, wanted, strlen(wanted));
+	}
+	assert_int_equal(counters, 3);
+}
+
 /* Every number that could be a node is either one that is listed, or refused by all functions. */
 static void test_any_node(void **state)
 {
@@ -435,6 +461,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_golden),
 	    cmocka_unit_test(test_links_lead_to_directories),
+	    cmocka_unit_test(test_counters_by_their_files),
 	    cmocka_unit_test(test_any_node),
 	    cmocka_unit_test(test_beyond_the_bits),
 	    cmocka_unit_test(test_wrong_kind),

@@ -3,6 +3,7 @@
 import decimal
 import json
 import os
+import re
 import signal
 import subprocess
 import urllib.error
@@ -15,6 +16,7 @@ from .prometheus import parse
 RUNTIME = "/run/wattport"
 TREE = f"{RUNTIME}/vm/{{uuid}}"  # what a guest mounts, for a Share
 EXPORTER = "127.0.0.1:9771"
+HOOK = "/etc/libvirt/hooks/qemu.d/wattport"
 
 
 # The exporter's counters that add up to zero in each zone: what was measured, and where it went.
@@ -31,6 +33,22 @@ def options(settings):
     return [f"--{key}={value}" for key, value in settings.items()]
 
 
+def install_hook(laboratory, settings):
+    """libvirt's hook as it is packaged, but with the build's program and these settings. libvirtd looks for hooks when it
+    starts, so this comes first."""
+    with open(laboratory.program("packaging/libvirt-hook"), encoding="utf-8") as file:
+        script = file.read()
+    command = f"{laboratory.program('host/wattport')} prepare --config /dev/null {' '.join(options(settings))}"
+    script, count = re.subn(r'"[^"]*/wattport" prepare', command, script)
+    if count != 1:
+        raise LabError(f"the hook does not call `wattport prepare`:\n{script}")
+    os.makedirs(os.path.dirname(HOOK), exist_ok=True)
+    with open(HOOK, "w", encoding="utf-8") as file:
+        file.write(script)
+    os.chmod(HOOK, 0o755)
+    laboratory.callback(os.unlink, HOOK)
+
+
 class Wattport:
     """The host side. Each part is a Process of its own, or None while it does not run."""
 
@@ -44,7 +62,14 @@ class Wattport:
         os.makedirs(RUNTIME, exist_ok=True)
         namespace.mount("-t", "tmpfs", "wattport-runtime", RUNTIME)
         laboratory.callback(namespace.unmount, RUNTIME)
+        laboratory.callback(self._unmount_tree)
         os.makedirs(self.state)
+
+    @staticmethod
+    def _unmount_tree():
+        """Plain files stay when their writer ends."""
+        if f"{RUNTIME}/vm" in namespace.mounts():
+            namespace.unmount(f"{RUNTIME}/vm")
 
     def start(self, settings=None):
         """All three, as at boot."""
@@ -92,7 +117,8 @@ class Wattport:
     def start_filesystem(self):
         """Starts wattport-fs, and waits for its mount."""
         self.filesystem = self._laboratory.process(
-            "wattport-fs", [self._laboratory.program("fusefs/wattport-fs"), "--runtime-dir", RUNTIME]
+            "wattport-fs",
+            [self._laboratory.program("fusefs/wattport-fs"), "--runtime-dir", RUNTIME, *options(self.settings)],
         )
         self.filesystem.wait_until("its mount is there", lambda: os.path.ismount(f"{RUNTIME}/vm"))
 
