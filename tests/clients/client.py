@@ -11,6 +11,7 @@ import re
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FOLDER = "matrix"
+STRIDE = 2  # a reading of a counter is compared with the one before the last: when exactly it was read counts for less
 
 # Where a client prints this beside a word for RAPL, it has met an error.
 _ERROR = re.compile(r"error|fail|cannot|could ?n.?t|denied|panic|unable|no such|not found|invalid", re.IGNORECASE)
@@ -19,13 +20,19 @@ _RAPL = re.compile(r"rapl|powercap|energy|zone|sensor|domain", re.IGNORECASE)
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """The mean power of some zones ("package-0", "dram-1"), as a client shows it at some instant. It is that of span_s
-    seconds by the client's own clock; without, of the time since its last figure."""
+    """The mean power of some zones ("package-0", "dram-1"), as a client shows it at some instant: that of the last span_s,
+    which without more is the time since its last figure of them. own_s is what it divides by if that is not the same."""
 
     zones: tuple
     at_s: float
     watts: float
     span_s: float = None
+    own_s: float = None
+
+    @property
+    def joules(self):
+        """The energy that it stands for."""
+        return self.watts * (self.own_s or self.span_s)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,12 +110,17 @@ def figures(client, client_runs):
     found = []
     last = {}
     for item in client.parse(client_runs):
-        zones = item.zones if isinstance(item, Figure) else (item.zone,)
-        before, last[zones] = last.get(zones), item
-        if isinstance(item, Figure) and item.span_s is not None:
-            found.append(item)
-        elif before is not None:
-            span_s = item.at_s - before.at_s
-            watts = item.watts if isinstance(item, Figure) else (item.joules - before.joules) / span_s
-            found.append(Figure(zones, item.at_s, watts, span_s))
+        if isinstance(item, Reading):
+            readings = last.setdefault(item.zone, [])
+            readings.append(item)
+            if len(readings) > STRIDE:
+                before = readings.pop(0)
+                span_s = item.at_s - before.at_s
+                found.append(Figure((item.zone,), item.at_s, (item.joules - before.joules) / span_s, span_s))
+        else:
+            before, last[item.zones] = last.get(item.zones), item
+            if item.span_s is None and before is not None:
+                item = dataclasses.replace(item, span_s=item.at_s - before.at_s)
+            if item.span_s is not None:
+                found.append(item)
     return sorted(found, key=lambda figure: figure.at_s)

@@ -8,13 +8,13 @@ INTERVAL_S = 2
 
 
 def parse(runs):
-    """"raplstat:  dram  pkg-0  pkg-1" and rows of watts; the memory of all packages is one column."""
+    """"raplstat:  dram  pkg-0  pkg-1" and rows of watts; of memory it takes the first zone alone."""
     for run in runs:
         columns = []
         for at_s, line in run.lines:
             words = line.partition("raplstat:")[2].split()
             if words and not re.match(r"[\d.]+$", words[0]):
-                columns = [("dram-0", "dram-1") if word == "dram" else (word.replace("pkg", "package"),) for word in words]
+                columns = [("dram-0",) if word == "dram" else (word.replace("pkg", "package"),) for word in words]
             else:
                 for zones, watts in zip(columns, words):
                     yield Figure(zones, at_s, float(watts))
