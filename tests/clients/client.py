@@ -14,7 +14,7 @@ FOLDER = "matrix"
 STRIDE = 2  # a reading of a counter is compared with the one before the last: when exactly it was read counts for less
 
 # Where a client prints this beside a word for RAPL, it has met an error.
-_ERROR = re.compile(r"error|fail|cannot|could ?n.?t|denied|panic|unable|no such|not found|invalid", re.IGNORECASE)
+_ERROR = re.compile(r"error|fail|cannot|could ?n.?t|denied|panic|unable|no such|not found|not exist|invalid", re.IGNORECASE)
 _RAPL = re.compile(r"rapl|powercap|energy|zone|sensor|domain", re.IGNORECASE)
 
 

@@ -22,7 +22,9 @@ import statistics
 TOLERANCE = 0.05
 JITTER_S = 1.0  # what a client's time of reading may differ from the time of its line
 ROUNDING_J = 1  # some show whole joules
-SILENCE_S = 4  # beyond its own interval
+TOO_BUSY = "this machine is too busy to tell"
+NOTHING_J = 1e-6  # the least step of a counter
+SILENCE_S = 8  # beyond its own interval
 FIGURES_MIN = 4  # fewer would prove nothing
 PHASES_SHARE = 0.5  # of the phases since its first figure it must have been in time to be judged
 PHASE_FIGURES_MIN = 2  # who shows one in LONG_S has to be right each time
@@ -40,8 +42,9 @@ class Phase:
 
 @dataclasses.dataclass
 class Verdict:
-    """On one client: the largest errors of its figures and its energy, and what it must not have done."""
+    """On one client: what it may be off, the largest errors of its figures and its energy, and what it must not have done."""
 
+    tolerance: float
     figures: int = 0
     figure_error: float = 0.0
     energy_error: float = 0.0
@@ -76,14 +79,14 @@ class Truth:
         return joules[place - 1] + min(max(share, 0), 1) * (joules[place] - joules[place - 1])
 
 
-def judge(figures, truth, phases, stalls=()):
+def judge(figures, truth, phases, stalls=(), tolerance=TOLERANCE):
     """The verdict on one client. stalls: [(start in s, end in s)]."""
     start_s = phases[0].start_s
     figures = [
         figure for figure in figures
         if figure.at_s - figure.span_s >= start_s and truth.covers(figure.at_s - figure.span_s - JITTER_S, figure.at_s + JITTER_S)
     ]
-    verdict = Verdict(len(figures))
+    verdict = Verdict(tolerance, len(figures))
     if len(figures) < FIGURES_MIN:
         verdict.complaints.append(f"only {len(figures)} figures")
     elif truth.end_s - figures[-1].at_s > figures[-1].span_s + SILENCE_S:
@@ -98,7 +101,7 @@ def judge(figures, truth, phases, stalls=()):
             _judge_figures(name, group, truth, verdict)
     seen = [phase for phase in phases if figures and phase.end_s > figures[0].at_s]
     if len(verdict.phases) < PHASES_SHARE * len(seen):
-        verdict.complaints.append(f"timely only in {len(verdict.phases)} phases: this machine is too busy to tell")
+        verdict.complaints.append(f"timely only in {len(verdict.phases)} phases: {TOO_BUSY}")
     return verdict
 
 
@@ -119,7 +122,7 @@ def _groups(figures, phases):
 
 
 def _true_j(figure, truth):
-    return truth.between(figure.zones, figure.at_s - figure.span_s, figure.at_s)
+    return max(truth.between(figure.zones, figure.at_s - figure.span_s, figure.at_s), NOTHING_J)
 
 
 def _name(figure):
@@ -130,7 +133,7 @@ def _judge_spike(figure, truth, verdict):
     start_s, end_s = figure.at_s - figure.span_s, figure.at_s
     most_j = truth.between(figure.zones, start_s - JITTER_S, end_s + JITTER_S)
     least_j = truth.between(figure.zones, start_s + JITTER_S, max(end_s - JITTER_S, start_s + JITTER_S))
-    if not least_j * (1 - TOLERANCE) - ROUNDING_J <= figure.joules <= most_j * (1 + TOLERANCE) + ROUNDING_J:
+    if not least_j * (1 - verdict.tolerance) - ROUNDING_J <= figure.joules <= most_j * (1 + verdict.tolerance) + ROUNDING_J:
         verdict.complaints.append(
             f"{_name(figure)} at {figure.at_s:.1f} s: {figure.watts:.1f} W, true are {least_j / figure.span_s:.1f} to "
             f"{most_j / figure.span_s:.1f} W"
@@ -142,7 +145,7 @@ def _judge_energy(figures, truth, verdict):
     true_j = sum(_true_j(figure, truth) for figure in figures)
     error = abs(shown_j - true_j) / true_j
     verdict.energy_error = max(verdict.energy_error, error)
-    if error > TOLERANCE:
+    if error > verdict.tolerance:
         verdict.complaints.append(f"{_name(figures[0])}: {shown_j:.0f} J in all, true are {true_j:.0f} J")
 
 
@@ -153,7 +156,7 @@ def _judge_figures(name, figures, truth, verdict):
     middle = statistics.median(figure.joules / true for figure, true in zip(figures, true_j))
     share = min(mean, middle, key=lambda share: abs(share - 1))
     verdict.figure_error = max(verdict.figure_error, abs(share - 1))
-    if abs(share - 1) > TOLERANCE:
+    if abs(share - 1) > verdict.tolerance:
         verdict.complaints.append(
             f"{name}: {_name(figures[0])}: {', '.join(f'{figure.watts:.1f}' for figure in figures)} W: {share:.2f} of the truth"
         )

@@ -6,7 +6,6 @@ What came of it is written to the build directory, clients/TRANSPORT.json, from 
 """
 
 import dataclasses
-import json
 import os
 import sys
 import unittest
@@ -19,16 +18,13 @@ sys.path[:0] = [HERE, os.path.join(ROOT, "tests", "e2e")]
 import client as client_module  # noqa: E402
 import trixie  # noqa: E402
 from lab import stats  # noqa: E402
-from lab.laboratory import BUILD  # noqa: E402
 from lab.runner import run  # noqa: E402
+from results import root, write  # noqa: E402
 from trial import SHARES, Trial  # noqa: E402
-
-CACHE = os.path.join(ROOT, "build", "clients")
-RESULTS = os.path.join(BUILD, "clients")
 
 # What other work on this machine does to the timing of one run, it does not do to the same client in the next. An error
 # of Wattport's own is there each time.
-TRIALS = 2
+TRIALS = 3
 
 
 class Matrix:
@@ -47,7 +43,9 @@ class Matrix:
             # All run again, for each is to be among all.
             cls.trial = Trial(cls.transport, root(), clients.values())
             cls.verdicts.update({client.name: cls.trial.verdicts[client.name] for client in left})
-        write(cls.transport, cls.verdicts)
+        write(cls.transport, {
+            name: {**dataclasses.asdict(verdict), "phases": sorted(verdict.phases)} for name, verdict in cls.verdicts.items()
+        })
 
     def test_every_client_shows_the_truth(self):
         for name, verdict in self.verdicts.items():
@@ -82,19 +80,6 @@ class OverVirtiofsTest(Matrix, unittest.TestCase):
     """The tree comes over virtiofs."""
 
     transport = "virtiofs"
-
-
-def root():
-    """The clients' root."""
-    return trixie.fetch(CACHE, {client.package for client in client_module.load().values()})
-
-
-def write(name, verdicts):
-    """For the documentation."""
-    os.makedirs(RESULTS, exist_ok=True)
-    results = {client: {**dataclasses.asdict(verdict), "phases": sorted(verdict.phases)} for client, verdict in verdicts.items()}
-    with open(os.path.join(RESULTS, f"{name}.json"), "w", encoding="utf-8") as file:
-        json.dump(results, file, indent=1)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import dataclasses
 import time
 
 import client as client_module
-from judge import Phase, Truth, judge
+from judge import TOLERANCE, Phase, Truth, judge
 from lab import stats
 from lab.domain import Share
 from lab.laboratory import Laboratory
@@ -49,12 +49,12 @@ def dram_watts():
 class Watch:
     """What is seen from outside while the clients of a guest are at work: its clock, when it stood still, what happened."""
 
-    def __init__(self, guest, sim):
+    def __init__(self, guest, sim, probed=COUNTER):
         self._guest = guest
         self._sim = sim
         guest.start_clock()
         self._clocks = [guest.clock()]
-        self._probe = GuestReader(guest, COUNTER)
+        self._probe = GuestReader(guest, probed)
         self._probe.start()
         self._line = None
         self.phases = []
@@ -84,10 +84,10 @@ class Watch:
         offset_s, slope = self._line
         return offset_s + slope * guest_s
 
-    def verdict(self, client, runs, truth):
+    def verdict(self, client, runs, truth, tolerance=TOLERANCE):
         """On one client."""
         figures = [dataclasses.replace(figure, at_s=self._host_s(figure.at_s)) for figure in client_module.figures(client, runs)]
-        verdict = judge(figures, truth, self.phases, self.stalls)
+        verdict = judge(figures, truth, self.phases, self.stalls, tolerance)
         verdict.complaints += [f"prints: {line}" for line in client_module.errors(client, runs)]
         # The first runs of one that asks may have done so before there was anyone to ask.
         ended = [run.status for run in runs[2:] if run.status] if client.every_s else [run.status for run in runs if run.end_s]

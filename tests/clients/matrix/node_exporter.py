@@ -4,6 +4,7 @@ import re
 
 from client import Client, Reading
 
+QUICK_S = 0.4  # an answer that took longer was read nobody knows when
 _SAMPLE = re.compile(r'node_rapl_(package|dram)_joules_total{index="(\d+)".*} (\S+)$')
 
 
@@ -11,7 +12,7 @@ def parse(runs):
     """The counters of a scrape. Each was read at some moment between the question and the answer."""
     for run in runs:
         for at_s, line in run.lines:
-            if match := _SAMPLE.match(line):
+            if at_s - run.start_s < QUICK_S and (match := _SAMPLE.match(line)):
                 yield Reading(f"{match[1]}-{match[2]}", (run.start_s + at_s) / 2, float(match[3]))
 
 

@@ -7,7 +7,8 @@ def parse(runs):
     """The number alone."""
     for run in runs:
         for at_s, line in run.lines:
-            yield Reading("package-1", at_s, int(line) / 1e6)
+            if line.isdigit():
+                yield Reading("package-1", at_s, int(line) / 1e6)
 
 
 CLIENT = Client(
