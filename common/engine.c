@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #define POWER_WINDOW_NS CLOCK_NS_PER_SECOND
+#define PPM		UINT64_C(1000000)
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -61,6 +62,25 @@ void engine_configure(struct engine *engine, const struct engine_config *config)
 	ledger_host(engine->ledger)->guest_view_exact = config->guest_view_exact ? 1 : 0;
 }
 
+/*
+ * What the account's guest reads in all: packages and DRAM, which do not overlap; on a host that
+ * has no package zone, psys. Its differences count, so that it may wrap.
+ */
+static uint64_t engine_guest_total_uj(const struct engine *engine, const struct ledger_vm *account)
+{
+	bool packages = false;
+	uint64_t total_uj = 0;
+
+	for (size_t i = 0; i < engine->zone_count; i++)
+		packages = packages || engine->zones[i].zone.kind == ZONE_PACKAGE;
+	if (!packages)
+		return account->guest_psys_uj;
+	for (size_t socket = 0; socket < LEDGER_SOCKET_MAX; socket++)
+		total_uj += account->guest[socket].zone_uj[ZONE_PACKAGE] +
+			    account->guest[socket].zone_uj[ZONE_DRAM];
+	return total_uj;
+}
+
 /* The engine's side of the account in that slot; a slot that changed hands starts anew. */
 static struct engine_vm *engine_vm(struct engine *engine, size_t slot, const struct uuid *uuid)
 {
@@ -74,6 +94,8 @@ static struct engine_vm *engine_vm(struct engine *engine, size_t slot, const str
 		return vm;
 	*vm = (struct engine_vm){.uuid = *uuid};
 	/* What an older life of the account holds is no power of this second. */
+	vm->window_guest_uj = engine_guest_total_uj(engine, ledger_vm(engine->ledger, slot));
+	vm->window_vcpu_ns = ledger_vm(engine->ledger, slot)->vcpu_ns;
 	for (uint32_t zone = 0; zone < ledger_host(engine->ledger)->zone_count; zone++)
 		vm->shares[zone].window_uj =
 		    ledger_share_total_uj(&ledger_vm(engine->ledger, slot)->shares[zone]);
@@ -140,6 +162,8 @@ static int engine_take_roster(struct engine *engine, const struct sample *sample
 		account->state = LEDGER_VM_GONE;
 		account->pid = 0;
 		account->memory_bytes = 0;
+		account->guest_power_uw = 0;
+		account->guest_load_ppm = 0;
 		for (uint32_t zone = 0; zone < host->zone_count; zone++)
 			account->shares[zone].power_uw = 0;
 	}
@@ -249,6 +273,24 @@ static uint64_t engine_power(uint64_t total_uj, uint64_t window_uj, uint64_t ela
 	return (uint64_t)((wide)(total_uj - window_uj) * CLOCK_NS_PER_SECOND / elapsed_ns);
 }
 
+/* The same of what the guest is told, and how busy its vCPUs were. */
+static void engine_take_guest_power(const struct engine *engine, struct engine_vm *vm,
+				    struct ledger_vm *account)
+{
+	uint64_t total_uj = engine_guest_total_uj(engine, account);
+	uint64_t vcpu_ns =
+	    account->vcpu_ns > vm->window_vcpu_ns ? account->vcpu_ns - vm->window_vcpu_ns : 0;
+	wide possible_ns = (wide)engine->window_ns * account->vcpu_count;
+
+	account->guest_power_uw = engine_power(total_uj, vm->window_guest_uj, engine->window_ns);
+	account->guest_load_ppm = 0;
+	if (vcpu_ns > 0)
+		account->guest_load_ppm =
+		    vcpu_ns < possible_ns ? (uint64_t)((wide)vcpu_ns * PPM / possible_ns) : PPM;
+	vm->window_guest_uj = total_uj;
+	vm->window_vcpu_ns = account->vcpu_ns;
+}
+
 /* Power over the last window, which closes once it is a second old. */
 static void engine_take_power(struct engine *engine, uint64_t elapsed_ns)
 {
@@ -278,6 +320,7 @@ static void engine_take_power(struct engine *engine, uint64_t elapsed_ns)
 			    engine_power(total_uj, share->window_uj, engine->window_ns);
 			share->window_uj = total_uj;
 		}
+		engine_take_guest_power(engine, engine->vms[slot], account);
 	}
 	engine->window_ns = 0;
 }

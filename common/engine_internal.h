@@ -24,7 +24,10 @@ struct engine_vm {
 	int32_t pid;
 	bool listed; /* in the sample that is being booked */
 	struct engine_share shares[ZONE_MAX];
-	int64_t socket_carry[2][LEDGER_SOCKET_MAX]; /* active part, and idle with overhead */
+	/* Active part, and idle with overhead, of each kind of zone. */
+	int64_t socket_carry[ZONE_SOCKET_KIND_COUNT][2][LEDGER_SOCKET_MAX];
+	uint64_t window_guest_uj; /* what its guest counters told when the power window began */
+	uint64_t window_vcpu_ns;
 };
 
 struct engine_zone {

@@ -5,6 +5,11 @@
  *   2. dynamic: by weight among the VMs' active and overhead time and the host's other time
  *   3. static: by policy
  *   4. each account's shares to the ledger, and to the sockets that its guest sees
+ *
+ * core and uncore are divided like the package in which they lie, by CPU time. For core that is the
+ * truth. Uncore is the graphics of client processors, and nothing tells which machine used them;
+ * but the package's zone has already divided the same energy by CPU time, and with any other key a
+ * guest could be shown an uncore that is more than its package.
  */
 #include "common/engine_internal.h"
 
@@ -236,10 +241,13 @@ static void engine_deal(struct engine *engine, const struct engine_zone *zone,
 {
 	const struct activity_vm *vm = present->activity;
 	struct ledger_vm *account = ledger_vm(engine->ledger, present->slot);
-	int64_t *carry = engine->vms[present->slot]->socket_carry[by_time ? 0 : 1];
+	enum zone_kind kind = zone->zone.kind;
+	int64_t *carry;
 	struct attribution_claim *claims = engine->claims;
 	uint64_t left_uj = amount_uj;
 
+	assert(kind < ZONE_SOCKET_KIND_COUNT);
+	carry = engine->vms[present->slot]->socket_carry[kind][by_time ? 0 : 1];
 	if (vm->socket_count > 1) {
 		for (uint32_t socket = 0; socket < vm->socket_count; socket++)
 			claims[socket] = (struct attribution_claim){
@@ -256,10 +264,7 @@ static void engine_deal(struct engine *engine, const struct engine_zone *zone,
 			share_uj += claims[socket].share_uj;
 			carry[socket] = claims[socket].carry;
 		}
-		if (zone->zone.kind == ZONE_DRAM)
-			account->guest[socket].dram_uj += share_uj;
-		else
-			account->guest[socket].package_uj += share_uj;
+		account->guest[socket].zone_uj[kind] += share_uj;
 	}
 }
 
@@ -275,12 +280,10 @@ static void engine_fit(const struct ledger_vm *account, const struct ledger_shar
 				  : account->guest_psys_uj;
 	uint64_t room_uj;
 
-	for (size_t socket = 0; socket < LEDGER_SOCKET_MAX; socket++) {
-		if (account->guest[socket].package_uj > fullest_uj)
-			fullest_uj = account->guest[socket].package_uj;
-		if (account->guest[socket].dram_uj > fullest_uj)
-			fullest_uj = account->guest[socket].dram_uj;
-	}
+	for (size_t socket = 0; socket < LEDGER_SOCKET_MAX; socket++)
+		for (size_t kind = 0; kind < ZONE_SOCKET_KIND_COUNT; kind++)
+			if (account->guest[socket].zone_uj[kind] > fullest_uj)
+				fullest_uj = account->guest[socket].zone_uj[kind];
 	room_uj = UINT64_MAX - fullest_uj;
 	if (interval->dynamic_uj > room_uj)
 		interval->dynamic_uj = room_uj;
@@ -312,6 +315,8 @@ static void engine_show(struct engine *engine, const struct engine_zone *zone, s
 	share->guest_view_uj += interval.dynamic_uj + interval.static_uj;
 	switch (zone->zone.kind) {
 	case ZONE_PACKAGE:
+	case ZONE_CORE:
+	case ZONE_UNCORE:
 		engine_deal(engine, zone, present, true, interval.dynamic_uj);
 		engine_deal(engine, zone, present, false, interval.static_uj);
 		break;
@@ -320,10 +325,6 @@ static void engine_show(struct engine *engine, const struct engine_zone *zone, s
 		break;
 	case ZONE_PSYS:
 		account->guest_psys_uj += interval.dynamic_uj + interval.static_uj;
-		break;
-	case ZONE_CORE:
-	case ZONE_UNCORE:
-		/* Within the package, which the guest sees. */
 		break;
 	}
 }

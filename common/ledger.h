@@ -29,7 +29,7 @@
 #define LEDGER_DEPARTED_NAME  "(departed)"
 
 /* Bumped with every change of the records below: map and store of another version are not read. */
-#define LEDGER_VERSION 1
+#define LEDGER_VERSION 3
 
 enum ledger_part {
 	LEDGER_ACTIVE,	 /* by the CPU time of vCPUs (DRAM: by memory held) */
@@ -54,8 +54,7 @@ struct ledger_share {
 
 /* What the guest's tree shows of one virtual socket. */
 struct ledger_guest_socket {
-	uint64_t package_uj;
-	uint64_t dram_uj;
+	uint64_t zone_uj[ZONE_SOCKET_KIND_COUNT]; /* by enum zone_kind */
 };
 
 struct ledger_vm {
@@ -70,8 +69,10 @@ struct ledger_vm {
 	uint64_t memory_bytes;
 	uint64_t vcpu_ns; /* CPU time booked since the account was opened */
 	uint64_t overhead_ns;
-	uint64_t updated_ns;		      /* struct mono_time of the last sample it was in */
-	uint64_t seen_wall_ns;		      /* struct wall_time when it was last known */
+	uint64_t guest_power_uw; /* what its guest counters tell, over about a second */
+	uint64_t guest_load_ppm; /* of what its vCPUs could have run in that time */
+	uint64_t updated_ns;	 /* struct mono_time of the last sample it was in */
+	uint64_t seen_wall_ns;	 /* struct wall_time when it was last known */
 	struct ledger_share shares[ZONE_MAX]; /* by the index of the host zone */
 	struct ledger_guest_socket guest[LEDGER_SOCKET_MAX];
 	uint64_t guest_psys_uj;

@@ -126,7 +126,7 @@ static bool store_host_is_sane(const struct ledger_host *host)
 	for (uint32_t i = 0; i < host->zone_count; i++) {
 		const struct zone *zone = &host->zones[i].zone;
 
-		if (memchr(zone->id, '\0', sizeof(zone->id)) == NULL || zone->kind > ZONE_UNCORE)
+		if (memchr(zone->id, '\0', sizeof(zone->id)) == NULL || zone->kind > ZONE_PSYS)
 			return false;
 	}
 	return true;

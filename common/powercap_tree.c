@@ -280,23 +280,6 @@ static void powercap_make_zone(int sys_fd, const struct powercap_entry *entry, s
 		zone->range_uj = range_uj;
 }
 
-static int powercap_zone_rank(enum zone_kind kind)
-{
-	switch (kind) {
-	case ZONE_PACKAGE:
-		return 0;
-	case ZONE_CORE:
-		return 1;
-	case ZONE_UNCORE:
-		return 2;
-	case ZONE_DRAM:
-		return 3;
-	case ZONE_PSYS:
-		return 4;
-	}
-	return 5;
-}
-
 /* Whether `a` is listed before `b`: by package and die, psys last. */
 static bool powercap_zone_before(const struct zone *a, const struct zone *b)
 {
@@ -306,7 +289,7 @@ static bool powercap_zone_before(const struct zone *a, const struct zone *b)
 		return a->package < b->package;
 	if (a->die != b->die)
 		return a->die < b->die;
-	return powercap_zone_rank(a->kind) < powercap_zone_rank(b->kind);
+	return a->kind < b->kind;
 }
 
 static void powercap_tree_insert(struct powercap_tree *tree, const struct zone *zone,
@@ -322,6 +305,36 @@ static void powercap_tree_insert(struct powercap_tree *tree, const struct zone *
 	tree->zones[place] = *zone;
 	memcpy(tree->paths[place], entry->path, sizeof(tree->paths[place]));
 	tree->mmio[place] = entry->place.mmio;
+}
+
+static bool powercap_is_part(const struct powercap_entry *entry)
+{
+	return entry->label.kind == ZONE_CORE || entry->label.kind == ZONE_UNCORE;
+}
+
+/* Adds the zones that are parts of a package, or all others. */
+static void powercap_add_zones(int sys_fd, const struct powercap_entries *entries, bool parts,
+			       struct powercap_tree *tree, struct diag *notes)
+{
+	for (size_t i = 0; i < entries->count; i++) {
+		const struct powercap_entry *entry = &entries->entries[i];
+		struct zone zone;
+
+		if (!entry->labelled || powercap_is_part(entry) != parts)
+			continue;
+		powercap_make_zone(sys_fd, entry, &zone);
+		if (zone_find(tree->zones, tree->zone_count, zone.id) >= 0) {
+			if (!entry->place.mmio)
+				diag_append(notes, "%s is %s once more, left out", entry->path,
+					    zone.id);
+			continue;
+		}
+		if (tree->zone_count == ZONE_MAX) {
+			diag_append(notes, "%s is one zone too many, left out", entry->path);
+			continue;
+		}
+		powercap_tree_insert(tree, &zone, entry);
+	}
 }
 
 int powercap_tree_scan(int sys_fd, bool parts, struct powercap_tree *ret_tree, struct diag *notes)
@@ -342,25 +355,10 @@ int powercap_tree_scan(int sys_fd, bool parts, struct powercap_tree *ret_tree, s
 	      powercap_entry_compare);
 	powercap_label_entries(sys_fd, entries, notes);
 	ret_tree->zone_count = 0;
-	for (size_t i = 0; i < entries->count; i++) {
-		const struct powercap_entry *entry = &entries->entries[i];
-		bool part = entry->label.kind == ZONE_CORE || entry->label.kind == ZONE_UNCORE;
-		struct zone zone;
-
-		if (!entry->labelled || (part && !parts))
-			continue;
-		powercap_make_zone(sys_fd, entry, &zone);
-		if (zone_find(ret_tree->zones, ret_tree->zone_count, zone.id) >= 0) {
-			if (!entry->place.mmio)
-				diag_append(notes, "%s is %s once more, left out", entry->path,
-					    zone.id);
-			continue;
-		}
-		if (ret_tree->zone_count == ZONE_MAX) {
-			diag_append(notes, "%s is one zone too many, left out", entry->path);
-			continue;
-		}
-		powercap_tree_insert(ret_tree, &zone, entry);
-	}
+	powercap_add_zones(sys_fd, entries, false, ret_tree, notes);
+	/* Only then the parts: where there is no room for all zones, no package may go for a core.
+	 */
+	if (parts)
+		powercap_add_zones(sys_fd, entries, true, ret_tree, notes);
 	return 0;
 }

@@ -70,6 +70,11 @@ static const struct config_key settings_table[] = {
 		   "its exact share, for trusted hosts"),
     KEY(tree_psys, "tree", "psys", CONFIG_BOOL, "no", .allowed = "yes or no",
 	.summary = "give guests a psys zone where the host measures one"),
+    KEY(tree_core, "tree", "core", CONFIG_BOOL, "no", .allowed = "yes or no",
+	.summary = "measure the cores apart, too, and give guests a core zone below each package, "
+		   "where the host has them (Intel)"),
+    KEY(tree_uncore, "tree", "uncore", CONFIG_BOOL, "no", .allowed = "yes or no",
+	.summary = "the same of uncore: the graphics of client processors, divided by CPU time"),
     KEY(http_listen, "http", "listen", CONFIG_TEXT, ":9771",
 	.allowed = "[HOST]:PORT, with IPv6 addresses in brackets",
 	.summary = "where wattport-exporter answers"),
@@ -106,6 +111,13 @@ int settings_load(const char *path, const struct config_overrides *overrides,
 static struct engine_idle_power settings_idle_power(const struct config_power *power)
 {
 	return (struct engine_idle_power){.given = power->given, .power_uw = power->power_uw};
+}
+
+struct vtree_request settings_tree(const struct settings *settings)
+{
+	return (struct vtree_request){.core = settings->tree_core,
+				      .uncore = settings->tree_uncore,
+				      .psys = settings->tree_psys};
 }
 
 struct engine_config settings_engine(const struct settings *settings)

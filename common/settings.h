@@ -11,6 +11,7 @@
 #include "common/config.h"
 #include "common/diag.h"
 #include "common/engine.h"
+#include "common/vtree.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -50,6 +51,8 @@ struct settings {
 	struct config_power attribution_idle_power_psys;
 	uint32_t guest_view_mode; /* enum settings_view */
 	bool tree_psys;
+	bool tree_core;
+	bool tree_uncore;
 	char http_listen[CONFIG_TEXT_SIZE];
 };
 
@@ -61,6 +64,9 @@ const struct config_key *settings_keys(size_t *ret_count);
  */
 int settings_load(const char *path, const struct config_overrides *overrides,
 		  struct settings *ret_settings, struct diag *diag);
+
+/* The zones that trees show only when asked for. */
+struct vtree_request settings_tree(const struct settings *settings);
 
 /* The part that attribution takes. */
 struct engine_config settings_engine(const struct settings *settings);

@@ -9,23 +9,23 @@
 
 #define VTREE_FILE_SIZE 4096
 
-static_assert(WHAT_END <= 16 && ZONE_OF_PSYS < 4 && VTREE_SOCKET_MAX <= 64 && ATTRIBUTE_END <= 32,
+static_assert(WHAT_END <= 16 && ZONE_OF_PSYS < 8 && VTREE_SOCKET_MAX <= 64 && ATTRIBUTE_END <= 32,
 	      "the parts fit their bits");
 
 static struct vtree_node vtree_pack(struct vtree_parts parts)
 {
 	return (struct vtree_node){.id = (uint64_t)parts.what | (uint64_t)parts.zone << 4 |
-					 (uint64_t)parts.socket << 6 |
-					 (uint64_t)parts.attribute << 12};
+					 (uint64_t)parts.socket << 7 |
+					 (uint64_t)parts.attribute << 13};
 }
 
 struct vtree_parts vtree_unpack(struct vtree_node node)
 {
 	return (struct vtree_parts){
 	    .what = (enum vtree_what)(node.id & 0xf),
-	    .zone = (enum vtree_zone)(node.id >> 4 & 0x3),
-	    .socket = (uint32_t)(node.id >> 6 & 0x3f),
-	    .attribute = (enum vtree_attribute)(node.id >> 12 & 0x1f),
+	    .zone = (enum vtree_zone)(node.id >> 4 & 0x7),
+	    .socket = (uint32_t)(node.id >> 7 & 0x3f),
+	    .attribute = (enum vtree_attribute)(node.id >> 13 & 0x1f),
 	};
 }
 
@@ -59,8 +59,6 @@ static const struct vtree_item vtree_control_items[] = {
     {"uevent", WHAT_FILE, ATTRIBUTE_UEVENT},
     {"subsystem", WHAT_SUBSYSTEM, ATTRIBUTE_NONE},
 };
-/* A DRAM or psys zone has the first VTREE_ZONE_PLAIN_COUNT of them, a package all. */
-#define VTREE_ZONE_PLAIN_COUNT 6
 static const struct vtree_item vtree_zone_items[] = {
     {"name", WHAT_FILE, ATTRIBUTE_NAME},
     {"energy_uj", WHAT_FILE, ATTRIBUTE_ENERGY},
@@ -81,6 +79,18 @@ static const struct vtree_item vtree_wattport_items[] = {
     {"mode", WHAT_FILE, ATTRIBUTE_MODE},
     {"source", WHAT_FILE, ATTRIBUTE_SOURCE},
     {"snapshot", WHAT_FILE, ATTRIBUTE_SNAPSHOT},
+    {"compat", WHAT_COMPAT, ATTRIBUTE_NONE},
+};
+static const struct vtree_item vtree_compat_items[] = {
+    {"watts", WHAT_FILE, ATTRIBUTE_WATTS},
+    {"powerjoular", WHAT_FILE, ATTRIBUTE_POWERJOULAR},
+    {"scaphandre", WHAT_SCAPHANDRE, ATTRIBUTE_NONE},
+};
+/* The same nodes as in the zone's own directory: files with two names. */
+static const struct vtree_item vtree_scaphandre_items[] = {
+    {"name", WHAT_FILE, ATTRIBUTE_NAME},
+    {"energy_uj", WHAT_FILE, ATTRIBUTE_ENERGY},
+    {"max_energy_range_uj", WHAT_FILE, ATTRIBUTE_ENERGY_RANGE},
 };
 
 struct vtree_directory {
@@ -102,6 +112,7 @@ static int vtree_directory_of(struct vtree_parts parts, struct vtree_directory *
 		*ret_directory = VTREE_DIRECTORY(vtree_class_items);
 		return 0;
 	case WHAT_CLASS_POWERCAP:
+	case WHAT_SCAPHANDRE:
 		*ret_directory = (struct vtree_directory){NULL, 0};
 		return 0;
 	case WHAT_DEVICES:
@@ -118,11 +129,15 @@ static int vtree_directory_of(struct vtree_parts parts, struct vtree_directory *
 		return 0;
 	case WHAT_ZONE:
 		*ret_directory = VTREE_DIRECTORY(vtree_zone_items);
-		if (parts.zone != ZONE_OF_PACKAGE)
-			ret_directory->count = VTREE_ZONE_PLAIN_COUNT;
 		return 0;
 	case WHAT_WATTPORT:
 		*ret_directory = VTREE_DIRECTORY(vtree_wattport_items);
+		return 0;
+	case WHAT_COMPAT:
+		*ret_directory = VTREE_DIRECTORY(vtree_compat_items);
+		return 0;
+	case WHAT_SCAPHANDRE_ZONE:
+		*ret_directory = VTREE_DIRECTORY(vtree_scaphandre_items);
 		return 0;
 	case WHAT_CLASS_LINK:
 	case WHAT_FILE:
@@ -131,46 +146,6 @@ static int vtree_directory_of(struct vtree_parts parts, struct vtree_directory *
 		break;
 	}
 	return -ENOTDIR;
-}
-
-/* "intel-rapl:1", "intel-rapl:1:0"; the control type itself for ZONE_OF_NONE. */
-static void vtree_zone_name(const struct vtree_shape *shape, struct vtree_parts parts,
-			    char ret_name[static VTREE_NAME_SIZE])
-{
-	int length = 0;
-
-	switch (parts.zone) {
-	case ZONE_OF_NONE:
-		length = snprintf(ret_name, VTREE_NAME_SIZE, "intel-rapl");
-		break;
-	case ZONE_OF_PACKAGE:
-		length = snprintf(ret_name, VTREE_NAME_SIZE, "intel-rapl:%" PRIx32, parts.socket);
-		break;
-	case ZONE_OF_DRAM:
-		length =
-		    snprintf(ret_name, VTREE_NAME_SIZE, "intel-rapl:%" PRIx32 ":0", parts.socket);
-		break;
-	case ZONE_OF_PSYS:
-		length =
-		    snprintf(ret_name, VTREE_NAME_SIZE, "intel-rapl:%" PRIx32, shape->socket_count);
-		break;
-	}
-	assert(length > 0 && length < VTREE_NAME_SIZE);
-}
-
-static bool vtree_zone_exists(const struct vtree_shape *shape, struct vtree_parts parts)
-{
-	switch (parts.zone) {
-	case ZONE_OF_NONE:
-		return parts.socket == 0;
-	case ZONE_OF_PACKAGE:
-		return parts.socket < shape->socket_count;
-	case ZONE_OF_DRAM:
-		return shape->dram && parts.socket < shape->socket_count;
-	case ZONE_OF_PSYS:
-		return shape->psys && parts.socket == 0;
-	}
-	return false;
 }
 
 static bool vtree_item_exists(struct vtree_directory directory, struct vtree_parts parts)
@@ -189,6 +164,8 @@ static struct vtree_parts vtree_parent(struct vtree_parts parts)
 
 	if (parts.zone != ZONE_OF_NONE)
 		parent.what = WHAT_ZONE;
+	else if (parts.attribute >= ATTRIBUTE_WATTS)
+		parent.what = WHAT_COMPAT;
 	else if (parts.attribute >= ATTRIBUTE_VERSION)
 		parent.what = WHAT_WATTPORT;
 	else
@@ -212,6 +189,8 @@ bool vtree_exists(const struct vtree_shape *shape, struct vtree_node node)
 	case WHAT_DEVICES_POWERCAP:
 	case WHAT_CONTROL:
 	case WHAT_WATTPORT:
+	case WHAT_COMPAT:
+	case WHAT_SCAPHANDRE:
 		return parts.zone == ZONE_OF_NONE && parts.socket == 0 &&
 		       parts.attribute == ATTRIBUTE_NONE;
 	case WHAT_CLASS_LINK:
@@ -219,6 +198,9 @@ bool vtree_exists(const struct vtree_shape *shape, struct vtree_node node)
 	case WHAT_ZONE:
 		return parts.zone != ZONE_OF_NONE && vtree_zone_exists(shape, parts) &&
 		       parts.attribute == ATTRIBUTE_NONE;
+	case WHAT_SCAPHANDRE_ZONE:
+		return parts.zone != ZONE_OF_NONE && parts.zone != ZONE_OF_PSYS &&
+		       vtree_zone_exists(shape, parts) && parts.attribute == ATTRIBUTE_NONE;
 	case WHAT_FILE:
 	case WHAT_SUBSYSTEM:
 		return vtree_zone_exists(shape, parts) &&
@@ -230,58 +212,31 @@ bool vtree_exists(const struct vtree_shape *shape, struct vtree_node node)
 	return false;
 }
 
-/* The zones directly below the control type: packages, then psys. */
-static int vtree_control_zone(const struct vtree_shape *shape, size_t index,
-			      struct vtree_parts *ret_parts)
-{
-	if (index < shape->socket_count)
-		*ret_parts =
-		    (struct vtree_parts){.zone = ZONE_OF_PACKAGE, .socket = (uint32_t)index};
-	else if (index == shape->socket_count && shape->psys)
-		*ret_parts = (struct vtree_parts){.zone = ZONE_OF_PSYS};
-	else
-		return -ENOENT;
-	return 0;
-}
-
-/* The same for class/powercap: the control type, then every zone, children behind their parents. */
-static int vtree_class_link(const struct vtree_shape *shape, size_t index,
-			    struct vtree_parts *ret_parts)
-{
-	size_t per_socket = shape->dram ? 2 : 1;
-	int status = 0;
-
-	*ret_parts = (struct vtree_parts){.zone = ZONE_OF_NONE};
-	if (index > 0 && (index - 1) / per_socket < shape->socket_count) {
-		ret_parts->socket = (uint32_t)((index - 1) / per_socket);
-		ret_parts->zone = (index - 1) % per_socket == 0 ? ZONE_OF_PACKAGE : ZONE_OF_DRAM;
-	} else if (index > 0) {
-		status = vtree_control_zone(
-		    shape, index - 1 - shape->socket_count * (per_socket - 1), ret_parts);
-	}
-	ret_parts->what = WHAT_CLASS_LINK;
-	return status;
-}
-
 /* An entry that depends on the shape; `index` counts from the last fixed one. */
 static int vtree_list_zone(const struct vtree_shape *shape, struct vtree_parts directory,
 			   size_t index, struct vtree_parts *ret_parts)
 {
-	if (directory.what == WHAT_CLASS_POWERCAP)
-		return vtree_class_link(shape, index, ret_parts);
-	if (directory.what == WHAT_CONTROL) {
-		int status = vtree_control_zone(shape, index, ret_parts);
+	struct vtree_parts parts = {.zone = ZONE_OF_NONE};
+	enum vtree_what what = WHAT_ZONE;
+	int status = -ENOENT;
 
-		ret_parts->what = WHAT_ZONE;
-		return status;
+	if (directory.what == WHAT_CLASS_POWERCAP) {
+		what = WHAT_CLASS_LINK;
+		status = index == 0 ? 0 : vtree_zone_flat(shape, index - 1, &parts);
+	} else if (directory.what == WHAT_SCAPHANDRE) {
+		/* Without psys: it would be counted on top of the packages that it holds. */
+		what = WHAT_SCAPHANDRE_ZONE;
+		status = vtree_zone_flat(shape, index, &parts);
+		if (parts.zone == ZONE_OF_PSYS)
+			return -ENOENT;
+	} else if (directory.what == WHAT_CONTROL) {
+		status = vtree_zone_top(shape, index, &parts);
+	} else if (directory.what == WHAT_ZONE && directory.zone == ZONE_OF_PACKAGE) {
+		status = vtree_zone_child(shape, directory.socket, index, &parts);
 	}
-	if (directory.what == WHAT_ZONE && directory.zone == ZONE_OF_PACKAGE && shape->dram &&
-	    index == 0) {
-		*ret_parts = (struct vtree_parts){
-		    .what = WHAT_ZONE, .zone = ZONE_OF_DRAM, .socket = directory.socket};
-		return 0;
-	}
-	return -ENOENT;
+	parts.what = what;
+	*ret_parts = parts;
+	return status;
 }
 
 int vtree_list(const struct vtree_shape *shape, struct vtree_node directory, size_t index,
@@ -346,6 +301,13 @@ static uint32_t vtree_link_count(const struct vtree_shape *shape, struct vtree_n
 	return count;
 }
 
+/* Whether the file is listed below wattport/compat/scaphandre, too. */
+static bool vtree_has_two_names(struct vtree_parts parts)
+{
+	return parts.zone != ZONE_OF_NONE && parts.zone != ZONE_OF_PSYS &&
+	       vtree_item_exists(VTREE_DIRECTORY(vtree_scaphandre_items), parts);
+}
+
 int vtree_attributes(const struct vtree_shape *shape, struct vtree_node node,
 		     struct vtree_attributes *ret_attributes)
 {
@@ -362,7 +324,9 @@ int vtree_attributes(const struct vtree_shape *shape, struct vtree_node node,
 		attributes.mode = S_IFREG | 0444;
 		if (shape->exact && vtree_counter(node) != VTREE_COUNTER_NONE)
 			attributes.mode = S_IFREG | 0400;
-		attributes.size = VTREE_FILE_SIZE;
+		attributes.link_count = vtree_has_two_names(parts) ? 2 : 1;
+		attributes.size =
+		    vtree_counter(node) == VTREE_COUNTER_ALL ? VTREE_CONTENT_SIZE : VTREE_FILE_SIZE;
 	} else {
 		int length = vtree_link(shape, node, target);
 
@@ -373,23 +337,6 @@ int vtree_attributes(const struct vtree_shape *shape, struct vtree_node node,
 	}
 	*ret_attributes = attributes;
 	return 0;
-}
-
-static int vtree_zone_link(const struct vtree_shape *shape, struct vtree_parts parts,
-			   char ret_target[static VTREE_LINK_SIZE])
-{
-	struct vtree_parts package = {.zone = ZONE_OF_PACKAGE, .socket = parts.socket};
-	char name[VTREE_NAME_SIZE], parent[VTREE_NAME_SIZE];
-	const char *powercap = "../../devices/virtual/powercap";
-
-	vtree_zone_name(shape, parts, name);
-	vtree_zone_name(shape, package, parent);
-	if (parts.zone == ZONE_OF_NONE)
-		return snprintf(ret_target, VTREE_LINK_SIZE, "%s/%s", powercap, name);
-	if (parts.zone == ZONE_OF_DRAM)
-		return snprintf(ret_target, VTREE_LINK_SIZE, "%s/intel-rapl/%s/%s", powercap,
-				parent, name);
-	return snprintf(ret_target, VTREE_LINK_SIZE, "%s/intel-rapl/%s", powercap, name);
 }
 
 int vtree_link(const struct vtree_shape *shape, struct vtree_node node,
@@ -404,9 +351,9 @@ int vtree_link(const struct vtree_shape *shape, struct vtree_node node,
 		return vtree_zone_link(shape, parts, ret_target);
 	if (parts.what != WHAT_SUBSYSTEM)
 		return -EINVAL;
-	/* As many steps up as the directory lies deep: 4 for the control type, 6 for DRAM. */
+	/* As many steps up as the directory lies deep: 4 for the control type, 6 for a child. */
 	if (parts.zone != ZONE_OF_NONE)
-		up = parts.zone == ZONE_OF_DRAM ? "../../" : "../";
+		up = vtree_zone_is_child(parts.zone) ? "../../" : "../";
 	return snprintf(ret_target, VTREE_LINK_SIZE, "%s../../../../class/powercap", up);
 }
 
@@ -418,5 +365,9 @@ enum vtree_counter_kind vtree_counter(struct vtree_node node)
 		return VTREE_COUNTER_NONE;
 	if (parts.attribute == ATTRIBUTE_ENERGY)
 		return VTREE_COUNTER_ONE;
-	return parts.attribute == ATTRIBUTE_SNAPSHOT ? VTREE_COUNTER_ALL : VTREE_COUNTER_NONE;
+	if (parts.attribute == ATTRIBUTE_SNAPSHOT)
+		return VTREE_COUNTER_ALL;
+	if (parts.attribute == ATTRIBUTE_WATTS || parts.attribute == ATTRIBUTE_POWERJOULAR)
+		return VTREE_COUNTER_RATE;
+	return VTREE_COUNTER_NONE;
 }

@@ -1,12 +1,15 @@
 #include "common/zone.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 static const char *const zone_kind_names[] = {
-    [ZONE_PACKAGE] = "package", [ZONE_DRAM] = "dram",	  [ZONE_PSYS] = "psys",
-    [ZONE_CORE] = "core",	[ZONE_UNCORE] = "uncore",
+    [ZONE_PACKAGE] = "package", [ZONE_CORE] = "core", [ZONE_UNCORE] = "uncore",
+    [ZONE_DRAM] = "dram",	[ZONE_PSYS] = "psys",
 };
+
+static_assert(ZONE_PSYS == ZONE_SOCKET_KIND_COUNT, "psys comes behind what sockets have");
 
 const char *zone_kind_name(enum zone_kind kind)
 {

@@ -14,14 +14,21 @@
 #define ZONE_ID_SIZE 32 /* "package-0-die-1" and its like, with the NUL */
 #define ZONE_ANY_DIE UINT32_MAX
 
-/* core, uncore and dram are parts of powercap's tree; only dram is energy on top of the package. */
+/*
+ * In the order in which the kernel registers them (intel_rapl_common.c). core, uncore and dram are
+ * children of the package in its tree; only dram is energy on top of it.
+ */
 enum zone_kind {
 	ZONE_PACKAGE,
-	ZONE_DRAM,
-	ZONE_PSYS, /* the whole machine: overlaps every other zone */
 	ZONE_CORE,
 	ZONE_UNCORE,
+	ZONE_DRAM,
+	ZONE_PSYS, /* the whole machine: overlaps every other zone */
 };
+
+/* The kinds that a package has of its own, so that a guest's virtual socket may have them: those
+ * before ZONE_PSYS. */
+#define ZONE_SOCKET_KIND_COUNT 4
 
 struct zone {
 	char id[ZONE_ID_SIZE]; /* "package-0", "package-0-die-1", "dram-0", "psys": unique on the

@@ -105,7 +105,7 @@ int main(int argc, char **argv)
 		log_error("%s", diag.text);
 		return EXIT_USAGE;
 	}
-	arguments.keeper.psys = settings.tree_psys;
+	arguments.keeper.zones = settings_tree(&settings);
 	status = keeper_run(&arguments.keeper, &diag);
 	if (status < 0) {
 		log_error("%s", diag.text);

@@ -138,7 +138,7 @@ static int keeper_be_worker(struct keeper *keeper)
 	    .proc_fd = sysroot_proc_fd(keeper->root),
 	    .ready_fd = keeper->ready_fds[1],
 	    .keeper = getppid(),
-	    .psys = keeper->options->psys,
+	    .zones = keeper->options->zones,
 	    .without_resend = keeper->options->without_resend,
 	};
 	struct diag diag = DIAG_INIT;

@@ -12,6 +12,7 @@
 #define WATTPORT_FUSEFS_KEEPER_H
 
 #include "common/diag.h"
+#include "common/vtree.h"
 
 #include <stdbool.h>
 
@@ -21,7 +22,7 @@
 struct keeper_options {
 	const char *runtime_dir;
 	const char *sysroot;
-	bool psys;
+	struct vtree_request zones;
 	bool without_resend; /* worker.h */
 };
 

@@ -7,28 +7,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READING_OPEN_NS	  (100 * CLOCK_NS_PER_MS) /* how often to look for a missing ledger */
-#define READING_FOLLOW_NS CLOCK_NS_PER_SECOND	  /* how often to look for a replaced one */
-#define READING_HOST_NS	  (100 * CLOCK_NS_PER_MS) /* how long the host's record is good for */
+#define READING_OPEN_NS	  (100 * CLOCK_NS_PER_MS)    /* how often to look for a missing ledger */
+#define READING_FOLLOW_NS CLOCK_NS_PER_SECOND	     /* how often to look for a replaced one */
+#define READING_HOST_NS	  (100 * CLOCK_NS_PER_MS)    /* how long the host's record is good for */
+#define READING_POWER_NS  (10 * CLOCK_NS_PER_SECOND) /* how long an old power is told for true */
 #define READING_NO_SOURCE "none"
+
+/* What a counter makes on its own while its account rests, see served.h: a microjoule in each
+ * millisecond. */
+#define READING_REST_UW 1000
 
 struct reading {
 	int runtime_fd;
 	struct fs_memory *memory;
-	bool psys;
+	struct vtree_request zones;
+	const struct clock *clock;
 	struct ledger_reader *ledger; /* NULL while there is none */
 	uint64_t next_open_ns;
 	uint64_t next_follow_ns;
 	uint64_t next_host_ns;
-	bool host_dram;
-	bool host_psys;
+	bool host_has[ZONE_PSYS + 1]; /* by enum zone_kind */
 	char source[LEDGER_SOURCE_SIZE + 1];
 	struct ledger_host host; /* scratch: too large for the stack */
 	struct ledger_vm vm;
 };
 
-int reading_create(int runtime_fd, struct fs_memory *memory, bool psys,
-		   struct reading **ret_reading)
+int reading_create(int runtime_fd, struct fs_memory *memory, const struct vtree_request *zones,
+		   const struct clock *clock, struct reading **ret_reading)
 {
 	struct reading *reading = calloc(1, sizeof(*reading));
 
@@ -36,7 +41,8 @@ int reading_create(int runtime_fd, struct fs_memory *memory, bool psys,
 		return -ENOMEM;
 	reading->runtime_fd = runtime_fd;
 	reading->memory = memory;
-	reading->psys = psys;
+	reading->zones = *zones;
+	reading->clock = clock;
 	(void)memcpy(reading->source, READING_NO_SOURCE, sizeof(READING_NO_SOURCE));
 	*ret_reading = reading;
 	return 0;
@@ -79,12 +85,9 @@ static void reading_host(struct reading *reading, struct mono_time now)
 		return;
 	reading->next_host_ns = now.ns + READING_HOST_NS;
 	reading->memory->exact = host->guest_view_exact != 0;
-	reading->host_dram = false;
-	reading->host_psys = false;
-	for (uint32_t i = 0; i < host->zone_count; i++) {
-		reading->host_dram |= host->zones[i].zone.kind == ZONE_DRAM;
-		reading->host_psys |= host->zones[i].zone.kind == ZONE_PSYS;
-	}
+	memset(reading->host_has, 0, sizeof(reading->host_has));
+	for (uint32_t i = 0; i < host->zone_count; i++)
+		reading->host_has[host->zones[i].zone.kind] = true;
 	if (host->source[0] != '\0') {
 		memcpy(reading->source, host->source, LEDGER_SOURCE_SIZE);
 		reading->source[LEDGER_SOURCE_SIZE] = '\0';
@@ -109,8 +112,10 @@ static bool reading_vm(struct reading *reading, uint32_t slot, struct mono_time 
 		return false;
 	sockets = reading->vm.socket_count > 0 ? reading->vm.socket_count : 1;
 	tree->shape.socket_count = sockets < VTREE_SOCKET_MAX ? sockets : VTREE_SOCKET_MAX;
-	tree->shape.dram = reading->host_dram;
-	tree->shape.psys = reading->psys && reading->host_psys;
+	tree->shape.core = reading->zones.core && reading->host_has[ZONE_CORE];
+	tree->shape.uncore = reading->zones.uncore && reading->host_has[ZONE_UNCORE];
+	tree->shape.dram = reading->host_has[ZONE_DRAM];
+	tree->shape.psys = reading->zones.psys && reading->host_has[ZONE_PSYS];
 	tree->generation = reading->vm.generation;
 	tree->updated_ns = reading->vm.updated_ns;
 	return true;
@@ -143,12 +148,29 @@ bool reading_is_stale(struct reading *reading, uint32_t slot, struct mono_time n
 
 static_assert(VTREE_SOCKET_MAX == LEDGER_SOCKET_MAX, "each socket of the account has its zone");
 
+/*
+ * The power that a reader of the counters would work out. While the account rests, or when its
+ * power is too old to be told for true, that is what the counters make on their own; so what is
+ * told never is a wattage of the past for ever, and never nothing.
+ */
+static uint64_t reading_power_uw(const struct vtree_shape *shape, const struct ledger_vm *vm,
+				 uint64_t age_ns)
+{
+	uint64_t counters = shape->dram ? 2 : 1;
+	uint64_t rest_uw = READING_REST_UW * counters * shape->socket_count;
+
+	if (age_ns > READING_POWER_NS || vm->guest_power_uw < rest_uw)
+		return rest_uw;
+	return vm->guest_power_uw;
+}
+
 void reading_values(struct reading *reading, uint32_t slot, struct mono_time now, bool counters,
 		    struct vtree_values *ret_values)
 {
 	static const struct ledger_vm nothing = {.state = 0};
 	const struct ledger_vm *vm = &nothing;
 	struct tree *tree = &reading->memory->trees.trees[slot];
+	uint64_t age_ns;
 
 	assert(slot < TREE_MAX);
 	if (reading_vm(reading, slot, now))
@@ -157,16 +179,18 @@ void reading_values(struct reading *reading, uint32_t slot, struct mono_time now
 	ret_values->uuid = reading->memory->trees.keys[slot].uuid;
 	ret_values->generation = tree->generation;
 	ret_values->time_ns = tree->updated_ns;
-	ret_values->age_ms =
-	    clock_elapsed_ns((struct mono_time){tree->updated_ns}, now) / CLOCK_NS_PER_MS;
+	age_ns = clock_elapsed_ns((struct mono_time){tree->updated_ns}, now);
+	ret_values->age_ms = age_ns / CLOCK_NS_PER_MS;
 	ret_values->source = reading->source;
+	ret_values->wall_s = clock_now_wall(reading->clock).ns / CLOCK_NS_PER_SECOND;
+	ret_values->power_uw = reading_power_uw(&tree->shape, vm, age_ns);
+	ret_values->load_ppm = age_ns > READING_POWER_NS ? 0 : (uint32_t)vm->guest_load_ppm;
 	if (!counters)
 		return;
-	for (uint32_t i = 0; i < tree->shape.socket_count; i++) {
-		ret_values->package_uj[i] =
-		    served_advance(&tree->package[i], vm->guest[i].package_uj, now);
-		ret_values->dram_uj[i] = served_advance(&tree->dram[i], vm->guest[i].dram_uj, now);
-	}
+	for (uint32_t socket = 0; socket < tree->shape.socket_count; socket++)
+		for (size_t kind = 0; kind < ZONE_SOCKET_KIND_COUNT; kind++)
+			ret_values->socket_uj[socket][kind] = served_advance(
+			    &tree->sockets[socket][kind], vm->guest[socket].zone_uj[kind], now);
 	ret_values->psys_uj = served_advance(&tree->psys, vm->guest_psys_uj, now);
 }
 

@@ -18,9 +18,10 @@
 
 struct reading;
 
-/* The descriptor of the runtime directory and the memory stay the caller's and outlive this. */
-int reading_create(int runtime_fd, struct fs_memory *memory, bool psys,
-		   struct reading **ret_reading);
+/* The descriptor of the runtime directory, the memory and the clock stay the caller's and outlive
+ * this. */
+int reading_create(int runtime_fd, struct fs_memory *memory, const struct vtree_request *zones,
+		   const struct clock *clock, struct reading **ret_reading);
 void reading_destroy(struct reading *reading);
 
 /* Brings the tree's shape up to date and returns it; it lives as long as the slot. */

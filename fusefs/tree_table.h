@@ -32,8 +32,7 @@ struct tree {
 	size_t ledger_slot;	  /* where its account was found last */
 	uint32_t handle_count;
 	uint32_t page_count;
-	struct served package[VTREE_SOCKET_MAX];
-	struct served dram[VTREE_SOCKET_MAX];
+	struct served sockets[VTREE_SOCKET_MAX][ZONE_SOCKET_KIND_COUNT]; /* by enum zone_kind */
 	struct served psys;
 };
 

@@ -323,8 +323,8 @@ static void worker_tell_ready(const struct worker *worker)
 static int worker_serve(struct worker *worker, struct diag *diag)
 {
 	const struct worker_options *options = worker->options;
-	int status =
-	    reading_create(options->runtime_fd, worker->memory, options->psys, &worker->reading);
+	int status = reading_create(options->runtime_fd, worker->memory, &options->zones,
+				    worker->clock, &worker->reading);
 
 	if (status == 0)
 		status = refresh_create(options->runtime_fd, worker_unpark, worker,

@@ -10,6 +10,7 @@
 #define WATTPORT_FUSEFS_WORKER_H
 
 #include "common/diag.h"
+#include "common/vtree.h"
 #include "fusefs/fs_memory.h"
 
 #include <stdbool.h>
@@ -18,12 +19,12 @@
 /* What the keeper hands over; all of it stays the caller's. */
 struct worker_options {
 	struct fs_memory *memory;
-	int fuse_fd;	     /* non-blocking */
-	int runtime_fd;	     /* the runtime directory */
-	int proc_fd;	     /* /proc, for access.h */
-	int ready_fd;	     /* gets one byte when the worker serves */
-	pid_t keeper;	     /* the parent; the worker ends with it */
-	bool psys;	     /* show a psys zone where the host has one */
+	int fuse_fd;	/* non-blocking */
+	int runtime_fd; /* the runtime directory */
+	int proc_fd;	/* /proc, for access.h */
+	int ready_fd;	/* gets one byte when the worker serves */
+	pid_t keeper;	/* the parent; the worker ends with it */
+	struct vtree_request zones;
 	bool without_resend; /* do as on Linux before 6.9, for tests */
 };
 

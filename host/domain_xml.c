@@ -148,6 +148,7 @@ static int domain_xml_vcpus(const xmlNode *domain, struct vm_roster_vm *vm)
 
 	if (status < 0)
 		return status;
+	vm->vcpus_per_socket = topology.vcpus_per_socket;
 	plugged = calloc(topology.vcpu_max, sizeof(*plugged));
 	vm->vcpus = calloc(topology.vcpu_max, sizeof(*vm->vcpus));
 	if (plugged == NULL || vm->vcpus == NULL)

@@ -55,6 +55,12 @@ static void meter_note(struct condition *condition, int error, const char *remed
 		log_info("%s works again", condition->name);
 }
 
+/* Whether core and uncore are to be measured, too. */
+static bool meter_wants_parts(const struct settings *settings)
+{
+	return settings->tree_core || settings->tree_uncore;
+}
+
 static int meter_open_source(struct meter *meter, struct diag *diag)
 {
 	const struct energy_source_context context = {
@@ -62,6 +68,7 @@ static int meter_open_source(struct meter *meter, struct diag *diag)
 	    .clock = meter->context.clock,
 	    .topology = meter->topology,
 	    .model_tdp_w = meter->settings.meter_model_tdp_w,
+	    .parts = meter_wants_parts(&meter->settings),
 	};
 	struct diag reasons = DIAG_INIT;
 	int status;
@@ -351,10 +358,11 @@ int meter_configure(struct meter *meter, const struct settings *settings, struct
 	    settings->meter_model_tdp_w != meter->settings.meter_model_tdp_w ||
 	    settings->vms_provider != meter->settings.vms_provider ||
 	    settings->vms_time != meter->settings.vms_time ||
-	    strcmp(settings->vms_uri, meter->settings.vms_uri) != 0)
+	    strcmp(settings->vms_uri, meter->settings.vms_uri) != 0 ||
+	    meter_wants_parts(settings) != meter_wants_parts(&meter->settings))
 		return diag_error(diag, -EINVAL,
-				  "another source or provider of machines needs a restart of "
-				  "wattportd; nothing was changed");
+				  "another source or provider of machines, tree.core and "
+				  "tree.uncore need a restart of wattportd; nothing was changed");
 	meter->settings = *settings;
 	engine_configure(meter->engine, &config);
 	return 0;

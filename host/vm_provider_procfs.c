@@ -68,6 +68,7 @@ static int procfs_add(struct vm_roster *roster, const struct qemu_process *proce
 	    .running = true,
 	    .process = process->process,
 	    .socket_count = 1,
+	    .vcpus_per_socket = cmdline->vcpus_per_socket,
 	    .memory_bytes = cmdline->memory_bytes,
 	    .vcpu_count = cmdline->vcpu_count,
 	};

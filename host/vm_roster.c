@@ -110,6 +110,7 @@ int vm_roster_put(struct vm_roster *roster, const struct vm_roster_vm *vm)
 	int status;
 
 	assert(vm->socket_count > 0);
+	assert(vm->vcpus_per_socket > 0);
 	if (vm->vcpu_count > VM_ROSTER_VCPU_MAX || (!found && roster->count == VM_ROSTER_VM_MAX))
 		return -ENOSPC;
 	status = vm_roster_vm_copy(vm, &copy);

@@ -268,20 +268,16 @@ static enum sample_precision vm_threads_precision(const struct vm_threads_vm *vm
 
 static void vm_threads_fill_vcpus(const struct vm_threads_vm *vm, struct sample_vm *sample_vm)
 {
-	const struct vm_roster_vm *entry = vm->entry;
-
 	for (size_t i = 0; i < sample_vm->vcpu_count; i++) {
 		struct sample_vcpu *vcpu = &sample_vm->vcpus[i];
 
 		vcpu->cpu = SAMPLE_NO_CPU;
-		vcpu->socket = sample_socket_of(i, sample_vm->vcpu_count, sample_vm->socket_count);
+		vcpu->socket = (uint32_t)i / vm->entry->vcpus_per_socket;
 		if (i >= vm->time.capacity)
 			continue;
 		vcpu->time_ns = vm->time.vcpus[i].time_ns;
 		vcpu->cpu = vm->time.vcpus[i].cpu;
 	}
-	for (size_t i = 0; i < entry->vcpu_count; i++)
-		sample_vm->vcpus[entry->vcpus[i].id].socket = entry->vcpus[i].socket;
 }
 
 /* The machine as it stands. vCPUs are placed by their ids, so a gap is one that never runs. */
@@ -303,7 +299,10 @@ static int vm_threads_fill(const struct vm_threads_vm *vm, struct sample *sample
 	sample_vm->running = entry->running && !vm->ended;
 	sample_vm->pid = sample_vm->running ? entry->process.pid : 0;
 	sample_vm->precision = vm_threads_precision(vm);
-	sample_vm->socket_count = entry->socket_count;
+	/* Also of one that was just plugged in, into a socket that was empty until then. */
+	sample_vm->socket_count = vcpu_count > 0
+				      ? (uint32_t)(vcpu_count - 1) / entry->vcpus_per_socket + 1
+				      : entry->socket_count;
 	sample_vm->memory_bytes = entry->memory_bytes;
 	sample_vm->overhead_ns = vm->time.overhead_ns;
 	vm_threads_fill_vcpus(vm, sample_vm);

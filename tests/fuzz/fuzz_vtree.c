@@ -18,8 +18,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > sizeof(head))
 		memcpy(name, data + sizeof(head),
 		       size - sizeof(head) < 255 ? size - sizeof(head) : 255);
-	values.shape = (struct vtree_shape){1 + head.sockets % VTREE_SOCKET_MAX, head.flags & 1,
-					    head.flags & 2, head.flags & 4};
+	values.shape = (struct vtree_shape){1 + head.sockets % VTREE_SOCKET_MAX,
+					    head.flags & 1,
+					    head.flags & 2,
+					    head.flags & 4,
+					    head.flags & 8,
+					    head.flags & 16};
 	node = tree_node_unpack(head.id);
 	(void)vtree_attributes(&values.shape, node.node, &attributes);
 	(void)vtree_link(&values.shape, node.node, text);

@@ -2,13 +2,15 @@
  * ledger_writer: a ledger for tests that is written by hand, in the place of wattportd.
  *
  * Reads commands from stdin, one a line, and answers each with "ok" or "error TEXT" on stdout:
- *     host VIEW SOURCE ZONE...           VIEW: isolated, exact; ZONE: package, dram, psys
+ *     host VIEW SOURCE ZONE...           VIEW: isolated, exact; ZONE: package, core, uncore, dram,
+ *                                        psys
  *     vm UUID SOCKETS STATE PID          STATE: running, off, gone
- *     energy UUID SOCKET PACKAGE DRAM    in microjoules, absolute
+ *     energy UUID SOCKET PACKAGE DRAM [CORE UNCORE]   in microjoules, absolute
+ *     power UUID POWER LOAD              of the guest, in microwatts and millionths
  *     psys UUID ENERGY
  *     depart UUID
  *     publish                            shows it all, with the running machines' time now
- *     publish-old                        likewise, without a new time
+ *     publish-old [AGE_MS]               likewise, without a new time, or with one of that age
  */
 #include "common/cleanup.h"
 #include "common/clock.h"
@@ -83,15 +85,27 @@ static int writer_vm(struct writer *writer, char **words, size_t count)
 
 static int writer_energy(struct writer *writer, char **words, size_t count)
 {
+	static const enum zone_kind kinds[] = {ZONE_PACKAGE, ZONE_DRAM, ZONE_CORE, ZONE_UNCORE};
 	struct ledger_vm *vm;
 	uint32_t socket;
 
-	if (count != 5 || writer_account(writer, words[1], &vm) < 0 ||
+	if ((count != 5 && count != 7) || writer_account(writer, words[1], &vm) < 0 ||
 	    parse_u32(words[2], &socket) < 0 || socket >= LEDGER_SOCKET_MAX)
 		return -EINVAL;
-	if (parse_u64(words[3], &vm->guest[socket].package_uj) < 0)
+	for (size_t i = 0; i + 3 < count; i++)
+		if (parse_u64(words[i + 3], &vm->guest[socket].zone_uj[kinds[i]]) < 0)
+			return -EINVAL;
+	return 0;
+}
+
+static int writer_power(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_vm *vm;
+
+	if (count != 4 || writer_account(writer, words[1], &vm) < 0 ||
+	    parse_u64(words[2], &vm->guest_power_uw) < 0)
 		return -EINVAL;
-	return parse_u64(words[4], &vm->guest[socket].dram_uj);
+	return parse_u64(words[3], &vm->guest_load_ppm);
 }
 
 static int writer_publish(struct writer *writer, uint64_t now_ns)
@@ -107,6 +121,17 @@ static int writer_publish(struct writer *writer, uint64_t now_ns)
 	return ledger_map_publish(writer->map, writer->ledger);
 }
 
+static int writer_publish_old(struct writer *writer, char **words, size_t count)
+{
+	uint64_t age_ms = 0;
+
+	if (count == 1)
+		return writer_publish(writer, 0);
+	if (parse_u64(words[1], &age_ms) < 0)
+		return -EINVAL;
+	return writer_publish(writer, clock_now_mono(clock_real()).ns - age_ms * CLOCK_NS_PER_MS);
+}
+
 static int writer_obey(struct writer *writer, char **words, size_t count)
 {
 	struct ledger_vm *vm;
@@ -115,13 +140,15 @@ static int writer_obey(struct writer *writer, char **words, size_t count)
 	if (strcmp(words[0], "publish") == 0)
 		return writer_publish(writer, clock_now_mono(clock_real()).ns);
 	if (strcmp(words[0], "publish-old") == 0)
-		return writer_publish(writer, 0);
+		return writer_publish_old(writer, words, count);
 	if (strcmp(words[0], "host") == 0)
 		return writer_host(writer, words, count);
 	if (strcmp(words[0], "vm") == 0)
 		return writer_vm(writer, words, count);
 	if (strcmp(words[0], "energy") == 0)
 		return writer_energy(writer, words, count);
+	if (strcmp(words[0], "power") == 0)
+		return writer_power(writer, words, count);
 	if (strcmp(words[0], "psys") == 0 && count == 3 &&
 	    writer_account(writer, words[1], &vm) == 0)
 		return parse_u64(words[2], &vm->guest_psys_uj);

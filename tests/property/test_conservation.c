@@ -76,34 +76,26 @@ static void check_account_grows(const struct ledger_vm *now, const struct ledger
 		check_not_less(now->shares[zone].guest_view_uj, before->shares[zone].guest_view_uj,
 			       "guest view", slot);
 	}
-	for (size_t socket = 0; socket < LEDGER_SOCKET_MAX; socket++) {
-		check_not_less(now->guest[socket].package_uj, before->guest[socket].package_uj,
-			       "guest package", slot);
-		check_not_less(now->guest[socket].dram_uj, before->guest[socket].dram_uj,
-			       "guest dram", slot);
-	}
+	for (size_t socket = 0; socket < LEDGER_SOCKET_MAX; socket++)
+		for (enum zone_kind kind = 0; kind < ZONE_SOCKET_KIND_COUNT; kind++)
+			check_not_less(now->guest[socket].zone_uj[kind],
+				       before->guest[socket].zone_uj[kind], zone_kind_name(kind),
+				       slot);
 }
 
 /* What the guest sees of its sockets is what it is told of the host's zones. */
 static void check_guest_sums(const struct world *world, const struct ledger_vm *vm)
 {
-	uint64_t package_uj = 0, dram_uj = 0, psys_uj = 0;
+	uint64_t kind_uj[ZONE_PSYS + 1] = {0};
 
-	for (size_t i = 0; i < world->zone_count; i++) {
-		if (world->zones[i].kind == ZONE_PACKAGE)
-			package_uj += vm->shares[i].guest_view_uj;
-		if (world->zones[i].kind == ZONE_DRAM)
-			dram_uj += vm->shares[i].guest_view_uj;
-		if (world->zones[i].kind == ZONE_PSYS)
-			psys_uj += vm->shares[i].guest_view_uj;
-	}
-	for (size_t socket = 0; socket < LEDGER_SOCKET_MAX; socket++) {
-		package_uj -= vm->guest[socket].package_uj;
-		dram_uj -= vm->guest[socket].dram_uj;
-	}
-	assert_int_equal(package_uj, 0);
-	assert_int_equal(dram_uj, 0);
-	assert_int_equal(psys_uj, vm->guest_psys_uj);
+	for (size_t i = 0; i < world->zone_count; i++)
+		kind_uj[world->zones[i].kind] += vm->shares[i].guest_view_uj;
+	for (size_t socket = 0; socket < LEDGER_SOCKET_MAX; socket++)
+		for (size_t kind = 0; kind < ZONE_SOCKET_KIND_COUNT; kind++)
+			kind_uj[kind] -= vm->guest[socket].zone_uj[kind];
+	for (size_t kind = 0; kind < ZONE_SOCKET_KIND_COUNT; kind++)
+		assert_int_equal(kind_uj[kind], 0);
+	assert_int_equal(kind_uj[ZONE_PSYS], vm->guest_psys_uj);
 }
 
 static void books_check(struct books *books, const struct world *world)

@@ -67,6 +67,8 @@ static void world_build_host(struct world *world)
 			world_add_zone(world, ZONE_DRAM)->package = package;
 		if (world_chance(world, 4))
 			world_add_zone(world, ZONE_CORE)->package = package;
+		if (world_chance(world, 4))
+			world_add_zone(world, ZONE_UNCORE)->package = package;
 	}
 	if (world_chance(world, 2))
 		(void)world_add_zone(world, ZONE_PSYS);

@@ -67,6 +67,23 @@ static void test_topology_deals_vcpus_over_sockets(void **state)
 	assert_int_equal(vm.vcpus[5].socket, 0);
 	assert_int_equal(vm.vcpus[6].socket, 1);
 	assert_int_equal(vm.vcpus[11].socket, 1);
+	assert_int_equal(vm.vcpus_per_socket, 6);
+	free(vm.vcpus);
+}
+
+/* All levels below the socket count, and none is taken for it. */
+static void test_every_level_of_the_topology(void **state)
+{
+	struct vm_roster_vm vm = parsed(
+	    HEAD "<vcpu current='20'>64</vcpu><cpu><topology sockets='4' dies='2' clusters='2' "
+		 "cores='2' threads='2'/></cpu></domain>");
+
+	(void)state;
+	assert_int_equal(vm.vcpus_per_socket, 16);
+	assert_int_equal(vm.vcpu_count, 20);
+	assert_int_equal(vm.socket_count, 2);
+	assert_int_equal(vm.vcpus[15].socket, 0);
+	assert_int_equal(vm.vcpus[16].socket, 1);
 	free(vm.vcpus);
 }
 
@@ -158,6 +175,7 @@ int main(void)
 	    cmocka_unit_test(test_identity_and_memory),
 	    cmocka_unit_test(test_without_topology_every_vcpu_is_a_socket),
 	    cmocka_unit_test(test_topology_deals_vcpus_over_sockets),
+	    cmocka_unit_test(test_every_level_of_the_topology),
 	    cmocka_unit_test(test_unplugged_vcpus_and_their_sockets_are_not_there),
 	    cmocka_unit_test(test_metadata_does_not_mislead),
 	    cmocka_unit_test(test_nonsense_is_refused),

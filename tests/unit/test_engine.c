@@ -14,11 +14,12 @@
 /* A host of so many packages of 4 CPUs, each with a package zone, then one with DRAM and psys. */
 struct bench {
 	struct topology *topology;
-	struct zone zones[4];
+	struct zone zones[5];
 	size_t zone_count;
 	struct ledger *ledger;
 	struct engine *engine;
 	struct sample sample;
+	bool with_parts; /* core-0 and uncore-0 behind the others */
 };
 
 static void bench_start(struct bench *bench, uint32_t packages, const struct engine_config *config)
@@ -41,6 +42,16 @@ static void bench_start(struct bench *bench, uint32_t packages, const struct eng
 	    .id = "dram-0", .kind = ZONE_DRAM, .die = ZONE_ANY_DIE, .range_uj = 1000000 * J};
 	bench->zones[bench->zone_count++] = (struct zone){
 	    .id = "psys", .kind = ZONE_PSYS, .die = ZONE_ANY_DIE, .range_uj = UINT64_MAX};
+	if (bench->with_parts) {
+		bench->zones[bench->zone_count++] = (struct zone){.id = "core-0",
+								  .kind = ZONE_CORE,
+								  .die = ZONE_ANY_DIE,
+								  .range_uj = 1000000 * J};
+		bench->zones[bench->zone_count++] = (struct zone){.id = "uncore-0",
+								  .kind = ZONE_UNCORE,
+								  .die = ZONE_ANY_DIE,
+								  .range_uj = 1000000 * J};
+	}
 	assert_int_equal(ledger_create(&bench->ledger), 0);
 	assert_int_equal(engine_create(config, bench->topology, bench->zones, bench->zone_count,
 				       bench->ledger, &bench->engine),
@@ -270,8 +281,8 @@ static void test_dram_goes_by_memory(void **state)
 	check_parts("dram", &account(&bench, 2)->shares[1], &second_vm);
 	assert_int_equal(ledger_host(bench.ledger)->zones[1].idle_uj, 2500000);
 	assert_int_equal(ledger_host(bench.ledger)->zones[1].other_uj, 1500000);
-	assert_int_equal(account(&bench, 1)->guest[0].dram_uj, 2 * J);
-	assert_int_equal(account(&bench, 1)->guest[0].package_uj, 0);
+	assert_int_equal(account(&bench, 1)->guest[0].zone_uj[ZONE_DRAM], 2 * J);
+	assert_int_equal(account(&bench, 1)->guest[0].zone_uj[ZONE_PACKAGE], 0);
 	bench_stop(&bench);
 }
 
@@ -299,7 +310,7 @@ static void test_packages_are_told_apart(void **state)
 	assert_int_equal(ledger_share_total_uj(&account(&bench, 1)->shares[1]), 0);
 	assert_int_equal(ledger_share_total_uj(&account(&bench, 2)->shares[0]), 0);
 	assert_int_equal(ledger_share_total_uj(&account(&bench, 2)->shares[1]), 20 * J);
-	assert_int_equal(account(&bench, 1)->guest[0].package_uj, 10 * J);
+	assert_int_equal(account(&bench, 1)->guest[0].zone_uj[ZONE_PACKAGE], 10 * J);
 	assert_int_equal(account(&bench, 1)->guest_psys_uj, 60 * J);
 	assert_int_equal(account(&bench, 2)->guest_psys_uj, 20 * J);
 	bench_stop(&bench);
@@ -325,9 +336,130 @@ static void test_sockets_of_the_guest(void **state)
 		second(&bench);
 	}
 	assert_int_equal(account(&bench, 1)->socket_count, 3);
-	assert_int_equal(account(&bench, 1)->guest[0].package_uj, (45 + 20) * J);
-	assert_int_equal(account(&bench, 1)->guest[1].package_uj, (15 + 10) * J);
-	assert_int_equal(account(&bench, 1)->guest[2].package_uj, (0 + 10) * J);
+	assert_int_equal(account(&bench, 1)->guest[0].zone_uj[ZONE_PACKAGE], (45 + 20) * J);
+	assert_int_equal(account(&bench, 1)->guest[1].zone_uj[ZONE_PACKAGE], (15 + 10) * J);
+	assert_int_equal(account(&bench, 1)->guest[2].zone_uj[ZONE_PACKAGE], (0 + 10) * J);
+	bench_stop(&bench);
+}
+
+/* core and uncore go to the guest's sockets by CPU time, like the package, and to no sum. */
+static void test_core_and_uncore(void **state)
+{
+	static const enum zone_kind kinds[] = {ZONE_PACKAGE, ZONE_CORE, ZONE_UNCORE};
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_BUSY);
+	struct bench bench = {.with_parts = true};
+
+	(void)state;
+	config.package.power_uw = 0;
+	bench_start(&bench, 1, &config);
+	for (uint64_t step = 0; step < 3; step++) {
+		struct sample_vm *vm = add_vm(&bench, 1, 2);
+
+		vm->socket_count = 2;
+		vm->vcpus[0].time_ns = step * 300 * MS;
+		vm->vcpus[1] = (struct sample_vcpu){.time_ns = step * 100 * MS, .socket = 1};
+		bench.sample.zones[0].raw_uj = step * 100 * J;
+		bench.sample.zones[3].raw_uj = step * 60 * J;
+		bench.sample.zones[4].raw_uj = step * 8 * J;
+		second(&bench);
+	}
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		static const uint64_t whole[] = {200 * J, 120 * J, 16 * J};
+		uint32_t zone = i == 0 ? 0 : (uint32_t)i + 2;
+		const struct ledger_vm *vm = account(&bench, 1);
+
+		assert_int_equal(ledger_host(bench.ledger)->zones[zone].energy_uj, whole[i]);
+		assert_int_equal(vm->guest[0].zone_uj[kinds[i]], whole[i] / 4 * 3);
+		assert_int_equal(vm->guest[1].zone_uj[kinds[i]], whole[i] / 4);
+	}
+	/* 100 W of the package, which holds the rest. */
+	assert_int_equal(account(&bench, 1)->guest_power_uw, 100 * J);
+	bench_stop(&bench);
+}
+
+/* A socket that gets its first vCPU later counts from then on, and the others go on. */
+static void test_a_socket_is_plugged_in(void **state)
+{
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_NONE);
+	struct bench bench = {0};
+	uint64_t before_uj = 0;
+
+	(void)state;
+	config.package.power_uw = 0;
+	bench_start(&bench, 1, &config);
+	for (uint64_t step = 0; step < 5; step++) {
+		bool plugged = step >= 2;
+		struct sample_vm *vm = add_vm(&bench, 1, plugged ? 2 : 1);
+
+		vm->socket_count = plugged ? 3 : 1;
+		vm->vcpus[0].time_ns = step * 100 * MS;
+		if (plugged)
+			vm->vcpus[1] =
+			    (struct sample_vcpu){.time_ns = (step - 2) * 100 * MS, .socket = 2};
+		bench.sample.zones[0].raw_uj = step * 10 * J;
+		second(&bench);
+		assert_true(account(&bench, 1)->guest[0].zone_uj[ZONE_PACKAGE] >= before_uj);
+		before_uj = account(&bench, 1)->guest[0].zone_uj[ZONE_PACKAGE];
+	}
+	assert_int_equal(account(&bench, 1)->socket_count, 3);
+	assert_int_equal(before_uj, (10 + 10 + 5 + 5) * J);
+	assert_int_equal(account(&bench, 1)->guest[1].zone_uj[ZONE_PACKAGE], 0);
+	assert_int_equal(account(&bench, 1)->guest[2].zone_uj[ZONE_PACKAGE], (5 + 5) * J);
+	bench_stop(&bench);
+}
+
+/* What the guest's counters told in the last second: packages and DRAM, of its own view alone. */
+static void test_power_of_the_guest(void **state)
+{
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_BUSY);
+	struct bench bench = {0};
+
+	(void)state;
+	config.package.power_uw = 0;
+	bench_start(&bench, 1, &config);
+	for (uint64_t step = 0; step < 4; step++) {
+		struct sample_vm *vm = add_vm(&bench, 1, 2);
+
+		vm->memory_bytes = GIB;
+		/* The last second it does nothing. */
+		vm->vcpus[0].time_ns = (step < 3 ? step : 2) * 500 * MS;
+		bench.sample.memory_used_bytes = GIB;
+		bench.sample.zones[0].raw_uj = step * 30 * J;
+		bench.sample.zones[1].raw_uj = step * 4 * J;
+		bench.sample.zones[2].raw_uj = step * 90 * J;
+		second(&bench);
+		if (step == 3)
+			continue;
+		assert_int_equal(account(&bench, 1)->guest_power_uw, step > 0 ? 34 * J : 0);
+		assert_int_equal(account(&bench, 1)->guest_load_ppm, step > 0 ? 250000 : 0);
+	}
+	assert_int_equal(account(&bench, 1)->guest_power_uw, 4 * J);
+	assert_int_equal(account(&bench, 1)->guest_load_ppm, 0);
+	second(&bench);
+	assert_int_equal(account(&bench, 1)->state, LEDGER_VM_GONE);
+	assert_int_equal(account(&bench, 1)->guest_power_uw, 0);
+	bench_stop(&bench);
+}
+
+/* Where there is no package, the whole machine's counter is all that there is. */
+static void test_power_of_the_guest_without_packages(void **state)
+{
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_BUSY);
+	struct bench bench = {0};
+	const struct zone psys = {.id = "psys", .kind = ZONE_PSYS, .range_uj = 1000000 * J};
+
+	(void)state;
+	bench_start(&bench, 1, &config);
+	engine_destroy(bench.engine);
+	assert_int_equal(
+	    engine_create(&config, bench.topology, &psys, 1, bench.ledger, &bench.engine), 0);
+	bench.sample.zone_count = 1;
+	for (uint64_t step = 0; step < 2; step++) {
+		add_vm(&bench, 1, 1)->vcpus[0].time_ns = step * 500 * MS;
+		bench.sample.zones[0].raw_uj = step * 90 * J;
+		second(&bench);
+	}
+	assert_int_equal(account(&bench, 1)->guest_power_uw, 90 * J);
 	bench_stop(&bench);
 }
 
@@ -481,6 +613,10 @@ int main(void)
 	    cmocka_unit_test(test_dram_goes_by_memory),
 	    cmocka_unit_test(test_packages_are_told_apart),
 	    cmocka_unit_test(test_sockets_of_the_guest),
+	    cmocka_unit_test(test_core_and_uncore),
+	    cmocka_unit_test(test_a_socket_is_plugged_in),
+	    cmocka_unit_test(test_power_of_the_guest),
+	    cmocka_unit_test(test_power_of_the_guest_without_packages),
 	    cmocka_unit_test(test_faults_book_nothing),
 	    cmocka_unit_test(test_no_total_overflows),
 	    cmocka_unit_test(test_lives_of_an_account),

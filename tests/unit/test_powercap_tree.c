@@ -67,6 +67,42 @@ static void test_machines(void **state)
 	}
 }
 
+/* What real machines list, in whatever order their zones stand. */
+static void test_recorded_machines(void **state)
+{
+	static const struct {
+		const char *machine, *ids, *first;
+	} rows[] = {
+	    {"xeon-psys", "package-0 dram-0 package-1 dram-1 psys", "class/powercap/intel-rapl:0"},
+	    {"haswell", "package-0 core-0 uncore-0 dram-0", "class/powercap/intel-rapl:0"},
+	    {"four-sockets", "package-0 dram-0 package-1 dram-1 package-2 dram-2 package-3 dram-3",
+	     "class/powercap/intel-rapl:0"},
+	    {"three-constraints", "package-0 core-0 uncore-0 psys", "class/powercap/intel-rapl:0"},
+	    {"swapped-packages", "package-0 core-0 package-1 core-1",
+	     "class/powercap/intel-rapl:1"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CHECK_COUNT(rows); i++) {
+		cleanup_fd int fd = -1;
+		struct tree files = {.fd = -1};
+		struct powercap_tree tree;
+		struct diag notes = DIAG_INIT;
+		char list[512];
+
+		(void)snprintf(list, sizeof(list), "%s/%s/powercap.list", TEST_FIXTURES,
+			       rows[i].machine);
+		tree_create(&files);
+		tree_write_list(&files, list);
+		fd = openat(files.fd, "sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_int_equal(powercap_tree_scan(fd, true, &tree, &notes), 0);
+		assert_string_equal(list_ids(&tree), rows[i].ids);
+		assert_string_equal(tree.paths[0], rows[i].first);
+		assert_string_equal(notes.text, "");
+		tree_remove(&files);
+	}
+}
+
 static void test_what_a_zone_is(void **state)
 {
 	struct powercap_tree tree;
@@ -261,6 +297,42 @@ static void test_duplicates_and_orphans(void **state)
 	tree_remove(&files);
 }
 
+/* Where not all fit, parts go and packages stay, however the kernel lists them. */
+static void test_parts_yield_to_packages(void **state)
+{
+	static const char *const children[] = {"core", "uncore", "dram"};
+	static const unsigned int packages = 20;
+	cleanup_fd int fd = -1;
+	struct powercap_tree tree;
+	struct diag notes = DIAG_INIT;
+	struct tree files = {.fd = -1};
+	size_t counts[ZONE_PSYS + 1] = {0};
+
+	(void)state;
+	tree_create(&files);
+	fd = openat(files.fd, "sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (unsigned int i = 0; i < packages; i++) {
+		char path[64];
+
+		(void)snprintf(path, sizeof(path), "sys/class/powercap/intel-rapl:%x/name", i);
+		tree_write(&files, path, "package-%u\n", i);
+		for (unsigned int child = 0; child < CHECK_COUNT(children); child++) {
+			(void)snprintf(path, sizeof(path),
+				       "sys/class/powercap/intel-rapl:%x:%u/name", i, child);
+			tree_write(&files, path, "%s\n", children[child]);
+		}
+	}
+	assert_int_equal(powercap_tree_scan(fd, true, &tree, &notes), 0);
+	assert_int_equal(tree.zone_count, ZONE_MAX);
+	for (size_t i = 0; i < tree.zone_count; i++)
+		counts[tree.zones[i].kind]++;
+	assert_int_equal(counts[ZONE_PACKAGE], packages);
+	assert_int_equal(counts[ZONE_DRAM], packages);
+	assert_int_equal(counts[ZONE_CORE] + counts[ZONE_UNCORE], ZONE_MAX - 2 * packages);
+	check_contains(notes.text, "is one zone too many");
+	tree_remove(&files);
+}
+
 static void test_more_zones_than_fit(void **state)
 {
 	cleanup_fd int fd = -1;
@@ -315,12 +387,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_machines),
+	    cmocka_unit_test(test_recorded_machines),
 	    cmocka_unit_test(test_what_a_zone_is),
 	    cmocka_unit_test(test_places),
 	    cmocka_unit_test(test_labels),
 	    cmocka_unit_test(test_energies),
 	    cmocka_unit_test(test_nested_directories_alone),
 	    cmocka_unit_test(test_duplicates_and_orphans),
+	    cmocka_unit_test(test_parts_yield_to_packages),
 	    cmocka_unit_test(test_more_zones_than_fit),
 	    cmocka_unit_test(test_every_call_may_fail),
 	};

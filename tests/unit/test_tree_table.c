@@ -89,7 +89,7 @@ static void test_made_up_nodes(void **state)
 	assert_true(tree_table_valid(table, root));
 	for (uint64_t id = 0; id < 100000; id++)
 		assert_false(tree_table_valid(table, tree_node_unpack(id)));
-	for (unsigned bit = 17; bit < 64; bit++)
+	for (unsigned bit = VTREE_NODE_BITS; bit < 64; bit++)
 		assert_false(tree_table_valid(
 		    table, tree_node_unpack(tree_node_pack(root) ^ UINT64_C(1) << bit)));
 }
@@ -110,12 +110,12 @@ static void test_full_table(void **state)
 	table->keys[9].listed = false;
 	table->keys[7].listed = false;
 	old = tree_table_root(table, 7);
-	table->trees[7].package[3].value_uj = 99;
+	table->trees[7].sockets[3][ZONE_PACKAGE].value_uj = 99;
 	assert_int_equal(admit(table, TREE_MAX, 1), 7);
 	assert_false(tree_table_valid(table, old));
 	assert_true(tree_table_valid(table, tree_table_root(table, 7)));
 	/* Nothing of the former machine is left. */
-	assert_int_equal(table->trees[7].package[3].value_uj, 0);
+	assert_int_equal(table->trees[7].sockets[3][ZONE_PACKAGE].value_uj, 0);
 	assert_false(table->keys[7].listed);
 }
 

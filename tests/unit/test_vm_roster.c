@@ -10,6 +10,7 @@ static struct vm_roster_vm roster_vm(uint8_t number, struct vm_roster_vcpu *vcpu
 	    .uuid = {.bytes = {number}},
 	    .running = true,
 	    .socket_count = 1,
+	    .vcpus_per_socket = 1,
 	    .vcpu_count = count,
 	    .vcpus = vcpus,
 	};

@@ -101,6 +101,7 @@ static void host_put(struct host *host, uint8_t number, int pid, uint64_t start,
 	    .running = pid != 0,
 	    .process = {.pid = pid, .start_ticks = start},
 	    .socket_count = (uint32_t)vcpu_count,
+	    .vcpus_per_socket = 1,
 	    .memory_bytes = 5,
 	    .vcpu_count = vcpu_count,
 	    .vcpus = vcpus,
@@ -357,7 +358,9 @@ static void test_plugged_in_vcpu(void **state)
 	assert_int_equal(vm->vcpu_count, 3);
 	assert_int_equal(vm->vcpus[1].time_ns, 0);
 	assert_int_equal(vm->vcpus[2].time_ns, 50);
-	assert_true(vm->vcpus[2].socket < vm->socket_count);
+	/* Each is a socket: the guest has got two more, of which one is empty. */
+	assert_int_equal(vm->vcpus[2].socket, 2);
+	assert_int_equal(vm->socket_count, 3);
 	host_close(&host);
 }
 
@@ -417,6 +420,7 @@ static void test_told_machine(void **state)
 	struct vm_roster_vm vm = {.uuid = {.bytes = {1}},
 				  .running = true,
 				  .socket_count = 1,
+				  .vcpus_per_socket = 1,
 				  .has_times = true,
 				  .cpu_time_ns = 90,
 				  .process = {.start_ticks = 4},

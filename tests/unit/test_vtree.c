@@ -26,7 +26,14 @@ static const struct vtree_shape shapes[] = {
     {.socket_count = 12, .psys = true},
     {.socket_count = 2, .dram = true, .exact = true},
     {.socket_count = 1, .dram = true, .psys = true},
-    {.socket_count = VTREE_SOCKET_MAX, .dram = true, .psys = true, .exact = true},
+    {.socket_count = VTREE_SOCKET_MAX,
+     .core = true,
+     .uncore = true,
+     .dram = true,
+     .psys = true,
+     .exact = true},
+    {.socket_count = 11, .core = true, .uncore = true, .dram = true, .psys = true},
+    {.socket_count = 2, .uncore = true},
 };
 #define SHAPE_COUNT (sizeof(shapes) / sizeof(shapes[0]))
 
@@ -41,10 +48,15 @@ static struct vtree_values values_of(struct vtree_shape shape)
 	for (size_t i = 0; i < sizeof(values.uuid.bytes); i++)
 		values.uuid.bytes[i] = (uint8_t)i;
 	for (uint32_t i = 0; i < VTREE_SOCKET_MAX; i++) {
-		values.package_uj[i] = 1000 + i;
-		values.dram_uj[i] = 2000 + i;
+		values.socket_uj[i][ZONE_PACKAGE] = 1000 + i;
+		values.socket_uj[i][ZONE_CORE] = 4000 + i;
+		values.socket_uj[i][ZONE_UNCORE] = 5000 + i;
+		values.socket_uj[i][ZONE_DRAM] = 2000 + i;
 	}
 	values.psys_uj = 3000;
+	values.wall_s = 1700000000;
+	values.power_uw = 12345678;
+	values.load_ppm = 987654;
 	return values;
 }
 
@@ -53,6 +65,8 @@ struct listing {
 	const struct vtree_values *values;
 	size_t used;
 	char text[LISTING_SIZE_MAX];
+	size_t node_count;
+	bool nodes[1 << VTREE_NODE_BITS]; /* those that the walk came across */
 };
 
 __attribute__((format(printf, 2, 3))) static void listing_add(struct listing *listing,
@@ -97,6 +111,11 @@ static void walk(struct listing *listing, const char *path, struct vtree_node no
 
 	assert_int_equal(vtree_attributes(shape, node, &attributes), 0);
 	assert_true(node.id != 0 && node.id >> VTREE_NODE_BITS == 0);
+	/* Only a file may have a second name. */
+	assert_true(!listing->nodes[node.id] || S_ISREG(attributes.mode));
+	assert_int_equal(listing->nodes[node.id] + 1U <= attributes.link_count, true);
+	listing->node_count += !listing->nodes[node.id];
+	listing->nodes[node.id] = true;
 	listing_add(listing, "%s %o %u %" PRIu64, path, (unsigned)attributes.mode,
 		    attributes.link_count, attributes.size);
 	if (S_ISREG(attributes.mode)) {
@@ -146,6 +165,8 @@ static void test_golden(void **state)
 	check_golden("2-dram", shapes[1]);
 	check_golden("12-psys", shapes[2]);
 	check_golden("2-dram-exact", shapes[3]);
+	check_golden("11-all", shapes[6]);
+	check_golden("2-uncore", shapes[7]);
 }
 
 /* From the directory that a path names, follows a relative link and finds a directory there. */
@@ -206,7 +227,8 @@ static void test_links_lead_to_directories(void **state)
 	for (size_t i = 0; i < SHAPE_COUNT; i++) {
 		const struct vtree_shape *shape = &shapes[i];
 		size_t zones =
-		    shape->socket_count * (shape->dram ? 2U : 1U) + (shape->psys ? 1U : 0U);
+		    shape->socket_count * (1U + shape->core + shape->uncore + shape->dram) +
+		    shape->psys;
 
 		/* A class link and a subsystem link for each zone and the control type. */
 		assert_int_equal(check_links(shape, ".", vtree_root()), 2 * (zones + 1));
@@ -220,10 +242,8 @@ static void test_any_node(void **state)
 	for (size_t i = 0; i < SHAPE_COUNT; i++) {
 		struct vtree_values values = values_of(shapes[i]);
 		struct listing *listing = listing_of(&values);
-		size_t lines = 0, nodes = 0;
+		size_t nodes = 0;
 
-		for (size_t at = 0; at < listing->used; at++)
-			lines += listing->text[at] == '\n';
 		for (uint64_t id = 0; id >> VTREE_NODE_BITS == 0; id++) {
 			struct vtree_node node = {.id = id};
 			struct vtree_attributes attributes;
@@ -232,6 +252,7 @@ static void test_any_node(void **state)
 			char text[VTREE_CONTENT_SIZE];
 
 			if (vtree_attributes(&shapes[i], node, &attributes) == 0) {
+				assert_true(listing->nodes[id]);
 				nodes++;
 				continue;
 			}
@@ -240,7 +261,7 @@ static void test_any_node(void **state)
 			assert_int_equal(vtree_link(&shapes[i], node, target), -ESTALE);
 			assert_int_equal(vtree_content(&values, node, text), -ESTALE);
 		}
-		assert_int_equal(nodes, lines);
+		assert_int_equal(nodes, listing->node_count);
 		free(listing);
 	}
 }
@@ -300,6 +321,7 @@ static void test_largest_snapshot(void **state)
 {
 	struct vtree_values values = values_of(shapes[5]);
 	struct vtree_node snapshot = find(&shapes[5], "wattport/snapshot");
+	struct vtree_attributes attributes;
 	char text[VTREE_CONTENT_SIZE];
 	int length;
 
@@ -307,14 +329,105 @@ static void test_largest_snapshot(void **state)
 	values.time_ns = UINT64_MAX;
 	values.psys_uj = UINT64_MAX;
 	for (uint32_t i = 0; i < VTREE_SOCKET_MAX; i++) {
-		values.package_uj[i] = UINT64_MAX;
-		values.dram_uj[i] = UINT64_MAX;
+		for (size_t kind = 0; kind < ZONE_SOCKET_KIND_COUNT; kind++)
+			values.socket_uj[i][kind] = UINT64_MAX;
 	}
 	length = vtree_content(&values, snapshot, text);
 	assert_true(length > 0 && length < VTREE_CONTENT_SIZE);
 	assert_non_null(
 	    strstr(text, "\ndram-63 18446744073709551615\npsys 18446744073709551615\n"));
 	assert_int_equal(vtree_counter(snapshot), VTREE_COUNTER_ALL);
+	assert_int_equal(vtree_attributes(&shapes[5], snapshot, &attributes), 0);
+	assert_true(attributes.size >= (uint64_t)length);
+}
+
+/* The kernel numbers a package's children in the order core, uncore, dram, those it has. */
+static void test_children_are_numbered_like_the_kernels(void **state)
+{
+	for (unsigned int shown = 0; shown < 8; shown++) {
+		struct vtree_shape shape = {.socket_count = 11,
+					    .core = (shown & 1) != 0,
+					    .uncore = (shown & 2) != 0,
+					    .dram = (shown & 4) != 0};
+		struct vtree_values values = values_of(shape);
+		const char *names[3], *expected[] = {"core\n", "uncore\n", "dram\n"};
+		size_t count = 0;
+
+		(void)state;
+		for (size_t i = 0; i < 3; i++)
+			if ((shown & 1U << i) != 0)
+				names[count++] = expected[i];
+		for (size_t i = 0; i < 3; i++) {
+			char path[PATH_SIZE], text[VTREE_CONTENT_SIZE];
+			struct vtree_node zone, name;
+			int length;
+
+			(void)snprintf(path, sizeof(path), "intel-rapl:a:%zu", i);
+			zone = find(&shape, "devices/virtual/powercap/intel-rapl/intel-rapl:a");
+			if (i >= count) {
+				assert_int_equal(vtree_lookup(&shape, zone, path, &zone), -ENOENT);
+				continue;
+			}
+			assert_int_equal(vtree_lookup(&shape, zone, path, &zone), 0);
+			assert_int_equal(vtree_lookup(&shape, zone, "name", &name), 0);
+			length = vtree_content(&values, name, text);
+			assert_int_equal(length, strlen(names[i]));
+			assert_memory_equal(text, names[i], strlen(names[i]));
+		}
+	}
+}
+
+/* Each value as a reader that takes nothing but digits and points would read it. */
+static void test_power_is_a_plain_number(void **state)
+{
+	static const struct {
+		uint64_t power_uw;
+		const char *watts;
+	} rows[] = {
+	    {0, "0.000000\n"},
+	    {1, "0.000001\n"},
+	    {999999, "0.999999\n"},
+	    {1000000, "1.000000\n"},
+	    {UINT64_MAX, "18446744073709.551615\n"},
+	};
+	struct vtree_values values = values_of(shapes[0]);
+	struct vtree_node watts = find(&shapes[0], "wattport/compat/watts");
+	char text[VTREE_CONTENT_SIZE];
+
+	(void)state;
+	assert_int_equal(vtree_counter(watts), VTREE_COUNTER_RATE);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		values.power_uw = rows[i].power_uw;
+		assert_int_equal(vtree_content(&values, watts, text), strlen(rows[i].watts));
+		assert_memory_equal(text, rows[i].watts, strlen(rows[i].watts));
+	}
+}
+
+/* Scaphandre finds intel-rapl:N and intel-rapl:N:M with decimal numbers only, in one directory. */
+static void test_scaphandre_finds_all_sockets(void **state)
+{
+	const struct vtree_shape *shape = &shapes[6];
+	struct vtree_node directory = find(shape, "wattport/compat/scaphandre");
+	struct vtree_entry entry;
+	size_t sockets = 0, domains = 0;
+
+	(void)state;
+	for (size_t i = 0; vtree_list(shape, directory, i, &entry) == 0; i++) {
+		const char *number = entry.name + strlen("intel-rapl:");
+		const char *child = strchr(number, ':');
+
+		assert_int_equal(strspn(number, "0123456789:"), strlen(number));
+		if (child == NULL)
+			sockets++;
+		else
+			domains++;
+	}
+	assert_int_equal(sockets, 11);
+	assert_int_equal(domains, 3 * 11);
+	assert_int_equal(find(shape, "wattport/compat/scaphandre/intel-rapl:10:2/energy_uj").id,
+			 find(shape, "devices/virtual/powercap/intel-rapl/intel-rapl:a/"
+				     "intel-rapl:a:2/energy_uj")
+			     .id);
 }
 
 int main(void)
@@ -327,6 +440,9 @@ int main(void)
 	    cmocka_unit_test(test_wrong_kind),
 	    cmocka_unit_test(test_nodes_survive_growth),
 	    cmocka_unit_test(test_largest_snapshot),
+	    cmocka_unit_test(test_children_are_numbered_like_the_kernels),
+	    cmocka_unit_test(test_power_is_a_plain_number),
+	    cmocka_unit_test(test_scaphandre_finds_all_sockets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,21 +41,56 @@ void tree_delete(const struct tree *tree, const char *path)
 	(void)nftw(full, tree_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-void tree_write(const struct tree *tree, const char *path, const char *format, ...)
+/* The directories that lead to it. */
+static void tree_make_parents(const struct tree *tree, const char *path)
 {
 	char directory[PATH_MAX];
-	va_list arguments;
-	int fd;
 
 	for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		(void)snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path), path);
 		if (mkdirat(tree->fd, directory, 0755) < 0)
 			assert_int_equal(errno, EEXIST);
 	}
+}
+
+void tree_write(const struct tree *tree, const char *path, const char *format, ...)
+{
+	va_list arguments;
+	int fd;
+
+	tree_make_parents(tree, path);
 	fd = openat(tree->fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	assert_true(fd >= 0);
 	va_start(arguments, format);
 	assert_true(vdprintf(fd, format, arguments) >= 0);
 	va_end(arguments);
 	assert_int_equal(close(fd), 0);
+}
+
+void tree_write_list(const struct tree *tree, const char *list)
+{
+	FILE *file = fopen(list, "re");
+	char line[PATH_MAX];
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) != NULL) {
+		char path[PATH_MAX], *rest = line;
+		const char *kind, *name, *value;
+
+		line[strcspn(line, "\n")] = '\0';
+		kind = strtok_r(rest, " ", &rest);
+		if (kind[0] == 'f')
+			(void)strtok_r(rest, " ", &rest); /* its mode: root reads all */
+		name = strtok_r(rest, " ", &rest);
+		value = strtok_r(rest, " ", &rest);
+		(void)snprintf(path, sizeof(path), "sys/%s", name);
+		if (kind[0] == 'l') {
+			tree_make_parents(tree, path);
+			assert_int_equal(symlinkat(value, tree->fd, path), 0);
+		} else if (kind[0] == 'f' && (value == NULL || value[0] != '!')) {
+			tree_write(tree, path, value != NULL ? "%s\n" : "%s",
+				   value != NULL ? value : "");
+		}
+	}
+	assert_int_equal(fclose(file), 0);
 }

@@ -17,6 +17,12 @@ void tree_remove(struct tree *tree);
 void tree_write(const struct tree *tree, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/*
+ * Makes what a powercap.list of tests/fixtures says, below `sys`. A file that gives an error there
+ * is left out: a plain file gives none.
+ */
+void tree_write_list(const struct tree *tree, const char *list);
+
 /* Removes a file or a directory with all that is in it; nothing there is no failure. */
 void tree_delete(const struct tree *tree, const char *path);
 
