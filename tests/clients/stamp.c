@@ -86,8 +86,8 @@ static void become(const struct client *client)
 		die(client->root);
 	if (client->nice != 0 && setpriority(PRIO_PROCESS, 0, client->nice) != 0)
 		die("cannot change the priority");
-	if (client->user != 0 && (setgroups(0, NULL) != 0 || setgid(client->user) != 0 ||
-				  setuid(client->user) != 0))
+	if (client->user != 0 &&
+	    (setgroups(0, NULL) != 0 || setgid(client->user) != 0 || setuid(client->user) != 0))
 		die("cannot change the user");
 	(void)execvp(client->command[0], client->command);
 	die(client->command[0]);

@@ -35,9 +35,9 @@ def true_w(at_s):
 class JudgeTest(unittest.TestCase):
     """One client, one zone."""
 
-    def complaints(self, figures, points=None, stalls=()):
+    def complaints(self, figures, points=None, late=()):
         """What the judge has to say."""
-        return judge(figures, Truth({"package-0": points or steady()}), PHASES, stalls).complaints
+        return judge(figures, Truth({"package-0": points or steady()}), PHASES, late).complaints
 
     def test_true_figures_pass(self):
         self.assertEqual(self.complaints(shown(true_w)), [])
@@ -74,10 +74,15 @@ class JudgeTest(unittest.TestCase):
     def test_figure_of_a_guest_that_stood_still_is_let_pass(self):
         figures = shown(lambda at_s: {24: 85, 26: 35}.get(at_s, true_w(at_s)))
         self.assertTrue(self.complaints(figures[:7] + [Figure(ZONE, 26, 200, 2)] + figures[8:]))
-        self.assertEqual(self.complaints(figures, stalls=[(23, 24.5)]), [])
+        self.assertEqual(self.complaints(figures, late=[(22.5, 26.5, 1)]), [])
+
+    def test_late_guest_is_granted_what_it_was_late(self):
+        figures = shown(lambda at_s: true_w(at_s) * (1.06 if at_s <= 20 else 1))
+        self.assertEqual(self.complaints(figures, late=[(9, 40, 0.04)]), [])
+        self.assertTrue(self.complaints(figures, late=[(9, 40, 0.01)]))
 
     def test_guest_that_always_stands_still_tells_nothing(self):
-        self.assertTrue(self.complaints(shown(true_w), stalls=[(9, 40)]))
+        self.assertTrue(self.complaints(shown(true_w), late=[(9, 40, 1)]))
 
 
 class ClientTest(unittest.TestCase):

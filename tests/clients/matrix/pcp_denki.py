@@ -4,7 +4,7 @@ import re
 
 from client import Client, Figure
 
-INTERVAL_S = 2
+INTERVAL_S = 4
 
 # Its names come with the package; to gather them is the work of its maintainer script.
 NAMES = "root { denki }\ndenki { rapl }\ndenki.rapl { sysfs 156:0:0 }\n"

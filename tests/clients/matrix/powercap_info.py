@@ -12,6 +12,6 @@ def parse(runs):
 
 
 CLIENT = Client(
-    name="powercap-info", package="powercap-utils", command="powercap-info intel-rapl -z 1 -j", every_s=2, parse=parse,
+    name="powercap-info", package="powercap-utils", command="powercap-info intel-rapl -z 1 -j", every_s=4, parse=parse,
     reads="nested, one counter",
 )

@@ -19,6 +19,6 @@ def parse(runs):
 
 
 CLIENT = Client(
-    name="rapl-info", package="powercap-utils", command="rapl-info", every_s=2, parse=parse,
+    name="rapl-info", package="powercap-utils", command="rapl-info", every_s=4, parse=parse,
     reads="nested, every file of every zone",
 )

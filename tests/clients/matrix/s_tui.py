@@ -5,7 +5,7 @@ import re
 
 from client import Client, Figure
 
-INTERVAL_S = 2
+INTERVAL_S = 4
 LOG = "/tmp/s-tui.csv"
 
 

@@ -4,7 +4,7 @@ import re
 
 from client import Client, Figure
 
-STEP_S = 2
+STEP_S = 4
 DRAM = ("dram-0", "dram-1")
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 from .scaphandre import CLIENT as PLAIN
 
-PATH = "/run/wattport/tree/class/powercap"
+PATH = "/run/wattport/tree/wattport/compat/scaphandre"
 
 CLIENT = dataclasses.replace(
     PLAIN, name="Scaphandre --vm", command=PLAIN.command.replace("scaphandre", "scaphandre --vm"), environment=f"SCAPHANDRE_POWERCAP_PATH={PATH}",

@@ -4,7 +4,7 @@ import re
 
 from client import Client, Figure
 
-INTERVAL_S = 2
+INTERVAL_S = 4
 
 
 def parse(runs):

@@ -28,7 +28,7 @@ def parse(runs):
 CLIENT = Client(
     name="thermald", package="thermald", parse=parse, reads="nested, constraints",
     files={"/run/thermald/debug_mode": ""},  # a guest's tree states no maximum
-    command="thermald --no-daemon --loglevel=debug --test-mode --ignore-cpuid-check --poll-interval 2",
+    command="thermald --no-daemon --loglevel=debug --test-mode --ignore-cpuid-check --poll-interval 4",
     # What it would like to have beside RAPL, and a guest has not; and that it may not set limits.
     harmless="[Tt]hermal|zone cpu|INT3400|time window|acpi|write failed|failed to write|max power limit range",
 )
