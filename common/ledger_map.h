@@ -18,6 +18,7 @@
 #include "common/diag.h"
 #include "common/ledger.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -70,6 +71,20 @@ int ledger_reader_vm(struct ledger_reader *reader, const struct uuid *uuid, size
 /* When the VM's record was last updated (struct mono_time), without copying it; errors as above. */
 int ledger_reader_vm_updated(struct ledger_reader *reader, const struct uuid *uuid, size_t *slot,
 			     uint64_t *ret_updated_ns);
+
+/* The process of a running machine, as the last sample knew it. */
+struct ledger_process {
+	struct uuid uuid;
+	int32_t pid;
+	uint64_t updated_ns; /* struct mono_time of that sample */
+};
+
+/*
+ * The processes of all running machines one by one, without copying their records: *slot is 0 at
+ * first and goes on with each. False: there are no more.
+ */
+bool ledger_reader_next_process(const struct ledger_reader *reader, size_t *slot,
+				struct ledger_process *ret_process);
 
 /* The host's record alone. -EAGAIN as above. */
 int ledger_reader_host(struct ledger_reader *reader, struct ledger_host *ret_host);

@@ -188,6 +188,48 @@ int ledger_reader_vm_updated(struct ledger_reader *reader, const struct uuid *uu
 	return 0;
 }
 
+static_assert(offsetof(struct ledger_vm, pid) ==
+		  offsetof(struct ledger_vm, state) + sizeof(uint64_t),
+	      "state and process are in neighbouring words");
+
+/* False: the slot is free, or its machine does not run. */
+static bool map_process(const struct map_vm *record, struct ledger_process *ret_process)
+{
+	struct ledger_process process = {.pid = 0};
+	uint64_t before, words[2];
+	uint32_t state;
+
+	do {
+		const map_word *copy;
+
+		before = atomic_load_explicit(&record->sequence, memory_order_acquire);
+		copy = record->copy[before & 1];
+		map_load(copy, sizeof(process.uuid) / sizeof(*words), &process.uuid);
+		map_load(copy + offsetof(struct ledger_vm, state) / sizeof(*words), 2, words);
+		map_load(copy + offsetof(struct ledger_vm, updated_ns) / sizeof(*words), 1,
+			 &process.updated_ns);
+		atomic_thread_fence(memory_order_acquire);
+	} while (atomic_load_explicit(&record->sequence, memory_order_relaxed) != before);
+	memcpy(&state, &words[0], sizeof(state));
+	memcpy(&process.pid, &words[1], sizeof(process.pid));
+	if (state != LEDGER_VM_RUNNING || process.pid <= 0)
+		return false;
+	*ret_process = process;
+	return true;
+}
+
+bool ledger_reader_next_process(const struct ledger_reader *reader, size_t *slot,
+				struct ledger_process *ret_process)
+{
+	const struct map_image *image = reader->image;
+	size_t slots = atomic_load_explicit(&image->slot_count, memory_order_relaxed);
+
+	while (*slot < slots && *slot < LEDGER_VM_MAX)
+		if (map_process(&image->vms[(*slot)++], ret_process))
+			return true;
+	return false;
+}
+
 int ledger_reader_host(struct ledger_reader *reader, struct ledger_host *ret_host)
 {
 	const struct map_host *host = &reader->image->host;

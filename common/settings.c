@@ -48,6 +48,10 @@ static const struct config_key settings_table[] = {
 	.allowed = "schedstat or libvirt",
 	.summary = "where CPU time comes from: schedstat (nanoseconds), or libvirt where "
 		   "QEMU's /proc cannot be seen (steps of 10 ms)"),
+    KEY(vms_users, "vms", "users", CONFIG_TEXT, "auto",
+	.allowed = "auto, or names of users with spaces between them",
+	.summary = "the users, beside root, under which virtual machines run and whose QEMU is "
+		   "believed: auto takes those of libvirt-qemu and qemu that there are"),
     KEY(vms_retention_ns, "vms", "retention", CONFIG_DURATION, "7d", .minimum = SECOND_NS,
 	.maximum = 3650 * DAY_NS, .allowed = "a duration from 1s to 3650d",
 	.summary = "how long the account of a machine that is gone waits for its return"),

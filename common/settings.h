@@ -44,6 +44,7 @@ struct settings {
 	uint32_t vms_provider; /* enum settings_provider */
 	char vms_uri[CONFIG_TEXT_SIZE];
 	uint32_t vms_time; /* enum settings_time */
+	char vms_users[CONFIG_TEXT_SIZE];
 	uint64_t vms_retention_ns;
 	uint32_t attribution_idle; /* enum attribution_policy */
 	struct config_power attribution_idle_power;

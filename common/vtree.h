@@ -25,7 +25,8 @@
  *     does whose firmware sets none. constraint_1 and _2 could say no more.
  *
  * `wattport/snapshot` is all counters in one consistent read:
- *     t_ns N                the host's CLOCK_BOOTTIME of the sample; 0: none yet
+ *     t_ns N                when the sample was taken; 0: none yet. Exact: the host's
+ *                           CLOCK_BOOTTIME; isolated: since the tree was opened first
  *     package-0 ENERGY_UJ   one line a zone: packages, then core-N, uncore-N, dram-N, then psys
  *
  * `wattport/compat/` has what the virtual machine modes of other tools read:

@@ -21,12 +21,17 @@ enum fs_option {
 	OPTION_SYSROOT,
 	OPTION_VERBOSE,
 	OPTION_FOREGROUND,
+	OPTION_REPLACE,
+	OPTION_KEEP_MOUNTED,
+	OPTION_UNMOUNT,
 	OPTION_WITHOUT_RESEND,
+	OPTION_COPY_MEMORY,
 };
 
 struct fs_arguments {
 	struct keeper_options keeper;
 	const char *config;
+	bool unmount;
 };
 
 /* argp(3) looks for these by name. */
@@ -51,8 +56,20 @@ static error_t fs_parse(int key, char *argument, struct argp_state *state)
 	case OPTION_VERBOSE:
 		log_init("wattport-fs", LOG_LEVEL_DEBUG);
 		return 0;
+	case OPTION_REPLACE:
+		arguments->keeper.replace = true;
+		return 0;
+	case OPTION_KEEP_MOUNTED:
+		arguments->keeper.keep_mounted = true;
+		return 0;
+	case OPTION_UNMOUNT:
+		arguments->unmount = true;
+		return 0;
 	case OPTION_WITHOUT_RESEND:
 		arguments->keeper.without_resend = true;
+		return 0;
+	case OPTION_COPY_MEMORY:
+		arguments->keeper.copy_memory = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument: %s", argument);
@@ -68,10 +85,17 @@ static const struct argp_option fs_options[] = {
      0},
     {"config", OPTION_CONFIG, "FILE", 0, "The configuration (default " SETTINGS_PATH ")", 0},
     {"sysroot", OPTION_SYSROOT, "DIR", 0, "Look at DIR/proc for the processes that read", 0},
+    {"replace", OPTION_REPLACE, NULL, 0,
+     "Take over from a wattport-fs that runs, which no reader notices", 0},
+    {"keep-mounted", OPTION_KEEP_MOUNTED, NULL, 0,
+     "At SIGTERM leave the trees served, for the next wattport-fs to take over", 0},
+    {"unmount", OPTION_UNMOUNT, NULL, 0,
+     "Take trees away that were left, end who serves them, and exit", 0},
     {"verbose", OPTION_VERBOSE, NULL, 0, "Say more", 0},
     /* There is no other way to run; service files may say so. */
     {"foreground", OPTION_FOREGROUND, NULL, OPTION_HIDDEN, NULL, 0},
     {"without-resend", OPTION_WITHOUT_RESEND, NULL, OPTION_HIDDEN, NULL, 0},
+    {"copy-memory", OPTION_COPY_MEMORY, NULL, OPTION_HIDDEN, NULL, 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -106,7 +130,16 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	arguments.keeper.zones = settings_tree(&settings);
-	status = keeper_run(&arguments.keeper, &diag);
+	if (access_users_resolve(settings.vms_users, &arguments.keeper.users, &diag) < 0) {
+		log_error("%s", diag.text);
+		return EXIT_USAGE;
+	}
+	/* Without libvirt nobody knows of a machine that is about to be started for the first time.
+	 */
+	arguments.keeper.any_name = settings.vms_provider == SETTINGS_PROVIDER_PROCFS;
+	arguments.keeper.period_ns = settings.meter_period_ns;
+	status = arguments.unmount ? keeper_unmount(&arguments.keeper, &diag)
+				   : keeper_run(&arguments.keeper, &diag);
 	if (status < 0) {
 		log_error("%s", diag.text);
 		return EXIT_FAILURE;

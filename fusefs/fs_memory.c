@@ -1,23 +1,155 @@
 #include "fusefs/fs_memory.h"
+#include "common/cleanup.h"
+#include "fusefs/heritage.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#define MEMORY_COUNT(list) (sizeof(list) / sizeof((list)[0]))
+#define MEMORY_SIZE(field) sizeof(((struct fs_memory *)NULL)->field)
+/* What each of `number` elements of a list has: `list[0].field`, or `list[0]` as a whole. */
+#define MEMORY_EACH(title, list, field, number)                                                    \
+	{                                                                                          \
+		.name = title, .offset = offsetof(struct fs_memory, field),                        \
+		.size = MEMORY_SIZE(field), .count = (number), .stride = MEMORY_SIZE(list[0]),     \
+		.inner_count = 1                                                                   \
+	}
+#define MEMORY_ONE(title, field)                                                                   \
+	{                                                                                          \
+		.name = title, .offset = offsetof(struct fs_memory, field),                        \
+		.size = MEMORY_SIZE(field), .count = 1, .inner_count = 1                           \
+	}
+#define MEMORY_TREE(title, field) MEMORY_EACH(title, trees.trees, trees.trees[0].field, TREE_MAX)
+#define MEMORY_KEY(title, field)  MEMORY_EACH(title, trees.keys, trees.keys[0].field, TREE_MAX)
+/* What was told of one kind of zone: of each socket of each tree. */
+#define MEMORY_TOLD(title, kind)                                                                   \
+	{                                                                                          \
+		.name = title,                                                                     \
+		.offset = offsetof(struct fs_memory, trees.trees[0].sockets[0][kind]),             \
+		.size = MEMORY_SIZE(trees.trees[0].sockets[0][kind]), .count = TREE_MAX,           \
+		.stride = MEMORY_SIZE(trees.trees[0]), .inner_count = VTREE_SOCKET_MAX,            \
+		.inner_stride = MEMORY_SIZE(trees.trees[0].sockets[0])                             \
+	}
+
+/*
+ * What a successor of any version gets (heritage.h). A name stands for a meaning and a type: who
+ * changes either takes another name, as when `struct served` gets another member. What is not
+ * listed is found anew: hints, sums, and where the ledger has an account.
+ */
+static const struct heritage_column memory_columns[] = {
+    MEMORY_ONE("opened", opened),
+    MEMORY_ONE("granted", granted),
+    MEMORY_ONE("exact", exact),
+    MEMORY_ONE("told_blind", told_blind),
+    MEMORY_ONE("told_away", told_away),
+    MEMORY_ONE("told_no_resend", told_no_resend),
+    MEMORY_ONE("init", init),
+    MEMORY_ONE("current", current),
+    MEMORY_EACH("parked", parked, parked[0], FS_PARKED_MAX),
+    MEMORY_ONE("tree.count", trees.count),
+    MEMORY_KEY("tree.uuid", uuid),
+    MEMORY_KEY("tree.node_generation", generation),
+    MEMORY_KEY("tree.used", used),
+    MEMORY_KEY("tree.listed", listed),
+    MEMORY_TREE("tree.sockets", shape.socket_count),
+    MEMORY_TREE("tree.has_core", shape.core),
+    MEMORY_TREE("tree.has_uncore", shape.uncore),
+    MEMORY_TREE("tree.has_dram", shape.dram),
+    MEMORY_TREE("tree.has_psys", shape.psys),
+    MEMORY_TREE("tree.exact", shape.exact),
+    MEMORY_TREE("tree.used_ns", used_ns),
+    MEMORY_TREE("tree.updated_ns", updated_ns),
+    MEMORY_TREE("tree.since_ns", since_ns),
+    MEMORY_TREE("tree.generation", generation),
+    MEMORY_TOLD("told.package", ZONE_PACKAGE),
+    MEMORY_TOLD("told.core", ZONE_CORE),
+    MEMORY_TOLD("told.uncore", ZONE_UNCORE),
+    MEMORY_TOLD("told.dram", ZONE_DRAM),
+    MEMORY_TREE("told.psys", psys),
+    MEMORY_ONE("handle.count", handles.count),
+    MEMORY_EACH("handle.node", handles.nodes, handles.nodes[0], HANDLE_MAX),
+    MEMORY_EACH("handle.text", handles.handles, handles.handles[0], HANDLE_MAX),
+    MEMORY_EACH("handle.page", handles.pages, handles.pages[0], HANDLE_PAGE_MAX),
+};
+
+static const struct heritage_layout memory_layout = {
+    .size = sizeof(struct fs_memory),
+    .column_count = MEMORY_COUNT(memory_columns),
+    .columns = memory_columns,
+};
+
+static_assert(MEMORY_COUNT(memory_columns) <= HERITAGE_COLUMN_MAX, "all can be described");
+/* Whoever has to change one of these gives the columns that hold it another name. */
+static_assert(sizeof(struct served) == 16, "rename told.*");
+static_assert(sizeof(struct handle) == 144, "rename handle.text");
+/* Whoever adds to one of these lists it above, or says here why it needs no column. */
+static_assert(sizeof(struct vtree_shape) == 12, "list what is new in memory_columns");
+static_assert(sizeof(struct tree_key) == 20, "list what is new in memory_columns");
+static_assert(ZONE_SOCKET_KIND_COUNT == 4, "list what is new in memory_columns: told.*");
 
 int fs_memory_create(struct fs_memory **ret_memory, struct diag *diag)
 {
-	/* Untouched pages cost nothing, so the tables may be as large as they can ever be. */
-	void *memory = mmap(NULL, sizeof(struct fs_memory), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct heritage_mapping mapping;
+	int fd = -1;
+	int status = heritage_create(&memory_layout, &fd, &mapping);
 
-	if (memory == MAP_FAILED)
-		return diag_error(diag, -errno, "cannot get shared memory: %s", strerror(errno));
+	if (status < 0)
+		return diag_error(diag, status, "cannot get shared memory: %s", strerror(-status));
+	*ret_memory = (struct fs_memory *)mapping.heritage;
+	(*ret_memory)->fd = fd;
+	return 0;
+}
+
+/* What another version may have left as this one would not. */
+static void fs_memory_mend(struct fs_memory *memory)
+{
+	if (memory->trees.count > TREE_MAX)
+		memory->trees.count = TREE_MAX;
+	for (uint32_t slot = 0; slot < memory->trees.count; slot++)
+		if (memory->trees.trees[slot].shape.socket_count == 0)
+			memory->trees.trees[slot].shape.socket_count = 1;
+}
+
+int fs_memory_inherit(int fd, bool copy, struct fs_memory **ret_memory, struct diag *diag)
+{
+	cleanup_heritage struct heritage_mapping old = {.heritage = NULL};
+	struct heritage_mapping own;
+	struct fs_memory *memory;
+	int status = heritage_map(fd, &old);
+
+	if (status < 0)
+		return diag_error(diag, status, "cannot use the memory of the predecessor: %s",
+				  strerror(-status));
+	if (!copy && heritage_matches(&old, &memory_layout)) {
+		memory = (struct fs_memory *)old.heritage;
+		memory->fd = fd;
+		old = (struct heritage_mapping){.heritage = NULL};
+	} else {
+		status = fs_memory_create(&memory, diag);
+		if (status < 0)
+			return status;
+		own = (struct heritage_mapping){
+		    .heritage = &memory->heritage, .size = sizeof(*memory), .fd = memory->fd};
+		status = heritage_copy(&old, &own);
+		if (status < 0) {
+			fs_memory_destroy(memory);
+			return diag_error(diag, status, "out of memory");
+		}
+		(void)close(fd);
+	}
+	fs_memory_mend(memory);
 	*ret_memory = memory;
 	return 0;
 }
 
 void fs_memory_destroy(struct fs_memory *memory)
 {
-	if (memory != NULL)
-		(void)munmap(memory, sizeof(*memory));
+	struct heritage_mapping mapping = {.size = sizeof(*memory)};
+
+	if (memory == NULL)
+		return;
+	(void)close(memory->fd);
+	mapping.heritage = &memory->heritage;
+	heritage_unmap(&mapping);
 }

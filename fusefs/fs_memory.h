@@ -1,9 +1,11 @@
 /*
- * fs_memory.h: what outlives a worker: shared by the keeper, which makes it, and the worker.
+ * fs_memory.h: what outlives keeper and worker: shared by the keeper, which makes it, and the
+ * worker.
  *
  * A worker may be killed at any instruction and its successor goes on with what stands here: how
  * the kernel opened the connection, which node ids and handles are out, what was told of every
- * counter, and which requests nobody has answered yet. One writer at a time.
+ * counter, and which requests nobody has answered yet. So does the worker of another keeper, also
+ * of another version (heritage.h). One writer at a time.
  *
  * Linux 6.9 and later send unanswered requests again when asked to (FUSE_NOTIFY_RESEND). For older
  * kernels the requests are kept here as they came and a new worker plays them again.
@@ -13,6 +15,7 @@
 
 #include "common/diag.h"
 #include "fusefs/handle_table.h"
+#include "fusefs/heritage.h"
 #include "fusefs/tree_table.h"
 
 #include <stdbool.h>
@@ -37,10 +40,14 @@ struct fs_parked_message {
 	_Alignas(8) char bytes[FS_PARKED_SIZE];
 };
 
+/* Who adds a member that a successor needs lists it in fs_memory.c, too. */
 struct fs_memory {
-	uint64_t started_wall_ns; /* the time that all files bear */
+	struct heritage heritage; /* first: it says where the rest is */
+	int fd;			  /* of this memory, in the keeper and its workers */
+	uint32_t granted;	  /* what the kernel was asked for when it opened the connection */
 	bool opened;		  /* the kernel's FUSE_INIT is answered */
 	bool exact;		  /* guest-view, as the ledger said last */
+	bool told_blind;	  /* it was logged that processes are hidden */
 	bool told_away;		  /* it was logged that wattportd does not answer */
 	bool told_no_resend;	  /* the kernel cannot send again, and that was logged */
 	struct fs_message init;
@@ -50,8 +57,20 @@ struct fs_memory {
 	struct handle_table handles;
 };
 
-/* All zero. The memory is inherited over fork(2) and stays one for parent and children. */
+/*
+ * All zero but for its head. The memory is inherited over fork(2) and stays one for parent and
+ * children.
+ */
 int fs_memory_create(struct fs_memory **ret_memory, struct diag *diag);
+
+/*
+ * What a predecessor left, that must not write any more; takes its descriptor over. Memory of
+ * another layout (or with `copy`, for tests, of any) is copied into new memory, which is then in
+ * its place. On failure the descriptor stays the caller's.
+ */
+int fs_memory_inherit(int fd, bool copy, struct fs_memory **ret_memory, struct diag *diag);
+
+/* NULL is allowed. */
 void fs_memory_destroy(struct fs_memory *memory);
 
 #endif

@@ -4,32 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-void handle_table_recover(struct handle_table *table, struct tree_table *trees)
-{
-	for (uint32_t slot = 0; slot < trees->count; slot++) {
-		trees->trees[slot].handle_count = 0;
-		trees->trees[slot].page_count = 0;
-	}
-	memset(table->pages_used, 0, sizeof(table->pages_used));
-	for (uint32_t i = 0; i < table->count; i++) {
-		struct tree_node node = tree_node_unpack(table->nodes[i]);
-		struct tree *tree;
-
-		if (table->nodes[i] == 0)
-			continue;
-		if (!tree_table_valid(trees, node)) {
-			table->nodes[i] = 0;
-			continue;
-		}
-		tree = &trees->trees[node.slot];
-		tree->handle_count++;
-		if (table->handles[i].page != 0) {
-			tree->page_count++;
-			table->pages_used[table->handles[i].page - 1] = true;
-		}
-	}
-}
-
 /* From the hint on, once round: -ENFILE. */
 static int handle_table_find_free(const struct handle_table *table)
 {
@@ -53,6 +27,73 @@ static int handle_table_find_page(const struct handle_table *table)
 	return -ENFILE;
 }
 
+static bool handle_table_needs_page(uint64_t node)
+{
+	return vtree_counter(tree_node_unpack(node).node) == VTREE_COUNTER_ALL;
+}
+
+/* A text that is not where it should be is none: another version may have had it elsewhere. */
+static void handle_table_recover_text(struct handle_table *table, uint32_t handle)
+{
+	struct handle *entry = &table->handles[handle];
+	bool needs_page = handle_table_needs_page(table->nodes[handle]);
+
+	if (entry->page > HANDLE_PAGE_MAX || (entry->page != 0) != needs_page ||
+	    entry->length > (needs_page ? VTREE_CONTENT_SIZE : HANDLE_INLINE_SIZE)) {
+		entry->page = 0;
+		entry->length = 0;
+	}
+	if (entry->page != 0)
+		table->pages_used[entry->page - 1] = true;
+}
+
+/* Once it is known which pages are free. */
+static void handle_table_recover_page(struct handle_table *table, uint32_t handle,
+				      struct tree *tree)
+{
+	struct handle *entry = &table->handles[handle];
+	int page;
+
+	if (entry->page == 0) {
+		page = handle_table_find_page(table);
+		if (page < 0) {
+			table->nodes[handle] = 0;
+			tree->handle_count--;
+			return;
+		}
+		entry->page = (uint32_t)page + 1;
+		table->pages_used[page] = true;
+	}
+	tree->page_count++;
+}
+
+void handle_table_recover(struct handle_table *table, struct tree_table *trees)
+{
+	for (uint32_t slot = 0; slot < trees->count; slot++) {
+		trees->trees[slot].handle_count = 0;
+		trees->trees[slot].page_count = 0;
+	}
+	memset(table->pages_used, 0, sizeof(table->pages_used));
+	if (table->count > HANDLE_MAX)
+		table->count = HANDLE_MAX;
+	for (uint32_t i = 0; i < table->count; i++) {
+		struct tree_node node = tree_node_unpack(table->nodes[i]);
+
+		if (table->nodes[i] == 0)
+			continue;
+		if (!tree_table_valid(trees, node)) {
+			table->nodes[i] = 0;
+			continue;
+		}
+		trees->trees[node.slot].handle_count++;
+		handle_table_recover_text(table, i);
+	}
+	for (uint32_t i = 0; i < table->count; i++)
+		if (table->nodes[i] != 0 && handle_table_needs_page(table->nodes[i]))
+			handle_table_recover_page(
+			    table, i, &trees->trees[tree_node_unpack(table->nodes[i]).slot]);
+}
+
 int handle_table_opened(const struct handle_table *table, uint64_t node, uint64_t unique)
 {
 	for (uint32_t i = 0; i < table->count; i++)
@@ -63,7 +104,7 @@ int handle_table_opened(const struct handle_table *table, uint64_t node, uint64_
 
 int handle_table_open(struct handle_table *table, struct tree *tree, uint64_t node, uint64_t unique)
 {
-	bool needs_page = vtree_counter(tree_node_unpack(node).node) == VTREE_COUNTER_ALL;
+	bool needs_page = handle_table_needs_page(node);
 	int page = -1;
 	int handle;
 

@@ -1,29 +1,27 @@
 #include "fusefs/keeper.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
-#include "common/file.h"
 #include "common/log.h"
 #include "common/sysroot.h"
-#include "fusefs/fs_memory.h"
-#include "fusefs/fuse_wire.h"
+#include "fusefs/connection.h"
+#include "fusefs/fd_store.h"
 #include "fusefs/mountpoint.h"
+#include "fusefs/process_view.h"
+#include "fusefs/takeover.h"
 #include "fusefs/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 
-#define KEEPER_OPENING_MS    5000 /* for the kernel's opening message */
 #define KEEPER_QUICK_NS	     CLOCK_NS_PER_SECOND
 #define KEEPER_QUICK_MAX     16 /* so many workers may die within a second of their birth */
 #define KEEPER_BACKOFF_MS    100
@@ -34,15 +32,17 @@ struct keeper {
 	const struct clock *clock;
 	char mount_path[PATH_MAX];
 	int runtime_fd;
-	int lock_fd;
 	int signal_fd;
-	int fuse_fd;
 	int ready_fds[2];
+	struct takeover takeover;
 	struct sysroot *root;
-	struct fs_memory *memory;
+	int proc_fd; /* for the worker */
+	struct connection connection;
 	sigset_t signals;  /* that come by signal_fd */
 	pid_t worker;	   /* 0: none */
+	bool inherited;	   /* somebody may hold the trees open since before our time */
 	bool told_ready;   /* to the service manager */
+	bool told_failed;  /* that no worker can be started */
 	unsigned quick;	   /* workers in a row that died young */
 	uint64_t birth_ns; /* of the worker */
 };
@@ -73,32 +73,6 @@ static int keeper_open_runtime(struct keeper *keeper, struct diag *diag)
 	return 0;
 }
 
-/* One keeper a runtime directory: the lock goes with the process, however that ends. */
-static int keeper_lock(struct keeper *keeper, struct diag *diag)
-{
-	char text[32];
-	int length = snprintf(text, sizeof(text), "%" PRIdMAX "\n", (intmax_t)getpid());
-	cleanup_fd int fd = -1;
-
-	fd = openat(keeper->runtime_fd, KEEPER_PID_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-		    0644);
-	if (fd < 0)
-		return diag_error(diag, -errno, "cannot make %s/%s: %s",
-				  keeper->options->runtime_dir, KEEPER_PID_NAME, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return diag_error(
-		    diag, -EBUSY,
-		    "another wattport-fs serves %s; stop it, or give this one its own "
-		    "--runtime-dir",
-		    keeper->options->runtime_dir);
-	/* From here on the file is ours, also to take away. */
-	keeper->lock_fd = TAKE_FD(fd);
-	if (ftruncate(keeper->lock_fd, 0) < 0)
-		return diag_error(diag, -errno, "cannot write %s: %s", KEEPER_PID_NAME,
-				  strerror(errno));
-	return file_write_all(keeper->lock_fd, text, (size_t)length);
-}
-
 static int keeper_catch_signals(struct keeper *keeper, struct diag *diag)
 {
 	(void)sigemptyset(&keeper->signals);
@@ -113,43 +87,36 @@ static int keeper_catch_signals(struct keeper *keeper, struct diag *diag)
 	return 0;
 }
 
-/* The kernel says hello once for a mount; every worker has to hear it. */
-static int keeper_take_opening(struct keeper *keeper, struct diag *diag)
-{
-	struct pollfd polled = {.fd = keeper->fuse_fd, .events = POLLIN};
-	int status;
-
-	if (poll(&polled, 1, KEEPER_OPENING_MS) <= 0)
-		return diag_error(diag, -ETIMEDOUT, "the kernel does not open the connection");
-	status = wire_read(keeper->fuse_fd, keeper->memory->init.bytes, FS_MESSAGE_SIZE);
-	if (status < 0)
-		return diag_error(diag, status, "cannot read from the kernel: %s",
-				  strerror(-status));
-	return 0;
-}
-
 /* In the child: what the worker does not need is closed before it starts. */
 static int keeper_be_worker(struct keeper *keeper)
 {
 	struct worker_options options = {
-	    .memory = keeper->memory,
-	    .fuse_fd = keeper->fuse_fd,
+	    .memory = keeper->connection.memory,
+	    .fuse_fd = keeper->connection.fuse_fd,
 	    .runtime_fd = keeper->runtime_fd,
-	    .proc_fd = sysroot_proc_fd(keeper->root),
+	    .proc_fd = keeper->proc_fd,
+	    .users = &keeper->options->users,
 	    .ready_fd = keeper->ready_fds[1],
-	    .keeper = getppid(),
+	    .pid_fd = keeper->takeover.worker_fd,
+	    .reign = keeper->connection.memory->heritage.reign,
 	    .zones = keeper->options->zones,
+	    .any_name = keeper->options->any_name,
+	    .period_ns = keeper->options->period_ns,
 	    .without_resend = keeper->options->without_resend,
 	};
 	struct diag diag = DIAG_INIT;
 
-	(void)close(keeper->lock_fd);
+	(void)close(keeper->takeover.lock_fd);
 	(void)close(keeper->signal_fd);
 	(void)close(keeper->ready_fds[0]);
-	/* A terminal's ^C and a service manager's SIGTERM to all are for the keeper to obey: it
-	 * unmounts while there still is somebody who serves. */
+	/*
+	 * A terminal's ^C and a service manager's SIGTERM to all are for the keeper to obey: it
+	 * unmounts while there still is somebody who serves, or leaves that to us. Whom we write
+	 * to (keeper, log) may be gone.
+	 */
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
 	(void)sigprocmask(SIG_UNBLOCK, &keeper->signals, NULL);
 	if (worker_run(&options, &diag) == 0)
 		return 0;
@@ -159,23 +126,20 @@ static int keeper_be_worker(struct keeper *keeper)
 
 static int keeper_start_worker(struct keeper *keeper, struct diag *diag)
 {
-	pid_t parent = getpid();
-	char text[32];
-	int length;
-	pid_t child = fork();
+	int status = takeover_end_worker(&keeper->takeover, diag);
+	pid_t child;
 
+	if (status < 0)
+		return status;
+	child = fork();
 	if (child < 0)
 		return diag_error(diag, -errno, "cannot fork: %s", strerror(errno));
 	if (child == 0) {
 		/* Not exit(): what the keeper registered for its end is not the child's. */
-		_exit(getppid() == parent ? keeper_be_worker(keeper) : KEEPER_WORKER_FAILED);
+		_exit(keeper_be_worker(keeper));
 	}
 	keeper->worker = child;
 	keeper->birth_ns = clock_now_mono(keeper->clock).ns;
-	length = snprintf(text, sizeof(text), "%" PRIdMAX "\n", (intmax_t)child);
-	/* For people and tests; serving does not depend on it. */
-	(void)file_replace_at(keeper->runtime_fd, KEEPER_WORKER_PID_NAME, text, (size_t)length,
-			      0644);
 	return 0;
 }
 
@@ -194,37 +158,43 @@ static void keeper_back_off(struct keeper *keeper)
 	(void)poll(&polled, 1, KEEPER_BACKOFF_MS);
 }
 
-/* The worker is gone: another one, unless the mount is gone too or another would fare no better. */
-static int keeper_replace_worker(struct keeper *keeper, int how, struct diag *diag)
+/* Whether somebody may have the trees open: then nothing but a signal makes us give them up. */
+static bool keeper_is_needed(const struct keeper *keeper)
+{
+	return keeper->inherited || keeper->told_ready;
+}
+
+/* The worker is gone: 0, there has to be another one; else it would fare no better. */
+static int keeper_lose_worker(struct keeper *keeper, int how, struct diag *diag)
 {
 	keeper->worker = 0;
 	if (WIFEXITED(how) && WEXITSTATUS(how) == 0)
 		return diag_error(diag, -ENODEV,
 				  "somebody unmounted %s; restart wattport-fs to serve again",
 				  keeper->mount_path);
-	if (WIFEXITED(how) && !keeper->told_ready)
+	if (WIFEXITED(how) && !keeper_is_needed(keeper))
 		return diag_error(diag, -ECHILD, "the worker could not start");
 	if (WIFSIGNALED(how))
 		log_warning("the worker was ended by signal %d; starting another", WTERMSIG(how));
 	else
 		log_warning("the worker ended with status %d; starting another", WEXITSTATUS(how));
 	keeper_back_off(keeper);
-	return keeper_start_worker(keeper, diag);
+	return 0;
 }
 
-/* Takes the signals that came; *ret_stop: one of them asks for the end. */
-static int keeper_handle_signals(struct keeper *keeper, bool *ret_stop, struct diag *diag)
+/* Takes the signals that came; *ret_stop: the one of them that asks for the end. */
+static int keeper_handle_signals(struct keeper *keeper, int *ret_stop, struct diag *diag)
 {
 	struct signalfd_siginfo info;
 	int how;
 
 	while (read(keeper->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		if (info.ssi_signo != SIGCHLD)
-			*ret_stop = true;
-	if (*ret_stop || keeper->worker == 0 ||
+			*ret_stop = (int)info.ssi_signo;
+	if (*ret_stop != 0 || keeper->worker == 0 ||
 	    waitpid(keeper->worker, &how, WNOHANG) != keeper->worker)
 		return 0;
-	return keeper_replace_worker(keeper, how, diag);
+	return keeper_lose_worker(keeper, how, diag);
 }
 
 static void keeper_handle_ready(struct keeper *keeper)
@@ -239,67 +209,93 @@ static void keeper_handle_ready(struct keeper *keeper)
 	log_info("ready: serving %s", keeper->mount_path);
 }
 
-static int keeper_loop(struct keeper *keeper, struct diag *diag)
+/* Makes sure that there is a worker; where that cannot be now, readers had better wait than fail.
+ */
+static int keeper_ensure_worker(struct keeper *keeper, struct diag *diag)
 {
-	bool stop = false;
-	int status = keeper_start_worker(keeper, diag);
+	int status = keeper->worker != 0 ? 0 : keeper_start_worker(keeper, diag);
 
-	while (status == 0 && !stop) {
+	if (status < 0 && !keeper_is_needed(keeper))
+		return status;
+	if (status < 0 && !keeper->told_failed)
+		log_error("%s; trying again", diag->text);
+	keeper->told_failed = status < 0;
+	return 0;
+}
+
+static int keeper_loop(struct keeper *keeper, int *ret_stop, struct diag *diag)
+{
+	for (;;) {
 		struct pollfd polled[] = {
 		    {.fd = keeper->signal_fd, .events = POLLIN},
 		    {.fd = keeper->ready_fds[0], .events = POLLIN},
 		};
+		int status = keeper_ensure_worker(keeper, diag);
 
-		if (poll(polled, 2, -1) < 0 && errno != EINTR)
+		if (status < 0)
+			return status;
+		if (poll(polled, 2, keeper->worker != 0 ? -1 : KEEPER_BACKOFF_MS) < 0 &&
+		    errno != EINTR)
 			return diag_error(diag, -errno, "cannot wait: %s", strerror(errno));
 		if (polled[1].revents != 0)
 			keeper_handle_ready(keeper);
 		if (polled[0].revents != 0)
-			status = keeper_handle_signals(keeper, &stop, diag);
+			status = keeper_handle_signals(keeper, ret_stop, diag);
+		if (status < 0 || *ret_stop != 0)
+			return status;
 	}
-	return status;
 }
 
 static int keeper_prepare(struct keeper *keeper, struct diag *diag)
 {
+	struct takeover_request request = {.runtime_dir = keeper->options->runtime_dir,
+					   .mount_path = keeper->mount_path,
+					   .replace = keeper->options->replace};
 	int status = keeper_open_runtime(keeper, diag);
 
 	if (status == 0)
-		status = keeper_lock(keeper, diag);
-	if (status == 0)
 		status = sysroot_open(keeper->options->sysroot, &keeper->root, diag);
 	if (status == 0)
+		status = process_view_open(keeper->root, &keeper->proc_fd, diag);
+	if (status == 0)
 		status = keeper_catch_signals(keeper, diag);
+	request.runtime_fd = keeper->runtime_fd;
+	if (status == 0)
+		status = takeover_begin(&request, &keeper->takeover, diag);
 	if (status < 0)
 		return status;
-	status = fs_memory_create(&keeper->memory, diag);
-	if (status < 0)
-		return status;
-	keeper->memory->started_wall_ns = clock_now_wall(keeper->clock).ns;
-	status = mountpoint_attach(keeper->mount_path, &keeper->fuse_fd, diag);
-	if (status < 0)
-		return status;
-	return keeper_take_opening(keeper, diag);
+	keeper->inherited = keeper->takeover.fuse_fd >= 0;
+	if (keeper->inherited)
+		return connection_inherit(&keeper->takeover, keeper->options->copy_memory,
+					  &keeper->connection, diag);
+	return connection_open(keeper->mount_path, &keeper->takeover.store, &keeper->connection,
+			       diag);
 }
 
 /* The mount first: then nobody asks the worker any more, and it ends by itself or is ended. */
-static int keeper_finish(struct keeper *keeper, struct diag *diag)
+static int keeper_end_serving(struct keeper *keeper, struct diag *diag)
 {
 	int status = 0;
 
-	if (keeper->fuse_fd >= 0) {
+	if (keeper->connection.fuse_fd >= 0) {
 		status = mountpoint_detach(keeper->mount_path, diag);
-		(void)close(keeper->fuse_fd);
+		fd_store_clear(&keeper->takeover.store);
 	}
 	if (keeper->worker > 0) {
 		(void)kill(keeper->worker, SIGKILL);
 		(void)waitpid(keeper->worker, NULL, 0);
 	}
-	if (keeper->lock_fd >= 0) {
-		(void)unlinkat(keeper->runtime_fd, KEEPER_WORKER_PID_NAME, 0);
-		(void)unlinkat(keeper->runtime_fd, KEEPER_PID_NAME, 0);
-		(void)close(keeper->lock_fd);
-	}
+	return status;
+}
+
+/* `leave`: to a worker that goes on without us, or to the service manager, until there is another.
+ */
+static int keeper_finish(struct keeper *keeper, bool leave, struct diag *diag)
+{
+	int status = leave ? 0 : keeper_end_serving(keeper, diag);
+
+	takeover_finish(&keeper->takeover, keeper->runtime_fd, leave);
+	connection_close(&keeper->connection);
 	for (size_t i = 0; i < 2; i++)
 		if (keeper->ready_fds[i] >= 0)
 			(void)close(keeper->ready_fds[i]);
@@ -307,31 +303,63 @@ static int keeper_finish(struct keeper *keeper, struct diag *diag)
 		(void)close(keeper->signal_fd);
 	if (keeper->runtime_fd >= 0)
 		(void)close(keeper->runtime_fd);
-	fs_memory_destroy(keeper->memory);
+	if (keeper->proc_fd >= 0)
+		(void)close(keeper->proc_fd);
 	sysroot_close(keeper->root);
 	return status;
 }
 
+static const struct keeper keeper_nothing = {
+    .runtime_fd = -1,
+    .signal_fd = -1,
+    .proc_fd = -1,
+    .connection = {.fuse_fd = -1},
+    .ready_fds = {-1, -1},
+    .takeover = {.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1},
+};
+
 int keeper_run(const struct keeper_options *options, struct diag *diag)
 {
-	struct keeper keeper = {
-	    .options = options,
-	    .clock = clock_real(),
-	    .runtime_fd = -1,
-	    .lock_fd = -1,
-	    .signal_fd = -1,
-	    .fuse_fd = -1,
-	    .ready_fds = {-1, -1},
-	};
+	struct keeper keeper = keeper_nothing;
 	struct diag finish_diag = DIAG_INIT;
-	int status = keeper_prepare(&keeper, diag);
+	int stop = 0;
+	bool leave;
+	int status;
 	int finished;
 
+	keeper.options = options;
+	keeper.clock = clock_real();
+	status = keeper_prepare(&keeper, diag);
 	if (status == 0)
-		status = keeper_loop(&keeper, diag);
+		status = keeper_loop(&keeper, &stop, diag);
 	(void)sd_notify(0, "STOPPING=1");
-	finished = keeper_finish(&keeper, &finish_diag);
+	if (status < 0)
+		leave = status != -ENODEV && keeper_is_needed(&keeper);
+	else
+		leave = stop == SIGTERM && options->keep_mounted;
+	finished = keeper_finish(&keeper, leave, &finish_diag);
 	if (status == 0 && finished < 0)
 		status = diag_error(diag, finished, "%s", finish_diag.text);
 	return status;
+}
+
+int keeper_unmount(const struct keeper_options *options, struct diag *diag)
+{
+	struct keeper keeper = keeper_nothing;
+	struct takeover_request request = {
+	    .runtime_dir = options->runtime_dir, .mount_path = keeper.mount_path, .give_up = true};
+	uint64_t device;
+	int status;
+
+	keeper.options = options;
+	status = keeper_open_runtime(&keeper, diag);
+	request.runtime_fd = keeper.runtime_fd;
+	if (status == 0)
+		status = takeover_begin(&request, &keeper.takeover, diag);
+	if (status == 0)
+		status = mountpoint_device(keeper.mount_path, &device, diag);
+	if (status == 0)
+		status = mountpoint_detach(keeper.mount_path, diag);
+	(void)keeper_finish(&keeper, status < 0 && status != -ENOENT, diag);
+	return status == -ENOENT ? 0 : status;
 }

@@ -5,31 +5,47 @@
  * the kernel's opening message, which it never looks into. It forks the worker and, whenever that
  * dies, another one. One thread.
  *
- * In the runtime directory: `vm` (the mount), `fs.pid` (the keeper's, locked while it lives),
- * `fs-worker.pid` (the worker's at the moment).
+ * The keeper may come and go, too. What it holds is kept by the service manager and by its worker,
+ * which serves on without it, so the next keeper finds all of it (takeover.h), whatever became of
+ * this one and whichever version the next one is.
+ *
+ * In the runtime directory: `vm` (the mount), `fs.pid` (the keeper's process), `fs-worker.pid` (the
+ * worker's at the moment); each is locked by the process that it names.
  */
 #ifndef WATTPORT_FUSEFS_KEEPER_H
 #define WATTPORT_FUSEFS_KEEPER_H
 
 #include "common/diag.h"
 #include "common/vtree.h"
+#include "fusefs/access_users.h"
 
 #include <stdbool.h>
-
-#define KEEPER_PID_NAME	       "fs.pid"
-#define KEEPER_WORKER_PID_NAME "fs-worker.pid"
+#include <stdint.h>
 
 struct keeper_options {
 	const char *runtime_dir;
 	const char *sysroot;
 	struct vtree_request zones;
-	bool without_resend; /* worker.h */
+	struct access_users users;
+	bool any_name; /* worker.h */
+	uint64_t period_ns;
+	bool replace;	     /* take over also from a keeper that lives */
+	bool keep_mounted;   /* SIGTERM: leave the mount and its worker to the next keeper */
+	bool without_resend; /* worker.h; for tests */
+	bool copy_memory;    /* as if the predecessor had another layout; for tests */
 };
 
 /*
- * Serves until SIGTERM or SIGINT: 0, with the mount gone. A negative errno with *diag when it
- * cannot start (-EBUSY: another one serves this directory) or somebody else has unmounted it.
+ * Serves until SIGTERM or SIGINT: 0, with the mount gone (or kept). A negative errno with *diag
+ * when it cannot start (-EBUSY: another one serves this directory) or somebody else has unmounted
+ * it.
  */
 int keeper_run(const struct keeper_options *options, struct diag *diag);
+
+/*
+ * Takes the mount away that a keeper has left, and ends who serves it; 0 also if there is none.
+ * -EBUSY: a keeper lives.
+ */
+int keeper_unmount(const struct keeper_options *options, struct diag *diag);
 
 #endif

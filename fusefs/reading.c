@@ -1,6 +1,5 @@
 #include "fusefs/reading.h"
 #include "common/cleanup.h"
-#include "common/ledger_map.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,6 +20,7 @@ struct reading {
 	int runtime_fd;
 	struct fs_memory *memory;
 	struct vtree_request zones;
+	uint64_t period_ns;
 	const struct clock *clock;
 	struct ledger_reader *ledger; /* NULL while there is none */
 	uint64_t next_open_ns;
@@ -33,7 +33,7 @@ struct reading {
 };
 
 int reading_create(int runtime_fd, struct fs_memory *memory, const struct vtree_request *zones,
-		   const struct clock *clock, struct reading **ret_reading)
+		   uint64_t period_ns, const struct clock *clock, struct reading **ret_reading)
 {
 	struct reading *reading = calloc(1, sizeof(*reading));
 
@@ -42,6 +42,7 @@ int reading_create(int runtime_fd, struct fs_memory *memory, const struct vtree_
 	reading->runtime_fd = runtime_fd;
 	reading->memory = memory;
 	reading->zones = *zones;
+	reading->period_ns = period_ns;
 	reading->clock = clock;
 	(void)memcpy(reading->source, READING_NO_SOURCE, sizeof(READING_NO_SOURCE));
 	*ret_reading = reading;
@@ -118,6 +119,8 @@ static bool reading_vm(struct reading *reading, uint32_t slot, struct mono_time 
 	tree->shape.psys = reading->zones.psys && reading->host_has[ZONE_PSYS];
 	tree->generation = reading->vm.generation;
 	tree->updated_ns = reading->vm.updated_ns;
+	if (tree->updated_ns < tree->since_ns)
+		tree->since_ns = tree->updated_ns;
 	return true;
 }
 
@@ -164,6 +167,27 @@ static uint64_t reading_power_uw(const struct vtree_shape *shape, const struct l
 	return vm->guest_power_uw;
 }
 
+/*
+ * When the sample was taken, and how old it is; without one, how long it has been waited for.
+ * Isolated, the time counts from the tree's own beginning, for the host's clock would tell two
+ * guests that they share a host. And within two periods no sample is called old: how old it is in
+ * truth depends on how often others read.
+ */
+static void reading_time(const struct reading *reading, const struct tree *tree,
+			 struct mono_time now, struct vtree_values *ret_values)
+{
+	bool exact = tree->shape.exact;
+	uint64_t since_ns = tree->updated_ns != 0 ? tree->updated_ns : tree->since_ns;
+	uint64_t age_ns = clock_elapsed_ns((struct mono_time){since_ns}, now);
+
+	ret_values->time_ns = tree->updated_ns;
+	if (!exact && tree->updated_ns != 0)
+		ret_values->time_ns = tree->updated_ns - tree->since_ns + 1;
+	if (!exact && age_ns < 2 * reading->period_ns)
+		age_ns = 0;
+	ret_values->age_ms = age_ns / CLOCK_NS_PER_MS;
+}
+
 void reading_values(struct reading *reading, uint32_t slot, struct mono_time now, bool counters,
 		    struct vtree_values *ret_values)
 {
@@ -178,9 +202,8 @@ void reading_values(struct reading *reading, uint32_t slot, struct mono_time now
 	ret_values->shape = tree->shape;
 	ret_values->uuid = reading->memory->trees.keys[slot].uuid;
 	ret_values->generation = tree->generation;
-	ret_values->time_ns = tree->updated_ns;
 	age_ns = clock_elapsed_ns((struct mono_time){tree->updated_ns}, now);
-	ret_values->age_ms = age_ns / CLOCK_NS_PER_MS;
+	reading_time(reading, tree, now, ret_values);
 	ret_values->source = reading->source;
 	ret_values->wall_s = clock_now_wall(reading->clock).ns / CLOCK_NS_PER_SECOND;
 	ret_values->power_uw = reading_power_uw(&tree->shape, vm, age_ns);
@@ -194,12 +217,21 @@ void reading_values(struct reading *reading, uint32_t slot, struct mono_time now
 	ret_values->psys_uj = served_advance(&tree->psys, vm->guest_psys_uj, now);
 }
 
-int32_t reading_pid(struct reading *reading, uint32_t slot, struct mono_time now)
+bool reading_has_account(struct reading *reading, const struct uuid *uuid, struct mono_time now)
 {
-	assert(slot < TREE_MAX);
-	if (!reading_vm(reading, slot, now) || reading->vm.state != LEDGER_VM_RUNNING)
-		return 0;
-	return reading->vm.pid;
+	struct ledger_reader *ledger = reading_ledger(reading, now);
+	uint64_t updated_ns;
+	size_t slot = 0;
+
+	return ledger != NULL && ledger_reader_vm_updated(ledger, uuid, &slot, &updated_ns) == 0;
+}
+
+bool reading_next_process(void *context, struct mono_time now, size_t *cursor,
+			  struct ledger_process *ret_process)
+{
+	const struct ledger_reader *ledger = reading_ledger(context, now);
+
+	return ledger != NULL && ledger_reader_next_process(ledger, cursor, ret_process);
 }
 
 /* The slot of that machine; accounts and slots mostly come in the same order: look there first. */

@@ -8,6 +8,7 @@
 #define WATTPORT_FUSEFS_READING_H
 
 #include "common/clock.h"
+#include "common/ledger_map.h"
 #include "common/vtree.h"
 #include "fusefs/fs_memory.h"
 
@@ -18,10 +19,12 @@
 
 struct reading;
 
-/* The descriptor of the runtime directory, the memory and the clock stay the caller's and outlive
- * this. */
+/*
+ * The descriptor of the runtime directory, the memory and the clock stay the caller's and outlive
+ * this. `period_ns`: how often wattportd takes a sample that nobody asked for.
+ */
 int reading_create(int runtime_fd, struct fs_memory *memory, const struct vtree_request *zones,
-		   const struct clock *clock, struct reading **ret_reading);
+		   uint64_t period_ns, const struct clock *clock, struct reading **ret_reading);
 void reading_destroy(struct reading *reading);
 
 /* Brings the tree's shape up to date and returns it; it lives as long as the slot. */
@@ -41,8 +44,12 @@ bool reading_is_stale(struct reading *reading, uint32_t slot, struct mono_time n
 void reading_values(struct reading *reading, uint32_t slot, struct mono_time now, bool counters,
 		    struct vtree_values *ret_values);
 
-/* The process of the machine, or 0: it is off, or unknown. */
-int32_t reading_pid(struct reading *reading, uint32_t slot, struct mono_time now);
+/* Whether the machine has an account, be it off or gone for a while. */
+bool reading_has_account(struct reading *reading, const struct uuid *uuid, struct mono_time now);
+
+/* The running machines' processes (access_each); `context` is a struct reading. */
+bool reading_next_process(void *context, struct mono_time now, size_t *cursor,
+			  struct ledger_process *ret_process);
 
 /* Gives every account of the ledger a slot and marks those that have one (tree_key.listed). */
 void reading_list(struct reading *reading, struct mono_time now);

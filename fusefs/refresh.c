@@ -14,7 +14,7 @@
 /* A request without an answer. */
 struct refresh_flight {
 	struct uuid uuid;
-	uint32_t slot;
+	uint32_t tag;
 	bool waited_for; /* false: given up, but its answer may still come */
 	uint64_t deadline_ns;
 };
@@ -88,7 +88,7 @@ static void refresh_disconnect(struct refresh *refresh, struct mono_time now)
 
 		refresh->flight_count--;
 		if (flight.waited_for)
-			refresh->done(refresh->context, flight.slot);
+			refresh->done(refresh->context, flight.tag, REFRESH_SILENT);
 	}
 }
 
@@ -125,21 +125,21 @@ static bool refresh_send(struct refresh *refresh, const struct uuid *uuid, struc
 	return status == 0;
 }
 
-bool refresh_ask(struct refresh *refresh, uint32_t slot, const struct uuid *uuid,
+bool refresh_ask(struct refresh *refresh, uint32_t tag, const struct uuid *uuid,
 		 struct mono_time now)
 {
-	assert(slot < TREE_MAX);
+	assert(tag < REFRESH_TAG_MAX);
 	for (size_t i = 0; i < refresh->flight_count; i++)
-		if (refresh->flights[i].slot == slot && refresh->flights[i].waited_for)
+		if (refresh->flights[i].tag == tag && refresh->flights[i].waited_for)
 			return true;
-	if (now.ns < refresh->broken_until_ns || now.ns < refresh->unknown_until_ns[slot] ||
-	    refresh->flight_count == REFRESH_FLIGHT_MAX)
+	if (now.ns < refresh->broken_until_ns || refresh->flight_count == REFRESH_FLIGHT_MAX ||
+	    (tag < TREE_MAX && now.ns < refresh->unknown_until_ns[tag]))
 		return false;
 	if (!refresh_connected(refresh, now) || !refresh_send(refresh, uuid, now))
 		return false;
 	refresh->flights[refresh->flight_count++] =
 	    (struct refresh_flight){.uuid = *uuid,
-				    .slot = slot,
+				    .tag = tag,
 				    .waited_for = true,
 				    .deadline_ns = now.ns + METER_REFRESH_WAIT_NS};
 	return true;
@@ -189,10 +189,11 @@ static void refresh_answer(struct refresh *refresh, const char *reply, struct mo
 		if (!uuid_equal(&flight.uuid, &uuid))
 			continue;
 		refresh_drop_flight(refresh, i);
-		if (!known)
-			refresh->unknown_until_ns[flight.slot] = now.ns + REFRESH_UNKNOWN_NS;
+		if (!known && flight.tag < TREE_MAX)
+			refresh->unknown_until_ns[flight.tag] = now.ns + REFRESH_UNKNOWN_NS;
 		if (flight.waited_for)
-			refresh->done(refresh->context, flight.slot);
+			refresh->done(refresh->context, flight.tag,
+				      known ? REFRESH_KNOWN : REFRESH_UNKNOWN);
 		return;
 	}
 }
@@ -219,7 +220,7 @@ void refresh_process(struct refresh *refresh, struct mono_time now)
 	refresh_receive(refresh, now);
 	for (size_t i = 0; i < refresh->flight_count; i++) {
 		struct refresh_flight *flight = &refresh->flights[i];
-		uint32_t slot = flight->slot;
+		uint32_t tag = flight->tag;
 
 		if (!flight->waited_for)
 			continue;
@@ -228,6 +229,6 @@ void refresh_process(struct refresh *refresh, struct mono_time now)
 		flight->waited_for = false;
 		refresh->broken_until_ns = now.ns + REFRESH_BREAK_NS;
 		refresh_set_present(refresh, false, "does not answer in time");
-		refresh->done(refresh->context, slot);
+		refresh->done(refresh->context, tag, REFRESH_SILENT);
 	}
 }

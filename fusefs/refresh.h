@@ -24,13 +24,21 @@
 #define REFRESH_BREAK_NS    CLOCK_NS_PER_SECOND
 #define REFRESH_CONNECT_NS  (100 * CLOCK_NS_PER_MS)
 #define REFRESH_UNKNOWN_NS  (100 * CLOCK_NS_PER_MS)
-#define REFRESH_FLIGHT_MAX  TREE_MAX   /* requests without an answer, late ones included */
+#define REFRESH_FLIGHT_MAX  TREE_MAX /* requests without an answer, late ones included */
+#define REFRESH_TAG_MAX	    (2 * TREE_MAX)
 #define REFRESH_NO_DEADLINE UINT64_MAX /* nobody waits */
 
 struct refresh;
 
-/* Called for a slot whose wait is over: answered, given up, or wattportd has gone. */
-typedef void refresh_done(void *context, uint32_t slot);
+/* How a wait ended. */
+enum refresh_end {
+	REFRESH_KNOWN,	 /* a sample was taken */
+	REFRESH_UNKNOWN, /* nobody knows that machine */
+	REFRESH_SILENT,	 /* no answer in time, or wattportd has gone */
+};
+
+/* Called once a wait is over, with what was given to refresh_ask(). */
+typedef void refresh_done(void *context, uint32_t tag, enum refresh_end end);
 
 /*
  * The descriptor of the runtime directory stays the caller's and outlives this. So does *told_away:
@@ -41,10 +49,11 @@ int refresh_create(int runtime_fd, refresh_done *done, void *context, bool *told
 void refresh_destroy(struct refresh *refresh);
 
 /*
- * Asks for a sample of the machine unless that is under way. True: wait, `done` will come for this
- * slot. False: serve what there is.
+ * Asks for a sample of the machine unless that is under way for the same tag: the slot of its tree,
+ * or, for who only wants to know whether there is such a machine, any number from TREE_MAX to
+ * REFRESH_TAG_MAX - 1. True: wait, `done` will come for this tag. False: do with what there is.
  */
-bool refresh_ask(struct refresh *refresh, uint32_t slot, const struct uuid *uuid,
+bool refresh_ask(struct refresh *refresh, uint32_t tag, const struct uuid *uuid,
 		 struct mono_time now);
 
 /* The socket to poll for input, or -1. */

@@ -8,7 +8,8 @@
  *
  * A slot is for any machine that somebody looked up, also for one that has no account yet, because
  * a machine's tree is opened before the machine runs. When all are taken, the slot goes that was
- * not used for the longest time, of a machine that is not in the ledger and has no file open.
+ * not used for the longest time, of a machine that is not in the ledger and has no file open; of
+ * one that never had an account before all others.
  */
 #ifndef WATTPORT_FUSEFS_TREE_TABLE_H
 #define WATTPORT_FUSEFS_TREE_TABLE_H
@@ -28,6 +29,7 @@ struct tree {
 	struct vtree_shape shape; /* the last one known */
 	uint64_t used_ns;	  /* struct mono_time of the last operation on it */
 	uint64_t updated_ns;	  /* of its account, the last one known; 0: none yet */
+	uint64_t since_ns;	  /* where its time begins: opened, or an earlier sample */
 	uint32_t generation;	  /* likewise */
 	size_t ledger_slot;	  /* where its account was found last */
 	uint32_t handle_count;
@@ -60,6 +62,16 @@ struct tree_node {
 /* The number by which the kernel knows a node: never 0, never the mount's own root (1). */
 uint64_t tree_node_pack(struct tree_node node);
 struct tree_node tree_node_unpack(uint64_t id);
+
+/* A number that the machine's uuid alone decides; below 2^62. */
+uint64_t tree_hash(const struct uuid *uuid);
+
+/*
+ * A number for the node among all others, for stat(2): of 48 bits, as many as QEMU's 9p hands on.
+ * It depends on the machine's uuid (its hash, of which a part is taken) and the node, on nothing
+ * else: the same after every restart, and no word about other machines.
+ */
+uint64_t tree_inode(uint64_t hash, struct vtree_node node);
 
 /* The slot of that machine, or -ENOENT. */
 int tree_table_find(const struct tree_table *table, const struct uuid *uuid);

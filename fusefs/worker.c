@@ -1,17 +1,16 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/privilege.h"
+#include "fusefs/pid_file.h"
 #include "fusefs/worker_internal.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <seccomp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/uio.h>
 
 #define WORKER_WRITE_MAX   4096 /* nothing is ever written: the least that the kernel takes */
@@ -101,9 +100,13 @@ static void worker_create(fuse_req_t request, fuse_ino_t parent, const char *nam
 
 static void worker_init(void *userdata, struct fuse_conn_info *connection)
 {
-	(void)userdata;
+	struct fs_memory *memory = ((struct worker *)userdata)->memory;
+
 	/* Nothing that splices, caches or writes: each answer is computed and short. */
-	connection->want = connection->capable & (FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS);
+	if (!memory->opened)
+		memory->granted = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS;
+	/* The kernel holds to what it was told first, maybe by another version. */
+	connection->want = connection->capable & memory->granted;
 	connection->max_write = WORKER_WRITE_MAX;
 }
 
@@ -116,6 +119,7 @@ static const struct fuse_lowlevel_ops worker_operations = {
     .lookup = worker_lookup,
     .getattr = worker_getattr,
     .readlink = worker_readlink,
+    .opendir = worker_opendir,
     .readdir = worker_readdir,
     .access = worker_access,
     .open = worker_open,
@@ -320,12 +324,26 @@ static void worker_tell_ready(const struct worker *worker)
 		log_debug("nobody waits for this worker");
 }
 
+/* Where processes are hidden, none can be told from another. */
+static void worker_check_sight(struct worker *worker)
+{
+	if (worker->memory->told_blind || access_sees(worker->options->proc_fd, getppid()))
+		return;
+	worker->memory->told_blind = true;
+	log_warning(
+	    "processes are hidden (hidepid): whose they are cannot be told, so every reader is "
+	    "refused; use Linux 5.8 or later, or mount /proc without hidepid");
+}
+
 static int worker_serve(struct worker *worker, struct diag *diag)
 {
 	const struct worker_options *options = worker->options;
 	int status = reading_create(options->runtime_fd, worker->memory, &options->zones,
-				    worker->clock, &worker->reading);
+				    options->period_ns, worker->clock, &worker->reading);
 
+	if (status == 0)
+		status = access_create(options->proc_fd, options->users, reading_next_process,
+				       worker->reading, &worker->access);
 	if (status == 0)
 		status = refresh_create(options->runtime_fd, worker_unpark, worker,
 					&worker->memory->told_away, &worker->refresh);
@@ -334,6 +352,7 @@ static int worker_serve(struct worker *worker, struct diag *diag)
 	status = worker_session(worker, diag);
 	if (status < 0)
 		return status;
+	worker_check_sight(worker);
 	status = privilege_filter(worker_syscalls, WORKER_COUNT(worker_syscalls), diag);
 	if (status < 0)
 		return status;
@@ -344,18 +363,28 @@ static int worker_serve(struct worker *worker, struct diag *diag)
 	return worker_loop(worker, diag);
 }
 
+/* The order is what keeps two workers from serving at the same time: takeover.h says why. */
+static int worker_claim(const struct worker_options *options, struct diag *diag)
+{
+	int status = pid_file_lock(options->pid_fd);
+
+	if (status < 0)
+		return diag_error(diag, status, "cannot lock the file of the workers: %s",
+				  strerror(-status));
+	if (__atomic_load_n(&options->memory->heritage.reign, __ATOMIC_SEQ_CST) != options->reign)
+		return diag_error(diag, -ESRCH, "another keeper has taken over");
+	return 0;
+}
+
 int worker_run(const struct worker_options *options, struct diag *diag)
 {
 	struct worker *worker;
-	int status = privilege_drop(diag);
+	int status = worker_claim(options, diag);
 
+	if (status == 0)
+		status = privilege_drop(diag);
 	if (status < 0)
 		return status;
-	/* After the change of user, which forgets it. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return diag_error(diag, -errno, "cannot follow the keeper: %s", strerror(errno));
-	if (getppid() != options->keeper)
-		return diag_error(diag, -ESRCH, "the keeper has gone");
 	worker = calloc(1, sizeof(*worker));
 	if (worker == NULL)
 		return diag_error(diag, -ENOMEM, "out of memory");
@@ -365,6 +394,7 @@ int worker_run(const struct worker_options *options, struct diag *diag)
 	status = worker_serve(worker, diag);
 	if (worker->session != NULL)
 		fuse_session_destroy(worker->session);
+	access_destroy(worker->access);
 	refresh_destroy(worker->refresh);
 	reading_destroy(worker->reading);
 	free(worker);

@@ -1,4 +1,4 @@
-/* Open files: content that is fixed for one read sequence, and reads that wait for a sample. */
+/* Open files: content that is fixed for one read sequence. */
 #include "fusefs/worker_internal.h"
 
 #include <errno.h>
@@ -30,6 +30,8 @@ void worker_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 		handle = -EROFS;
 	else if (id == FUSE_ROOT_ID)
 		handle = -EISDIR;
+	else if (worker_is_closed(id))
+		handle = -EACCES;
 	else if (worker_node(worker, id, &node))
 		handle = worker_may_read(worker, request, node, now)
 			     ? worker_open_handle(worker, node)
@@ -62,22 +64,40 @@ void worker_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *in
 	(void)fuse_reply_err(request, 0);
 }
 
+/* What the file says now; its length, or a negative errno. */
+static int worker_content(struct worker *worker, struct tree_node node,
+			  char ret_text[static VTREE_CONTENT_SIZE])
+{
+	struct vtree_values values;
+
+	reading_values(worker->reading, node.slot, clock_now_mono(worker->clock),
+		       vtree_counter(node.node) != VTREE_COUNTER_NONE, &values);
+	return vtree_content(&values, node.node, ret_text);
+}
+
 /* Computes what the file says now and keeps it for the handle. */
 static int worker_freeze(struct worker *worker, uint32_t handle, uint64_t unique)
 {
 	struct handle_table *handles = &worker->memory->handles;
-	struct tree_node node = tree_node_unpack(handle_table_node(handles, handle));
-	struct vtree_values values;
 	char text[VTREE_CONTENT_SIZE];
-	int length;
+	int length =
+	    worker_content(worker, tree_node_unpack(handle_table_node(handles, handle)), text);
 
-	reading_values(worker->reading, node.slot, clock_now_mono(worker->clock),
-		       vtree_counter(node.node) != VTREE_COUNTER_NONE, &values);
-	length = vtree_content(&values, node.node, text);
 	if (length < 0)
 		return length;
 	handle_table_freeze(handles, handle, unique, text, (size_t)length);
 	return 0;
+}
+
+/* The part of a text that the caller wants to have. */
+static void worker_reply_part(fuse_req_t request, const char *text, size_t length, size_t size,
+			      off_t offset)
+{
+	size_t start = (size_t)offset < length ? (size_t)offset : length;
+
+	if (size > length - start)
+		size = length - start;
+	(void)fuse_reply_buf(request, text + start, size);
 }
 
 static void worker_reply_frozen(struct worker *worker, fuse_req_t request, uint32_t handle,
@@ -85,11 +105,24 @@ static void worker_reply_frozen(struct worker *worker, fuse_req_t request, uint3
 {
 	size_t length;
 	const char *text = handle_table_text(&worker->memory->handles, handle, &length);
-	size_t start = (size_t)offset < length ? (size_t)offset : length;
 
-	if (size > length - start)
-		size = length - start;
-	(void)fuse_reply_buf(request, text + start, size);
+	worker_reply_part(request, text, length, size, offset);
+}
+
+/*
+ * The kernel has the file open, but another version did not leave us what we know a handle by: the
+ * file still is what its node says, only that nothing is kept between one read and the next.
+ */
+static void worker_reply_unknown(struct worker *worker, fuse_req_t request, struct tree_node node,
+				 size_t size, off_t offset)
+{
+	char text[VTREE_CONTENT_SIZE];
+	int length = worker_content(worker, node, text);
+
+	if (length < 0)
+		(void)fuse_reply_err(request, -length);
+	else
+		worker_reply_part(request, text, (size_t)length, size, offset);
 }
 
 static void worker_reply_fresh(struct worker *worker, fuse_req_t request, uint32_t handle,
@@ -103,59 +136,24 @@ static void worker_reply_fresh(struct worker *worker, fuse_req_t request, uint32
 		worker_reply_frozen(worker, request, handle, size, 0);
 }
 
-/* A free place for a read that waits, or WORKER_NOT_PARKED: then it is answered at once. */
-static uint32_t worker_find_place(const struct worker *worker, uint32_t slot)
-{
-	if (worker->parked_count[slot] >= WORKER_PARKED_TREE_MAX)
-		return WORKER_NOT_PARKED;
-	for (uint32_t i = 0; i < FS_PARKED_MAX; i++)
-		if (worker->parked[i].request == NULL)
-			return i;
-	return WORKER_NOT_PARKED;
-}
-
 /* Lets the read wait for a sample if one is worth it and can be had. */
-static bool worker_park(struct worker *worker, fuse_req_t request, uint32_t slot, uint32_t handle,
-			size_t size)
+static bool worker_park_read(struct worker *worker, fuse_req_t request, uint32_t slot,
+			     uint32_t handle, size_t size)
 {
 	struct mono_time now = clock_now_mono(worker->clock);
-	uint32_t place;
+	struct worker_parked parked = {.request = request,
+				       .unique = worker->unique,
+				       .slot = slot,
+				       .uuid = worker->memory->trees.keys[slot].uuid,
+				       .handle = handle,
+				       .size = size};
 
-	if (!reading_is_stale(worker->reading, slot, now))
-		return false;
-	place = worker_find_place(worker, slot);
-	if (place == WORKER_NOT_PARKED ||
-	    !refresh_ask(worker->refresh, slot, &worker->memory->trees.keys[slot].uuid, now))
-		return false;
-	worker->parked[place] = (struct worker_parked){.request = request,
-						       .unique = worker->unique,
-						       .slot = slot,
-						       .handle = handle,
-						       .size = size};
-	worker->parked_count[slot]++;
-	if (place >= worker->parked_limit)
-		worker->parked_limit = place + 1;
-	worker->parked_now = place;
-	return true;
+	return reading_is_stale(worker->reading, slot, now) && worker_park(worker, &parked, now);
 }
 
-void worker_unpark(void *context, uint32_t slot)
+void worker_answer_read(struct worker *worker, const struct worker_parked *parked)
 {
-	struct worker *worker = context;
-
-	for (uint32_t i = 0; i < worker->parked_limit && worker->parked_count[slot] > 0; i++) {
-		struct worker_parked parked = worker->parked[i];
-
-		if (parked.request == NULL || parked.slot != slot)
-			continue;
-		worker_reply_fresh(worker, parked.request, parked.handle, parked.unique,
-				   parked.size);
-		worker->parked[i].request = NULL;
-		worker->parked_count[slot]--;
-		wire_clear(worker->memory->parked[i].bytes);
-	}
-	while (worker->parked_limit > 0 && worker->parked[worker->parked_limit - 1].request == NULL)
-		worker->parked_limit--;
+	worker_reply_fresh(worker, parked->request, parked->handle, parked->unique, parked->size);
 }
 
 void worker_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
@@ -166,9 +164,12 @@ void worker_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
 	size_t length = 0;
 	int status = 0;
 
-	if (handle_table_node(&worker->memory->handles, info->fh) != id ||
-	    !worker_node(worker, id, &node)) {
+	if (!worker_node(worker, id, &node)) {
 		(void)fuse_reply_err(request, ESTALE);
+		return;
+	}
+	if (handle_table_node(&worker->memory->handles, info->fh) != id) {
+		worker_reply_unknown(worker, request, node, size, offset);
 		return;
 	}
 	if (offset == 0) {
@@ -176,7 +177,7 @@ void worker_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
 							     (uint32_t)info->fh, worker->unique))
 			worker_reply_frozen(worker, request, (uint32_t)info->fh, size, 0);
 		else if (vtree_counter(node.node) == VTREE_COUNTER_NONE ||
-			 !worker_park(worker, request, node.slot, (uint32_t)info->fh, size))
+			 !worker_park_read(worker, request, node.slot, (uint32_t)info->fh, size))
 			worker_reply_fresh(worker, request, (uint32_t)info->fh, worker->unique,
 					   size);
 		return;

@@ -23,39 +23,52 @@ bool worker_node(const struct worker *worker, fuse_ino_t id, struct tree_node *r
 	return tree_table_valid(&worker->memory->trees, *ret_node);
 }
 
-bool worker_may_read(struct worker *worker, fuse_req_t request, struct tree_node node,
-		     struct mono_time now)
+enum access_verdict worker_verdict(struct worker *worker, fuse_req_t request,
+				   const struct uuid *machine, struct mono_time now)
 {
 	const struct fuse_ctx *caller = fuse_req_ctx(request);
 
-	if (!reading_shape(worker->reading, node.slot, now)->exact ||
-	    vtree_counter(node.node) == VTREE_COUNTER_NONE)
-		return true;
-	return access_allows(worker->options->proc_fd,
-			     (struct access_caller){.user = caller->uid, .thread = caller->pid},
-			     reading_pid(worker->reading, node.slot, now));
+	return access_ask(worker->access,
+			  (struct access_caller){.user = caller->uid, .thread = caller->pid},
+			  machine, now);
 }
 
+bool worker_may_read(struct worker *worker, fuse_req_t request, struct tree_node node,
+		     struct mono_time now)
+{
+	return access_allows(
+	    worker_verdict(worker, request, &worker->memory->trees.keys[node.slot].uuid, now));
+}
+
+/*
+ * The number for stat(2). Not the node's id: that holds the tree's slot, which would tell a guest
+ * how many machines came before it.
+ */
+static ino_t worker_inode(const struct worker *worker, fuse_ino_t id)
+{
+	struct tree_node node = tree_node_unpack(id);
+
+	if (id == FUSE_ROOT_ID)
+		return FUSE_ROOT_ID;
+	if (worker_is_closed(id))
+		return tree_inode(id, vtree_root());
+	return tree_inode(tree_hash(&worker->memory->trees.keys[node.slot].uuid), node.node);
+}
+
+/* No times: one that all trees bear would tell two guests that they share a host. */
 static void worker_fill_stat(const struct worker *worker, fuse_ino_t id,
 			     const struct vtree_attributes *attributes, struct stat *ret_stat)
 {
-	uint64_t started_ns = worker->memory->started_wall_ns;
-	struct timespec started = {.tv_sec = (time_t)(started_ns / CLOCK_NS_PER_SECOND),
-				   .tv_nsec = (long)(started_ns % CLOCK_NS_PER_SECOND)};
-
 	*ret_stat = (struct stat){
-	    .st_ino = id,
+	    .st_ino = worker_inode(worker, id),
 	    .st_mode = attributes->mode,
 	    .st_nlink = attributes->link_count,
 	    .st_size = (off_t)attributes->size,
 	    .st_blksize = VTREE_CONTENT_SIZE,
-	    .st_atim = started,
-	    .st_mtim = started,
-	    .st_ctim = started,
 	};
 }
 
-/* The directory of all trees, or a node of one. */
+/* The directory of all trees, a closed one, or a node of a tree. */
 static int worker_stat(struct worker *worker, fuse_ino_t id, struct mono_time now,
 		       struct stat *ret_stat)
 {
@@ -63,7 +76,9 @@ static int worker_stat(struct worker *worker, fuse_ino_t id, struct mono_time no
 	struct tree_node node;
 	int status = 0;
 
-	if (id != FUSE_ROOT_ID) {
+	if (worker_is_closed(id)) {
+		attributes.mode = S_IFDIR;
+	} else if (id != FUSE_ROOT_ID) {
 		if (!worker_node(worker, id, &node))
 			return -ESTALE;
 		status = vtree_attributes(reading_shape(worker->reading, node.slot, now), node.node,
@@ -75,42 +90,45 @@ static int worker_stat(struct worker *worker, fuse_ino_t id, struct mono_time no
 	return 0;
 }
 
-/* The tree of a machine: any uuid in libvirt's spelling, since a tree is opened before its machine
- * runs. */
-static int worker_lookup_tree(struct worker *worker, const char *name, struct mono_time now,
-			      fuse_ino_t *ret_id)
+/*
+ * How long the kernel may believe what it was told of a node. A tree itself is asked for anew by
+ * everybody who comes by: the answer depends on who asks, and what lies in it is reached only
+ * through it.
+ */
+static double worker_timeout_s(fuse_ino_t id)
 {
-	struct tree_table *trees = &worker->memory->trees;
-	char text[UUID_TEXT_SIZE];
-	struct uuid uuid;
-	int slot;
-
-	if (uuid_parse(name, &uuid) < 0 || uuid_is_nil(&uuid))
-		return -ENOENT;
-	uuid_format(&uuid, text);
-	if (strcmp(name, text) != 0)
-		return -ENOENT;
-	slot = tree_table_find(trees, &uuid);
-	if (slot < 0) {
-		/* Somebody's slot may have to go: know who has an account. */
-		if (trees->count == TREE_MAX)
-			reading_list(worker->reading, now);
-		slot = tree_table_admit(trees, &uuid, now);
-	}
-	if (slot < 0)
-		return slot;
-	*ret_id = tree_node_pack(tree_table_root(trees, (uint32_t)slot));
-	return 0;
+	if (worker_is_closed(id) || tree_node_unpack(id).node.id == vtree_root().id)
+		return 0.0;
+	return WORKER_TIMEOUT_S;
 }
 
-static int worker_lookup_node(struct worker *worker, fuse_ino_t parent, const char *name,
-			      struct mono_time now, fuse_ino_t *ret_id)
+void worker_reply_entry(struct worker *worker, fuse_req_t request, fuse_ino_t id,
+			struct mono_time now)
+{
+	struct fuse_entry_param entry = {
+	    .ino = id, .attr_timeout = worker_timeout_s(id), .entry_timeout = worker_timeout_s(id)};
+	int status = worker_stat(worker, id, now, &entry.attr);
+
+	/* An error instead of an empty entry: that a name is not there is never remembered. */
+	if (status < 0)
+		(void)fuse_reply_err(request, -status);
+	else
+		(void)fuse_reply_entry(request, &entry);
+}
+
+/* The node of that name, for a caller who may know. */
+static int worker_lookup_node(struct worker *worker, fuse_req_t request, fuse_ino_t parent,
+			      const char *name, struct mono_time now, fuse_ino_t *ret_id)
 {
 	struct tree_node node;
 	int status;
 
+	if (worker_is_closed(parent))
+		return -EACCES;
 	if (!worker_node(worker, parent, &node))
 		return -ESTALE;
+	if (!worker_may_read(worker, request, node, now))
+		return -EACCES;
 	status = vtree_lookup(reading_shape(worker->reading, node.slot, now), node.node, name,
 			      &node.node);
 	if (status < 0)
@@ -123,21 +141,18 @@ void worker_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
 {
 	struct worker *worker = worker_of(request);
 	struct mono_time now = clock_now_mono(worker->clock);
-	struct fuse_entry_param entry = {.attr_timeout = WORKER_TIMEOUT_S,
-					 .entry_timeout = WORKER_TIMEOUT_S};
+	fuse_ino_t id = 0;
 	int status;
 
-	if (parent == FUSE_ROOT_ID)
-		status = worker_lookup_tree(worker, name, now, &entry.ino);
-	else
-		status = worker_lookup_node(worker, parent, name, now, &entry.ino);
-	if (status == 0)
-		status = worker_stat(worker, entry.ino, now, &entry.attr);
-	/* An error instead of an empty entry: that a name is not there is never remembered. */
+	if (parent == FUSE_ROOT_ID) {
+		worker_lookup_tree(request, name);
+		return;
+	}
+	status = worker_lookup_node(worker, request, parent, name, now, &id);
 	if (status < 0)
 		(void)fuse_reply_err(request, -status);
 	else
-		(void)fuse_reply_entry(request, &entry);
+		worker_reply_entry(worker, request, id, now);
 }
 
 void worker_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
@@ -150,7 +165,7 @@ void worker_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *in
 	if (status < 0)
 		(void)fuse_reply_err(request, -status);
 	else
-		(void)fuse_reply_attr(request, &stat, WORKER_TIMEOUT_S);
+		(void)fuse_reply_attr(request, &stat, worker_timeout_s(id));
 }
 
 void worker_readlink(fuse_req_t request, fuse_ino_t id)
@@ -162,8 +177,10 @@ void worker_readlink(fuse_req_t request, fuse_ino_t id)
 	int status = -ESTALE;
 
 	if (worker_node(worker, id, &node))
-		status =
-		    vtree_link(reading_shape(worker->reading, node.slot, now), node.node, target);
+		status = !worker_may_read(worker, request, node, now)
+			     ? -EACCES
+			     : vtree_link(reading_shape(worker->reading, node.slot, now), node.node,
+					  target);
 	if (status < 0)
 		(void)fuse_reply_err(request, -status);
 	else
@@ -180,21 +197,18 @@ struct worker_listed {
 
 static_assert(UUID_TEXT_SIZE >= VTREE_NAME_SIZE, "both kinds of name fit");
 
-/* The machines of the ledger: places are slots, which stay where they are. */
 static int worker_list_trees(struct worker *worker, off_t offset, struct worker_listed *ret_entry)
 {
-	const struct tree_table *trees = &worker->memory->trees;
+	struct uuid uuid;
+	int status = worker_list_tree(worker, offset - WORKER_READDIR_HEAD, &uuid, &ret_entry->id,
+				      &ret_entry->next);
 
-	for (off_t slot = offset - WORKER_READDIR_HEAD; slot < (off_t)trees->count; slot++) {
-		if (!trees->keys[slot].used || !trees->keys[slot].listed)
-			continue;
-		uuid_format(&trees->keys[slot].uuid, ret_entry->name);
-		ret_entry->id = tree_node_pack(tree_table_root(trees, (uint32_t)slot));
-		ret_entry->mode = S_IFDIR;
-		ret_entry->next = slot + WORKER_READDIR_HEAD + 1;
-		return 0;
-	}
-	return -ENOENT;
+	if (status < 0)
+		return status;
+	uuid_format(&uuid, ret_entry->name);
+	ret_entry->mode = S_IFDIR;
+	ret_entry->next += WORKER_READDIR_HEAD;
+	return 0;
 }
 
 static int worker_list_node(const struct vtree_shape *shape, struct tree_node directory,
@@ -242,6 +256,45 @@ static int worker_list(struct worker *worker, fuse_ino_t id, off_t offset, struc
 				ret_entry);
 }
 
+/* Whether the caller may read that file or directory: 0 or a negative errno. */
+static int worker_check_read(struct worker *worker, fuse_req_t request, fuse_ino_t id,
+			     struct mono_time now)
+{
+	struct tree_node node;
+
+	if (worker_is_closed(id))
+		return -EACCES;
+	if (id == FUSE_ROOT_ID)
+		return access_allows(worker_verdict(worker, request, NULL, now)) ? 0 : -EACCES;
+	if (!worker_node(worker, id, &node))
+		return -ESTALE;
+	return worker_may_read(worker, request, node, now) ? 0 : -EACCES;
+}
+
+/*
+ * To open a directory shows nothing, so it passes for a process of another machine: QEMU does it to
+ * what it shares before it starts (local_init() of hw/9pfs/9p-local.c).
+ */
+void worker_opendir(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
+{
+	struct worker *worker = worker_of(request);
+	const struct uuid *machine = NULL;
+	struct tree_node node;
+
+	if (id != FUSE_ROOT_ID && !worker_is_closed(id)) {
+		if (!worker_node(worker, id, &node)) {
+			(void)fuse_reply_err(request, ESTALE);
+			return;
+		}
+		machine = &worker->memory->trees.keys[node.slot].uuid;
+	}
+	if (worker_verdict(worker, request, machine, clock_now_mono(worker->clock)) ==
+	    ACCESS_DENIED)
+		(void)fuse_reply_err(request, EACCES);
+	else
+		(void)fuse_reply_open(request, info);
+}
+
 void worker_readdir(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
 		    struct fuse_file_info *info)
 {
@@ -250,15 +303,20 @@ void worker_readdir(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset
 	char buffer[WORKER_READDIR_SIZE];
 	struct worker_listed entry;
 	size_t used = 0;
-	int status;
+	int status = worker_check_read(worker, request, id, now);
 
 	(void)info;
+	if (status < 0) {
+		(void)fuse_reply_err(request, -status);
+		return;
+	}
 	if (size > sizeof(buffer))
 		size = sizeof(buffer);
 	if (id == FUSE_ROOT_ID && offset == 0)
 		reading_list(worker->reading, now);
 	while ((status = worker_list(worker, id, offset, now, &entry)) == 0) {
-		struct stat stat = {.st_ino = entry.id, .st_mode = entry.mode};
+		struct stat stat = {.st_ino = worker_inode(worker, entry.id),
+				    .st_mode = entry.mode};
 		size_t needed = fuse_add_direntry(request, buffer + used, size - used, entry.name,
 						  &stat, entry.next);
 
@@ -273,18 +331,22 @@ void worker_readdir(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset
 		(void)fuse_reply_buf(request, buffer, used);
 }
 
+/*
+ * access(2), and chdir(2) with X_OK, which passes: virtiofsd does that to what it shares before it
+ * serves anything, and it shows nothing.
+ */
 void worker_access(fuse_req_t request, fuse_ino_t id, int mask)
 {
 	struct worker *worker = worker_of(request);
 	struct mono_time now = clock_now_mono(worker->clock);
-	struct tree_node node;
 	struct stat stat;
 	int status = worker_stat(worker, id, now, &stat);
 
 	if (status == 0 && (mask & W_OK) != 0)
 		status = -EROFS;
-	if (status == 0 && S_ISREG(stat.st_mode) && worker_node(worker, id, &node) &&
-	    ((mask & X_OK) != 0 || !worker_may_read(worker, request, node, now)))
+	if (status == 0 && (mask & X_OK) != 0 && !S_ISDIR(stat.st_mode))
 		status = -EACCES;
+	if (status == 0 && (mask & R_OK) != 0)
+		status = worker_check_read(worker, request, id, now);
 	(void)fuse_reply_err(request, -status);
 }

@@ -128,17 +128,20 @@ static int meter_open_tree(struct meter *meter, struct diag *diag)
 static int meter_open(struct meter *meter, struct diag *diag)
 {
 	struct diag tree_diag = DIAG_INIT;
-	int status = -ENODEV;
+	int status;
 
-	if (meter->options.source != METER_POWERCAP)
+	if (meter->options.source == METER_POWERCAP)
+		return meter_open_on(meter, meter->root, false, diag);
+	status = mount_explain(meter->root, meter->options.at, &tree_diag);
+	if (status == 0)
 		status = meter_open_tree(meter, &tree_diag);
 	if (status == 0)
 		return 0;
-	if (meter->options.source != METER_TREE)
-		status = meter_open_on(meter, meter->root, false, diag);
-	if (status < 0 && meter->options.source == METER_TREE)
+	/* A tree that is laid lies over all else that could be read. */
+	if (meter->options.source == METER_TREE || mount_is_laid(meter->root, meter->options.at))
 		return diag_error(diag, status, "%s", tree_diag.text);
-	if (status < 0 && meter->options.source == METER_AUTO)
+	status = meter_open_on(meter, meter->root, false, diag);
+	if (status < 0)
 		return diag_error(diag, status,
 				  "neither a host's tree nor a RAPL of its own is here: %s",
 				  tree_diag.text);
@@ -213,6 +216,9 @@ static int meter_sample(struct meter *meter, struct meter_reading *reading)
 		return count;
 	/* Unmounted, or mounted anew: the next reading looks where the tree is then. */
 	meter_close(meter);
+	if (reading->from_tree &&
+	    mount_explain(meter->root, meter->options.at, &reading->reason) < 0)
+		return -EIO;
 	return diag_error(&reading->reason, -EIO, "no zone can be read%s",
 			  reading->from_tree
 			      ? ": the host's side is away, or the tree was unmounted; on the "

@@ -1,239 +1,28 @@
 #include "guest/mount.h"
 #include "common/cleanup.h"
-#include "guest/module.h"
+#include "guest/mount_own.h"
+#include "guest/mount_place.h"
 #include "guest/mount_state.h"
+#include "guest/tree_check.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #define MOUNT_WAIT_STEP_NS 200000000L
-#define MOUNT_FRAME_SUFFIX "-frame"
 
-/* The strings behind a struct mount_paths. */
-struct mount_place {
-	char at[PATH_MAX];
-	char frame[PATH_MAX + sizeof(MOUNT_FRAME_SUFFIX)];
-	struct mount_paths paths;
-	bool made; /* the directory `at` was not there before */
-};
-
-/* What is needed to carry steps out. */
+/* What is at hand while a tree is laid. */
 struct mount_task {
 	const struct sysroot *root;
 	struct mount_place place;
 	struct mount_report report;
+	bool remains; /* of a tree that is of no use any more: they go before the new one comes */
 	bool share_mounted; /* by us, just now */
+	size_t mended;	    /* steps of the plan below that were carried out */
+	struct mount_plan mend;
 };
-
-static int mount_make_directories(const char *path, struct diag *diag)
-{
-	char partial[PATH_MAX + sizeof(MOUNT_FRAME_SUFFIX)];
-	size_t length = strlen(path);
-
-	assert(path[0] == '/' && length < sizeof(partial));
-	for (size_t i = 1; i <= length; i++) {
-		if (path[i] != '/' && path[i] != '\0')
-			continue;
-		memcpy(partial, path, i);
-		partial[i] = '\0';
-		/* An overlay's directory has its uppermost layer's mode: no umask may narrow it. */
-		if (mkdir(partial, 0755) == 0 && chmod(partial, 0755) == 0)
-			continue;
-		if (errno == EEXIST)
-			continue;
-		if (errno == EACCES)
-			return diag_error(
-			    diag, -EPERM,
-			    "cannot make the directory %s: mounting needs root: run it "
-			    "with sudo",
-			    partial);
-		return diag_error(diag, -errno, "cannot make the directory %s: %s", partial,
-				  strerror(errno));
-	}
-	return 0;
-}
-
-/* mountinfo names places without links, so the directory is made first and then resolved. */
-static int mount_place_init(const struct sysroot *root, const char *at, bool make,
-			    struct mount_place *place, struct diag *diag)
-{
-	cleanup_free char *resolved = NULL;
-
-	if (at[0] != '/' || strlen(at) >= PATH_MAX)
-		return diag_error(diag, -EINVAL, "--at wants an absolute path, not '%s'", at);
-	if (strpbrk(at, ":,\\") != NULL)
-		return diag_error(diag, -EINVAL,
-				  "--at cannot hold ':', ',' or '\\', which part the options of "
-				  "mount(8)");
-	if (make) {
-		bool made = access(at, F_OK) < 0;
-		int status = mount_make_directories(at, diag);
-
-		if (status < 0)
-			return status;
-		place->made = made;
-	}
-	resolved = realpath(at, NULL);
-	if (resolved == NULL && (make || errno != ENOENT))
-		return diag_error(diag, -errno, "cannot resolve %s: %s", at, strerror(errno));
-	(void)snprintf(place->at, sizeof(place->at), "%s", resolved != NULL ? resolved : at);
-	(void)snprintf(place->frame, sizeof(place->frame), "%s" MOUNT_FRAME_SUFFIX, place->at);
-	place->paths = (struct mount_paths){
-	    .sys = sysroot_sys_path(root), .at = place->at, .frame = place->frame};
-	return 0;
-}
-
-static int mount_do_overlay(const struct mount_task *task, const struct mount_step *step,
-			    struct diag *diag)
-{
-	static const char *const modules[] = {"overlay", NULL};
-	char options[2 * PATH_MAX + 64];
-
-	if (!module_provide(task->root, "overlay", modules))
-		return diag_error(diag, -ENOPKG,
-				  "this kernel has no %s to bind on and no overlay file system to "
-				  "make one with; load or build the module 'overlay', or read the "
-				  "tree at %s",
-				  step->target, task->report.at);
-	(void)snprintf(options, sizeof(options), "lowerdir=%s:%s", step->source, step->target);
-	if (mount(MOUNT_PLAN_SOURCE, step->target, "overlay",
-		  MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
-		return diag_error(diag, -errno, "cannot mount an overlay on %s: %s", step->target,
-				  strerror(errno));
-	return 0;
-}
-
-static int mount_do_bind(const struct mount_step *step, bool private_view, struct diag *diag)
-{
-	if (mount(step->source, step->target, NULL, MS_BIND, NULL) < 0)
-		return diag_error(diag, -errno, "cannot bind %s on %s: %s", step->source,
-				  step->target, strerror(errno));
-	if (private_view && mount(NULL, step->target, NULL, MS_PRIVATE, NULL) < 0) {
-		int status = -errno;
-
-		(void)umount2(step->target, MNT_DETACH);
-		return diag_error(diag, status, "cannot make %s private: %s", step->target,
-				  strerror(-status));
-	}
-	return 0;
-}
-
-/* A mount that is in use leaves its place at once and goes when its last user closes it. */
-static int mount_do_unmount(const char *target, bool *busy, struct diag *diag)
-{
-	if (umount2(target, UMOUNT_NOFOLLOW) == 0)
-		return 0;
-	if (errno == EBUSY && umount2(target, UMOUNT_NOFOLLOW | MNT_DETACH) == 0) {
-		*busy = true;
-		return 0;
-	}
-	if (errno == EPERM)
-		return diag_error(diag, -EPERM, "unmounting needs root: run it with sudo");
-	return diag_error(diag, -errno, "cannot unmount %s: %s", target, strerror(errno));
-}
-
-static int mount_do_step(struct mount_task *task, const struct mount_step *step, struct diag *diag)
-{
-	switch (step->kind) {
-	case MOUNT_STEP_DIRECTORY:
-		return mount_make_directories(step->target, diag);
-	case MOUNT_STEP_VIEW:
-		return mount_do_bind(step, true, diag);
-	case MOUNT_STEP_OVERLAY:
-		return mount_do_overlay(task, step, diag);
-	case MOUNT_STEP_BIND:
-		return mount_do_bind(step, false, diag);
-	case MOUNT_STEP_UNMOUNT:
-		return mount_do_unmount(step->target, &task->report.busy, diag);
-	case MOUNT_STEP_REMOVE:
-		(void)rmdir(step->target);
-		return 0;
-	}
-	assert(false);
-	return -EINVAL;
-}
-
-/* Takes the first `count` steps back, last first; what was unmounted on the way fails silently. */
-static void mount_roll_back(const struct mount_plan *plan, size_t count)
-{
-	while (count-- > 0) {
-		const struct mount_step *step = &plan->steps[count];
-
-		switch (step->kind) {
-		case MOUNT_STEP_VIEW:
-		case MOUNT_STEP_OVERLAY:
-		case MOUNT_STEP_BIND:
-			(void)umount2(step->target, UMOUNT_NOFOLLOW | MNT_DETACH);
-			break;
-		case MOUNT_STEP_DIRECTORY:
-			(void)rmdir(step->target);
-			break;
-		case MOUNT_STEP_UNMOUNT:
-		case MOUNT_STEP_REMOVE:
-			break;
-		}
-	}
-}
-
-/* What a failed mount_lay() leaves: no mounts by now, but directories. */
-static void mount_clear(const struct mount_place *place)
-{
-	cleanup_mount_plan struct mount_plan plan = {.steps = NULL};
-
-	(void)mount_plan_clear_frame(&place->paths, &plan);
-	for (size_t i = 0; i < plan.count; i++)
-		(void)rmdir(plan.steps[i].target);
-	if (place->made)
-		(void)rmdir(place->at);
-}
-
-/* Carries the steps out in order; returns how many were done, and with which status it ended. */
-static size_t mount_carry_out(struct mount_task *task, const struct mount_plan *plan,
-			      int *ret_status, struct diag *diag)
-{
-	int status = 0;
-
-	for (size_t i = 0; i < plan->count; i++) {
-		const struct mount_step *step = &plan->steps[i];
-
-		status = mount_do_step(task, step, diag);
-		if (status < 0) {
-			*ret_status = status;
-			return i;
-		}
-		if (step->kind != MOUNT_STEP_DIRECTORY && step->kind != MOUNT_STEP_REMOVE)
-			task->report.changed = true;
-	}
-	*ret_status = status;
-	return plan->count;
-}
-
-/* Looks for the share until it is there or the time is over. */
-static int mount_await_share(const struct sysroot *root, const struct clock *clock,
-			     const struct mount_options *options, struct share_choice *ret_choice,
-			     struct diag *diag)
-{
-	struct mono_time start = clock_now_mono(clock);
-
-	for (;;) {
-		struct share_state state;
-		int status;
-
-		share_probe(root, options->tag, &state);
-		share_provide(root, options->tag, options->transport, &state);
-		status = share_choose(&state, options->tag, options->transport, ret_choice, diag);
-		if (status != -ENODEV ||
-		    clock_elapsed_ns(start, clock_now_mono(clock)) >= options->wait_ns)
-			return status;
-		(void)nanosleep(&(struct timespec){.tv_nsec = MOUNT_WAIT_STEP_NS}, NULL);
-	}
-}
 
 static int mount_read_mountinfo(const struct sysroot *root, struct mountinfo *ret_mountinfo,
 				struct diag *diag)
@@ -257,29 +46,164 @@ static int mount_look(const struct mount_task *task, struct mount_state *ret_sta
 	return mount_state_read(task->root, &mountinfo, &task->place.paths, ret_state, diag);
 }
 
-/* The share alone, unless something is mounted in its place already. */
+static int mount_take_away(const struct sysroot *root, const struct mount_paths *paths,
+			   struct mount_outcome *outcome, struct diag *diag)
+{
+	cleanup_mountinfo struct mountinfo mountinfo = {.text = NULL};
+	cleanup_mount_plan struct mount_plan plan = {.steps = NULL};
+	size_t done;
+	int status = mount_read_mountinfo(root, &mountinfo, diag);
+
+	if (status == 0)
+		status = mount_plan_undo(&mountinfo, paths, &plan, diag);
+	if (status < 0)
+		return status;
+	return mount_step_run(root, &plan, &done, outcome, diag);
+}
+
+/* The share at the bottom of what is mounted there, by whomever; NULL when there is none. */
+static const struct mountinfo_entry *mount_find_share(const struct mountinfo *mountinfo,
+						      const char *at)
+{
+	const struct mountinfo_entry *entry = mountinfo_on(mountinfo, at);
+
+	while (mount_own_is_overlay(entry))
+		entry = mountinfo_under(mountinfo, entry);
+	return mount_own_is_share(entry) ? entry : NULL;
+}
+
+static int mount_explain_place(const struct sysroot *root, const struct mount_place *place,
+			       struct diag *diag)
+{
+	cleanup_mountinfo struct mountinfo mountinfo = {.text = NULL};
+	const struct mountinfo_entry *share;
+	enum share_transport transport;
+	struct share_state state;
+	int status = mountinfo_read(root, &mountinfo);
+
+	share = status == 0 ? mount_find_share(&mountinfo, place->at) : NULL;
+	if (share == NULL)
+		return 0;
+	status = tree_check(place->at, diag);
+	if (status == -ELOOP)
+		return 0;
+	if (status != -ENOTCONN || share_transport_parse(share->type, &transport) < 0)
+		return status;
+	share_probe(root, share->source, &state);
+	if (share_is_there(&state, transport))
+		return status;
+	return diag_error(diag, -ENODEV,
+			  "the device of the share at %s is gone; wattport-agent mount --undo "
+			  "takes away what is left of it; on the host: wattport attach DOMAIN",
+			  place->at);
+}
+
+/* One look for the share, and the attempt to mount it. */
+static int mount_try_share(struct mount_task *task, const struct mount_options *options,
+			   struct diag *diag)
+{
+	struct share_choice choice = {.count = 0};
+	int status = share_find(task->root, options->tag, options->transport, &choice, diag);
+
+	if (status < 0)
+		return status;
+	if (task->remains) {
+		task->remains = false;
+		status =
+		    mount_take_away(task->root, &task->place.paths, &task->report.outcome, diag);
+		if (status == 0)
+			status = mount_place_make(task->place.at, diag);
+	}
+	if (status < 0)
+		return status;
+	status = share_mount(&choice, options->tag, task->place.at, diag);
+	if (status < 0)
+		return status;
+	task->share_mounted = true;
+	task->report.outcome.changed = true;
+	return 0;
+}
+
+static int mount_await_share(struct mount_task *task, const struct clock *clock,
+			     const struct mount_options *options, struct diag *diag)
+{
+	struct mono_time start = clock_now_mono(clock);
+
+	for (;;) {
+		int status = mount_try_share(task, options, diag);
+
+		/* A device that has just come may still be without its driver: -ENOPKG. */
+		if ((status != -ENODEV && status != -ENOPKG) ||
+		    clock_elapsed_ns(start, clock_now_mono(clock)) >= options->wait_ns)
+			return status;
+		(void)nanosleep(&(struct timespec){.tv_nsec = MOUNT_WAIT_STEP_NS}, NULL);
+	}
+}
+
+/* A machine with a RAPL of its own is told so, whether it has a share or not. */
+static int mount_allow(const struct mount_task *task, const struct mount_state *state,
+		       const struct mount_options *options, struct diag *diag)
+{
+	struct share_choice choice;
+
+	if (options->force || options->share_only)
+		return 0;
+	if (options->optional && !state->shared &&
+	    share_find(task->root, options->tag, options->transport, &choice, NULL) == -ENODEV)
+		return 0;
+	return mount_plan_allow(state, diag);
+}
+
+/* The share alone, unless a living one is mounted in its place already. */
 static int mount_lay_share(struct mount_task *task, const struct clock *clock,
 			   const struct mount_options *options, struct diag *diag)
 {
 	cleanup_mount_state struct mount_state state = {.shared = false};
-	struct share_choice choice = {.count = 0};
-	int status = mount_look(task, &state, diag);
+	struct diag dead_diag = DIAG_INIT;
+	int dead, status = mount_look(task, &state, diag);
 
-	if (status == 0 && !options->force)
-		status = mount_plan_allow(&state, diag);
-	if (status < 0 || state.shared)
-		return status;
-	status = mount_await_share(task->root, clock, options, &choice, diag);
+	if (status == 0)
+		status = mount_allow(task, &state, options, diag);
 	if (status < 0)
 		return status;
-	status = -ENODEV;
-	for (size_t i = 0; i < choice.count && status < 0; i++)
-		status = share_mount(choice.transports[i], options->tag, task->place.at, diag);
-	if (status < 0)
+	dead = mount_explain_place(task->root, &task->place, &dead_diag);
+	task->remains =
+	    dead == -ENODEV || dead == -ENOTCONN || state.sides[0].stale || state.sides[1].stale;
+	if (state.shared && !task->remains)
+		return 0;
+	status = mount_await_share(task, clock, options, diag);
+	if (status != -ENODEV)
 		return status;
-	task->share_mounted = true;
-	task->report.changed = true;
+	if (dead < 0 && task->remains)
+		return diag_error(diag, dead, "%s", dead_diag.text);
+	if (!options->optional || task->remains)
+		return status;
+	task->report.absent = true;
 	return 0;
+}
+
+/* A share that carries no links is laid over with those that the tree should have. */
+static int mount_mend(struct mount_task *task, struct diag *diag)
+{
+	cleanup_mount_state struct mount_state state = {.shared = false};
+	int checked = tree_check(task->place.at, diag);
+	int status;
+
+	if (checked != -ELOOP)
+		return checked;
+	status = mount_look(task, &state, diag);
+	if (status < 0)
+		return status;
+	state.linkless = true;
+	status = mount_plan_mend(&state, &task->place.paths, &task->mend, diag);
+	if (status == 0)
+		status = mount_step_run(task->root, &task->mend, &task->mended,
+					&task->report.outcome, diag);
+	if (status == 0)
+		return tree_check(task->place.at, diag);
+	diag_prefix(diag, "the share carries no symbolic links (accessmode='mapped')");
+	diag_append(diag, "on the host: wattport attach DOMAIN shares it with passthrough");
+	return status;
 }
 
 /* What lies over /sys: all steps, or none of them. */
@@ -292,14 +216,30 @@ static int mount_lay_over(struct mount_task *task, struct diag *diag)
 
 	if (status == 0)
 		status = mount_plan_lay(&state, &task->place.paths, &plan, diag);
-	if (status < 0 || plan.count == 0)
-		return status;
-	status = mount_state_check_tree(task->place.at, diag);
 	if (status < 0)
 		return status;
-	done = mount_carry_out(task, &plan, &status, diag);
-	if (status < 0)
-		mount_roll_back(&plan, done);
+	status = mount_step_run(task->root, &plan, &done, &task->report.outcome, diag);
+	if (status == 0)
+		return 0;
+	mount_step_roll_back(&plan, done);
+	if (status == -ENOPKG)
+		diag_append(diag,
+			    "install or build it, or mount the share alone (--share-only), for "
+			    "software that can be told to read it at %s",
+			    task->place.at);
+	return status;
+}
+
+static int mount_do_lay(struct mount_task *task, const struct clock *clock,
+			const struct mount_options *options, struct diag *diag)
+{
+	int status = mount_lay_share(task, clock, options, diag);
+
+	if (status < 0 || task->report.absent)
+		return status;
+	status = mount_mend(task, diag);
+	if (status == 0 && !options->share_only)
+		status = mount_lay_over(task, diag);
 	return status;
 }
 
@@ -308,20 +248,24 @@ int mount_lay(const struct sysroot *root, const struct clock *clock,
 	      struct diag *diag)
 {
 	struct mount_task task = {.root = root};
-	int status = mount_place_init(root, options->at, true, &task.place, diag);
+	int status = mount_step_allowed(diag);
 
+	if (status == 0)
+		status = mount_place_init(root, options->at, true, &task.place, diag);
 	if (status < 0)
 		return status;
 	memcpy(task.report.at, task.place.at, sizeof(task.report.at));
-	status = mount_lay_share(&task, clock, options, diag);
-	if (status == 0)
-		status = mount_lay_over(&task, diag);
-	if (status < 0) {
-		if (task.share_mounted)
-			(void)umount2(task.place.at, UMOUNT_NOFOLLOW | MNT_DETACH);
-		mount_clear(&task.place);
+	status = mount_do_lay(&task, clock, options, diag);
+	if (status < 0)
+		mount_step_roll_back(&task.mend, task.mended);
+	if (status < 0 && task.share_mounted)
+		(void)umount2(task.place.at, UMOUNT_NOFOLLOW | MNT_DETACH);
+	if (status < 0 || task.report.absent)
+		mount_place_clear(&task.place);
+	mount_plan_finish(&task.mend);
+	if (status < 0)
 		return status;
-	}
+	mount_state_find_covered(task.place.paths.sys, task.report.covered);
 	*ret_report = task.report;
 	return 0;
 }
@@ -329,24 +273,24 @@ int mount_lay(const struct sysroot *root, const struct clock *clock,
 int mount_undo(const struct sysroot *root, const char *at, struct mount_report *ret_report,
 	       struct diag *diag)
 {
-	cleanup_mountinfo struct mountinfo mountinfo = {.text = NULL};
-	cleanup_mount_plan struct mount_plan plan = {.steps = NULL};
-	struct mount_task task = {.root = root};
-	int status = mount_place_init(root, at, false, &task.place, diag);
+	char class_path[PATH_MAX], device_path[PATH_MAX];
+	struct mount_place place;
+	const char *const paths[] = {place.at, class_path, device_path};
+	struct mount_report report = {.absent = false};
+	int status = mount_place_init(root, at, false, &place, diag);
 
 	if (status < 0)
 		return status;
-	memcpy(task.report.at, task.place.at, sizeof(task.report.at));
-	status = mount_read_mountinfo(root, &mountinfo, diag);
+	memcpy(report.at, place.at, sizeof(report.at));
+	(void)snprintf(class_path, sizeof(class_path), "%s/class/powercap", place.paths.sys);
+	(void)snprintf(device_path, sizeof(device_path), "%s/devices/virtual/powercap",
+		       place.paths.sys);
+	/* Once unmounted, what they hold has no path any more. */
+	holders_find(root, paths, sizeof(paths) / sizeof(paths[0]), &report.holders);
+	status = mount_take_away(root, &place.paths, &report.outcome, diag);
 	if (status < 0)
 		return status;
-	status = mount_plan_undo(&mountinfo, &task.place.paths, &plan, diag);
-	if (status < 0)
-		return status;
-	(void)mount_carry_out(&task, &plan, &status, diag);
-	if (status < 0)
-		return status;
-	*ret_report = task.report;
+	*ret_report = report;
 	return 0;
 }
 
@@ -358,7 +302,15 @@ bool mount_is_laid(const struct sysroot *root, const char *at)
 
 	if (mount_place_init(root, at, false, &place, NULL) < 0 ||
 	    mountinfo_read(root, &mountinfo) < 0 ||
-	    mount_plan_observe(&mountinfo, &place.paths, &state) < 0)
+	    mount_own_observe(&mountinfo, &place.paths, &state) < 0)
 		return false;
 	return state.sides[0].bound;
+}
+
+int mount_explain(const struct sysroot *root, const char *at, struct diag *diag)
+{
+	struct mount_place place;
+	int status = mount_place_init(root, at, false, &place, diag);
+
+	return status < 0 ? status : mount_explain_place(root, &place, diag);
 }

@@ -1,30 +1,12 @@
 #include "guest/mount_plan.h"
+#include "guest/mount_own.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 const char *const mount_plan_sides[MOUNT_PLAN_SIDES] = {"class", "devices/virtual"};
-
-/* A path built in place: too long ones end in -ENAMETOOLONG before anything is done. */
-struct mount_path {
-	char text[MOUNT_PLAN_PATH_SIZE];
-};
-
-__attribute__((format(printf, 2, 3))) static int mount_path_format(struct mount_path *path,
-								   const char *format, ...)
-{
-	va_list arguments;
-	int length;
-
-	va_start(arguments, format);
-	length = vsnprintf(path->text, sizeof(path->text), format, arguments);
-	va_end(arguments);
-	return length < 0 || (size_t)length >= sizeof(path->text) ? -ENAMETOOLONG : 0;
-}
 
 static int mount_plan_grow(struct mount_plan *plan)
 {
@@ -59,62 +41,6 @@ static int mount_plan_add(struct mount_plan *plan, enum mount_step_kind kind, co
 	if (source != NULL)
 		memcpy(step->source, source, strlen(source));
 	memcpy(step->target, target, strlen(target));
-	return 0;
-}
-
-/* Whether this mount is the tree's powercap directory of that side. */
-static bool mount_plan_is_bind(const struct mountinfo *mountinfo, const struct mount_paths *paths,
-			       const struct mountinfo_entry *entry, const char *side)
-{
-	const struct mountinfo_entry *tree = mountinfo_on(mountinfo, paths->at);
-	struct mount_path root = {.text = ""};
-
-	if (entry == NULL)
-		return false;
-	/* The share may have been unmounted by hand: then its kind must do. */
-	if (tree == NULL)
-		tree = entry;
-	if (entry->major != tree->major || entry->minor != tree->minor)
-		return false;
-	if (tree == entry && strcmp(entry->type, "9p") != 0 && strcmp(entry->type, "virtiofs") != 0)
-		return false;
-	if (mount_path_format(&root, "%s/%s/powercap",
-			      tree == entry || strcmp(tree->root, "/") == 0 ? "" : tree->root,
-			      side) < 0)
-		return false;
-	return strcmp(entry->root, root.text) == 0;
-}
-
-static bool mount_plan_is_overlay(const struct mountinfo_entry *entry)
-{
-	return entry != NULL && strcmp(entry->type, "overlay") == 0 &&
-	       strcmp(entry->source, MOUNT_PLAN_SOURCE) == 0;
-}
-
-int mount_plan_observe(const struct mountinfo *mountinfo, const struct mount_paths *paths,
-		       struct mount_state *state)
-{
-	struct mount_path path = {.text = ""};
-
-	state->shared = mountinfo_on(mountinfo, paths->at) != NULL;
-	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++) {
-		struct mount_side *side = &state->sides[i];
-		const char *name = mount_plan_sides[i];
-
-		if (mount_path_format(&path, "%s/%s", paths->sys, name) < 0)
-			return -ENAMETOOLONG;
-		side->overlaid = mount_plan_is_overlay(mountinfo_on(mountinfo, path.text));
-		for (size_t j = 0; j < side->child_count; j++) {
-			if (mount_path_format(&path, "%s/%s/%s", paths->sys, name,
-					      side->children[j].name) < 0)
-				return -ENAMETOOLONG;
-			side->children[j].kept = mountinfo_on(mountinfo, path.text) != NULL;
-		}
-		if (mount_path_format(&path, "%s/%s/powercap", paths->sys, name) < 0)
-			return -ENAMETOOLONG;
-		side->bound =
-		    mount_plan_is_bind(mountinfo, paths, mountinfo_on(mountinfo, path.text), name);
-	}
 	return 0;
 }
 
@@ -194,7 +120,10 @@ static int mount_plan_lay_frame(const struct mount_state *state, const struct mo
 
 	if (mount_path_format(&view_path, "%s/view", paths->frame) < 0)
 		return -ENAMETOOLONG;
-	if (view)
+	/* An earlier run was cut off before it had taken its own away. */
+	if (state->view_mounted)
+		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, view_path.text);
+	if (view && status == 0)
 		status = mount_plan_add(plan, MOUNT_STEP_DIRECTORY, NULL, view_path.text);
 	if (view && status == 0)
 		status = mount_plan_add(plan, MOUNT_STEP_VIEW, paths->sys, view_path.text);
@@ -205,7 +134,7 @@ static int mount_plan_lay_frame(const struct mount_state *state, const struct mo
 		    mount_plan_lay_children(&state->sides[i], mount_plan_sides[i], paths, plan);
 	if (view && status == 0)
 		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, view_path.text);
-	if (view && status == 0)
+	if ((view || state->view_mounted) && status == 0)
 		status = mount_plan_add(plan, MOUNT_STEP_REMOVE, NULL, view_path.text);
 	return status;
 }
@@ -241,6 +170,43 @@ int mount_plan_allow(const struct mount_state *state, struct diag *diag)
 			  state->rapl);
 }
 
+static int mount_plan_links(const struct mount_state *state, const struct mount_paths *paths,
+			    struct mount_plan *plan)
+{
+	struct mount_path links = {.text = ""};
+	int status = 0;
+
+	if (!state->linkless)
+		return 0;
+	if (mount_path_format(&links, "%s/links", paths->frame) < 0)
+		return -ENAMETOOLONG;
+	/* Those of an earlier run that came no further may be incomplete. */
+	if (state->links_mounted)
+		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, links.text);
+	if (status == 0)
+		status = mount_plan_add(plan, MOUNT_STEP_DIRECTORY, NULL, links.text);
+	if (status == 0)
+		status = mount_plan_add(plan, MOUNT_STEP_MEMORY, NULL, links.text);
+	if (status == 0)
+		status = mount_plan_add(plan, MOUNT_STEP_LINKS, paths->at, links.text);
+	if (status == 0)
+		status = mount_plan_add(plan, MOUNT_STEP_OVERLAY, links.text, paths->at);
+	return status;
+}
+
+int mount_plan_mend(const struct mount_state *state, const struct mount_paths *paths,
+		    struct mount_plan *plan, struct diag *diag)
+{
+	int status;
+
+	assert(state->shared);
+	assert(plan->count == 0);
+	status = mount_plan_links(state, paths, plan);
+	if (status < 0)
+		return diag_error(diag, status, "cannot plan the mounts: %s", strerror(-status));
+	return 0;
+}
+
 int mount_plan_lay(const struct mount_state *state, const struct mount_paths *paths,
 		   struct mount_plan *plan, struct diag *diag)
 {
@@ -256,51 +222,82 @@ int mount_plan_lay(const struct mount_state *state, const struct mount_paths *pa
 	return 0;
 }
 
-/* Our overlay of one side: first what hangs on it, then itself. */
+/* All that is mounted on a directory of the frame, uppermost first. */
+static int mount_plan_undo_own(const struct mountinfo *mountinfo, const struct mount_paths *paths,
+			       const char *name, struct mount_plan *plan)
+{
+	const struct mountinfo_entry *entry;
+	struct mount_path path = {.text = ""};
+	int status = 0;
+
+	if (mount_path_format(&path, "%s/%s", paths->frame, name) < 0)
+		return -ENAMETOOLONG;
+	for (entry = mountinfo_on(mountinfo, path.text); status == 0 && entry != NULL;
+	     entry = mountinfo_under(mountinfo, entry))
+		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, path.text);
+	return status;
+}
+
+/*
+ * Our overlay of one side, and with it what was bound back on it. These cannot be named one by one:
+ * when the kernel takes a directory away (bdi/ with the last file system without a device), no path
+ * leads to the mount on it any more.
+ */
 static int mount_plan_undo_overlay(const struct mountinfo *mountinfo,
 				   const struct mount_paths *paths, const char *name,
 				   struct mount_plan *plan)
 {
-	const struct mountinfo_entry *sys = mountinfo_at(mountinfo, paths->sys);
-	const struct mountinfo_entry *overlay;
 	struct mount_path path = {.text = ""};
 
 	if (mount_path_format(&path, "%s/%s", paths->sys, name) < 0)
 		return -ENAMETOOLONG;
-	overlay = mountinfo_on(mountinfo, path.text);
-	if (!mount_plan_is_overlay(overlay))
+	if (!mount_own_is_overlay(mountinfo_on(mountinfo, path.text)))
 		return 0;
-	for (size_t i = 0; i < mountinfo->count; i++) {
-		const struct mountinfo_entry *entry = &mountinfo->entries[i];
-		int status;
+	return mount_plan_add(plan, MOUNT_STEP_DETACH, NULL, path.text);
+}
 
-		if (entry->parent != overlay->id || sys == NULL || entry->major != sys->major ||
-		    entry->minor != sys->minor)
-			continue;
-		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, entry->point);
+/* All that the agent has mounted on one powercap directory, uppermost first. */
+static int mount_plan_undo_side(const struct mountinfo *mountinfo, const struct mount_paths *paths,
+				const char *side, struct mount_plan *plan)
+{
+	const struct mountinfo_entry *entry;
+	struct mount_path path = {.text = ""};
+
+	if (mount_path_format(&path, "%s/%s/powercap", paths->sys, side) < 0)
+		return -ENAMETOOLONG;
+	for (entry = mountinfo_on(mountinfo, path.text);
+	     mount_own_is_bind(mountinfo, paths, entry, side) ||
+	     mount_own_is_orphan(mountinfo, entry, side);
+	     entry = mountinfo_under(mountinfo, entry)) {
+		int status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, path.text);
+
 		if (status < 0)
 			return status;
 	}
-	return mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, path.text);
+	return 0;
 }
 
 static int mount_plan_undo_binds(const struct mountinfo *mountinfo, const struct mount_paths *paths,
 				 struct mount_plan *plan)
 {
-	for (size_t i = MOUNT_PLAN_SIDES; i-- > 0;) {
-		struct mount_path path = {.text = ""};
-		int status;
+	int status = 0;
 
-		if (mount_path_format(&path, "%s/%s/powercap", paths->sys, mount_plan_sides[i]) < 0)
-			return -ENAMETOOLONG;
-		if (!mount_plan_is_bind(mountinfo, paths, mountinfo_on(mountinfo, path.text),
-					mount_plan_sides[i]))
-			continue;
-		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, path.text);
-		if (status < 0)
-			return status;
-	}
-	return 0;
+	for (size_t i = MOUNT_PLAN_SIDES; i-- > 0 && status == 0;)
+		status = mount_plan_undo_side(mountinfo, paths, mount_plan_sides[i], plan);
+	return status;
+}
+
+/* The share and what was laid over it. A tree of another kind was put there by somebody else. */
+static int mount_plan_undo_share(const struct mountinfo *mountinfo, const struct mount_paths *paths,
+				 struct mount_plan *plan)
+{
+	const struct mountinfo_entry *entry = mountinfo_on(mountinfo, paths->at);
+	int status = 0;
+
+	for (; status == 0 && (mount_own_is_share(entry) || mount_own_is_overlay(entry));
+	     entry = mountinfo_under(mountinfo, entry))
+		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, paths->at);
+	return status < 0 ? status : mount_plan_undo_own(mountinfo, paths, "links", plan);
 }
 
 int mount_plan_clear_frame(const struct mount_paths *paths, struct mount_plan *plan)
@@ -311,6 +308,7 @@ int mount_plan_clear_frame(const struct mount_paths *paths, struct mount_plan *p
 					    "/devices",
 					    "/class/powercap",
 					    "/class",
+					    "/links",
 					    "/view",
 					    ""};
 
@@ -330,34 +328,26 @@ int mount_plan_clear_frame(const struct mount_paths *paths, struct mount_plan *p
 static int mount_plan_undo_frame(const struct mountinfo *mountinfo, const struct mount_paths *paths,
 				 struct mount_plan *plan)
 {
-	struct mount_path view = {.text = ""};
 	int status = 0;
 
 	for (size_t i = MOUNT_PLAN_SIDES; i-- > 0 && status == 0;)
 		status = mount_plan_undo_overlay(mountinfo, paths, mount_plan_sides[i], plan);
 	if (status < 0)
 		return status;
-	if (mount_path_format(&view, "%s/view", paths->frame) < 0)
-		return -ENAMETOOLONG;
-	if (mountinfo_on(mountinfo, view.text) == NULL)
-		return 0;
-	return mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, view.text);
+	return mount_plan_undo_own(mountinfo, paths, "view", plan);
 }
 
 int mount_plan_undo(const struct mountinfo *mountinfo, const struct mount_paths *paths,
 		    struct mount_plan *plan, struct diag *diag)
 {
-	const struct mountinfo_entry *tree = mountinfo_on(mountinfo, paths->at);
 	int status;
 
 	assert(plan->count == 0);
 	status = mount_plan_undo_binds(mountinfo, paths, plan);
 	if (status == 0)
 		status = mount_plan_undo_frame(mountinfo, paths, plan);
-	/* A tree of another kind was put there by somebody else: it stays. */
-	if (status == 0 && tree != NULL &&
-	    (strcmp(tree->type, "9p") == 0 || strcmp(tree->type, "virtiofs") == 0))
-		status = mount_plan_add(plan, MOUNT_STEP_UNMOUNT, NULL, paths->at);
+	if (status == 0)
+		status = mount_plan_undo_share(mountinfo, paths, plan);
 	if (status == 0)
 		status = mount_plan_clear_frame(paths, plan);
 	if (status == 0)

@@ -15,12 +15,16 @@
  *    (zram's disksize, uevent by `udevadm trigger`). So each of the kernel's other directories is
  *    bound back in its own place, from a second, private view of /sys that goes away at the end.
  *    One that the kernel makes later is seen, but is read-only until `mount` is run again.
+ *
+ * Where the share carries no symbolic links, the tree is made whole first: a file system in memory
+ * that holds nothing but them (FRAME/links) is laid over the share in its own place, so that all
+ * that follows, and whoever reads the tree there, finds the links in it.
  */
 #ifndef WATTPORT_GUEST_MOUNT_PLAN_H
 #define WATTPORT_GUEST_MOUNT_PLAN_H
 
 #include "common/diag.h"
-#include "guest/mountinfo.h"
+#include "common/mountinfo.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -36,7 +40,7 @@
 struct mount_paths {
 	const char *sys;
 	const char *at;	   /* where the share is mounted */
-	const char *frame; /* the overlays' directories and the second view of /sys */
+	const char *frame; /* the overlays' directories, links, and the second view of /sys */
 };
 
 /* The directories that hold powercap, in /sys as in the tree. */
@@ -52,12 +56,16 @@ struct mount_side {
 	bool has_powercap; /* the directory is there, to bind on */
 	bool overlaid;	   /* by us */
 	bool bound;	   /* the tree's directory lies on it */
+	bool stale;	   /* that of a tree that was unmounted since does */
 	size_t child_count;
 	struct mount_child *children;
 };
 
 struct mount_state {
 	bool shared;			 /* something is mounted at paths.at */
+	bool linkless;			 /* and carries no symbolic links */
+	bool links_mounted;		 /* links were made for such a one */
+	bool view_mounted;		 /* the second view of /sys is left of an earlier run */
 	char rapl[MOUNT_PLAN_ZONE_SIZE]; /* a zone of the machine's own RAPL, or empty */
 	struct mount_side sides[MOUNT_PLAN_SIDES];
 };
@@ -67,7 +75,10 @@ enum mount_step_kind {
 	MOUNT_STEP_VIEW,      /* source without its submounts on target, private */
 	MOUNT_STEP_OVERLAY,   /* source and below it target's own content, read-only, on target */
 	MOUNT_STEP_BIND,      /* source on target */
+	MOUNT_STEP_MEMORY,    /* an empty file system of the agent's own on target */
+	MOUNT_STEP_LINKS,     /* the links that the tree at source lacks, made in target */
 	MOUNT_STEP_UNMOUNT,   /* target */
+	MOUNT_STEP_DETACH,    /* target, with all that is mounted below it */
 	MOUNT_STEP_REMOVE,    /* the empty directory target */
 };
 
@@ -87,6 +98,13 @@ struct mount_plan {
 int mount_plan_allow(const struct mount_state *state, struct diag *diag);
 
 /*
+ * Fills an empty plan ({0}) with what makes the tree at paths->at whole; no step is left when it
+ * is.
+ */
+int mount_plan_mend(const struct mount_state *state, const struct mount_paths *paths,
+		    struct mount_plan *plan, struct diag *diag);
+
+/*
  * Fills an empty plan ({0}) with what is left to do once the share is mounted; no step is left when
  * all is in place. The state must be looked at after that, for the first file system without a
  * device that is mounted makes a directory of its own: devices/virtual/bdi. -E2BIG, -ENOMEM.
@@ -100,10 +118,6 @@ int mount_plan_undo(const struct mountinfo *mountinfo, const struct mount_paths 
 
 /* Adds the removal of the frame's directories; those that were never made, or are in use, stay. */
 int mount_plan_clear_frame(const struct mount_paths *paths, struct mount_plan *plan);
-
-/* The state's part that mountinfo tells: shared, overlaid, bound, kept of the children listed. */
-int mount_plan_observe(const struct mountinfo *mountinfo, const struct mount_paths *paths,
-		       struct mount_state *state);
 
 void mount_plan_finish(struct mount_plan *plan);
 void mount_state_finish(struct mount_state *state);

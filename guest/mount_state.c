@@ -1,5 +1,6 @@
 #include "guest/mount_state.h"
 #include "common/cleanup.h"
+#include "guest/mount_own.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -7,7 +8,10 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define MOUNT_STATE_TREE_CLONE                                                                     \
+	1U /* OPEN_TREE_CLONE of linux/mount.h, which glibc's conflicts with */
 
 /* NULL, and errno, where it cannot be listed. */
 static DIR *mount_state_open_list(int dir_fd, const char *path)
@@ -62,7 +66,7 @@ static int mount_state_list_side(int sys_fd, const char *name, struct mount_side
 }
 
 /* A control type alone ("intel-rapl", its module loaded on a CPU without RAPL) measures nothing. */
-static void mount_state_find_rapl(int sys_fd, struct mount_state *state)
+static void mount_state_find_rapl(int sys_fd, char zone[static MOUNT_PLAN_ZONE_SIZE])
 {
 	const struct dirent *entry;
 	DIR *list = mount_state_open_list(sys_fd, "class/powercap");
@@ -70,14 +74,14 @@ static void mount_state_find_rapl(int sys_fd, struct mount_state *state)
 	if (list == NULL)
 		return;
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is this function's alone. */
-	while ((entry = readdir(list)) != NULL && state->rapl[0] == '\0') {
+	while ((entry = readdir(list)) != NULL && zone[0] == '\0') {
 		char path[NAME_MAX + sizeof("/energy_uj")];
 
 		(void)snprintf(path, sizeof(path), "%s/energy_uj", entry->d_name);
 		if (entry->d_name[0] != '.' && strchr(entry->d_name, ':') != NULL &&
 		    faccessat(dirfd(list), path, F_OK, 0) == 0)
-			(void)snprintf(state->rapl, sizeof(state->rapl), "%.*s",
-				       MOUNT_PLAN_ZONE_SIZE - 1, entry->d_name);
+			(void)snprintf(zone, MOUNT_PLAN_ZONE_SIZE, "%.*s", MOUNT_PLAN_ZONE_SIZE - 1,
+				       entry->d_name);
 	}
 	(void)closedir(list);
 }
@@ -93,74 +97,29 @@ int mount_state_read(const struct sysroot *root, const struct mountinfo *mountin
 	for (size_t i = 0; i < MOUNT_PLAN_SIDES; i++) {
 		status = mount_state_list_side(sys_fd, mount_plan_sides[i], &state.sides[i]);
 		if (status < 0)
-			return diag_error(diag, status, "cannot list %s/%s: %s", paths->sys,
-					  mount_plan_sides[i], strerror(-status));
+			return diag_error(diag, status,
+					  "cannot list %s/%s: %s: the tree is laid over sysfs, "
+					  "which has to be mounted there",
+					  paths->sys, mount_plan_sides[i], strerror(-status));
 	}
-	status = mount_plan_observe(mountinfo, paths, &state);
+	status = mount_own_observe(mountinfo, paths, &state);
 	if (status < 0)
 		return diag_error(diag, status, "cannot look at the mounts: %s", strerror(-status));
-	if (!state.sides[0].bound)
-		mount_state_find_rapl(sys_fd, &state);
+	if (!state.sides[0].bound && !state.sides[0].stale)
+		mount_state_find_rapl(sys_fd, state.rapl);
 	*ret_state = state;
 	state = (struct mount_state){.shared = false};
 	return 0;
 }
 
-/* One zone's link, followed to its counter. */
-static int mount_state_check_links(int at_fd, struct diag *diag)
+void mount_state_find_covered(const char *sys_path, char ret_zone[static MOUNT_PLAN_ZONE_SIZE])
 {
-	const struct dirent *entry;
-	DIR *list = mount_state_open_list(at_fd, "class/powercap");
-	bool followed = false;
-	int status = 0;
+	/* A copy of the mount alone, without what lies over it. */
+	cleanup_fd int fd =
+	    (int)syscall(SYS_open_tree, AT_FDCWD, sys_path, MOUNT_STATE_TREE_CLONE | O_CLOEXEC);
+	char covered[MOUNT_PLAN_ZONE_SIZE] = "";
 
-	if (list == NULL)
-		return diag_error(diag, -ENOTCONN, "it cannot be read: %s", strerror(errno));
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is this function's alone. */
-	while (status == 0 && (entry = readdir(list)) != NULL) {
-		struct stat attributes;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		if (fstatat(dirfd(list), entry->d_name, &attributes, 0) == 0)
-			followed = true;
-		else
-			status = -errno;
-	}
-	(void)closedir(list);
-	if (status == -ELOOP)
-		return diag_error(
-		    diag, -ELOOP,
-		    "it carries no symbolic links (accessmode='mapped'); on the host: "
-		    "wattport attach DOMAIN, which shares it with passthrough");
-	if (status < 0)
-		return diag_error(diag, -ENOTCONN, "it cannot be read: %s", strerror(-status));
-	if (!followed)
-		return diag_error(diag, -ENOTCONN, "it holds no zones");
-	return 0;
-}
-
-int mount_state_check_tree(const char *at, struct diag *diag)
-{
-	cleanup_fd int at_fd = open(at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int status;
-
-	if (at_fd < 0)
-		return diag_error(diag, -ENOTCONN,
-				  "the share at %s cannot be opened: %s; on the host: systemctl "
-				  "status wattportd wattport-fs",
-				  at, strerror(errno));
-	status = mount_state_check_links(at_fd, diag);
-	if (status == -ELOOP) {
-		diag_prefix(diag, "the share at %s is no use as it is", at);
-		return status;
-	}
-	if (status < 0) {
-		diag_prefix(diag,
-			    "the share at %s is there but serves no tree (on the host: systemctl "
-			    "status wattportd wattport-fs)",
-			    at);
-		return status;
-	}
-	return 0;
+	if (fd >= 0)
+		mount_state_find_rapl(fd, covered);
+	(void)snprintf(ret_zone, MOUNT_PLAN_ZONE_SIZE, "%s", covered);
 }

@@ -18,9 +18,9 @@ int mount_state_read(const struct sysroot *root, const struct mountinfo *mountin
 		     struct diag *diag);
 
 /*
- * Whether a Wattport tree that can be used is at the directory: -ENOTCONN when it is empty or does
- * not answer, -ELOOP when it carries no symbolic links.
+ * A zone of the machine's own RAPL that a mount hides: empty where there is none, and on kernels
+ * before 5.2, which show nobody what is below a mount. `sys_path` is where sysfs is mounted.
  */
-int mount_state_check_tree(const char *at, struct diag *diag);
+void mount_state_find_covered(const char *sys_path, char ret_zone[static MOUNT_PLAN_ZONE_SIZE]);
 
 #endif

@@ -14,6 +14,11 @@
 /* linux/virtio_ids.h */
 #define SHARE_VIRTIO_9P	      "0x0009"
 #define SHARE_VIRTIO_VIRTIOFS "0x001a"
+/* virtio 1.2, 4.1.2: 0x1040 and the id; 9p has a transitional one, too. */
+#define SHARE_PCI_VENDOR   "0x1af4"
+#define SHARE_PCI_9P	   "0x1049"
+#define SHARE_PCI_9P_OLD   "0x1009"
+#define SHARE_PCI_VIRTIOFS "0x105a"
 
 /*
  * No cache: a counter is different at each read. The message size is the smallest that QEMU does
@@ -101,6 +106,30 @@ static void share_probe_virtiofs(int instances_fd, const char *name, const char 
 		state->virtiofs_tells_tags = true;
 }
 
+/* A device on the bus that no driver has taken shows nothing of what it is but its numbers. */
+static void share_probe_pci(int devices_fd, const char *name, const char *tag,
+			    struct share_state *state)
+{
+	char path[NAME_MAX + sizeof("/driver")];
+	char vendor[16], device[16];
+
+	(void)tag;
+	(void)snprintf(path, sizeof(path), "%s/vendor", name);
+	if (file_read_line_at(devices_fd, path, vendor, sizeof(vendor)) < 0 ||
+	    strcmp(vendor, SHARE_PCI_VENDOR) != 0)
+		return;
+	(void)snprintf(path, sizeof(path), "%s/device", name);
+	if (file_read_line_at(devices_fd, path, device, sizeof(device)) < 0)
+		return;
+	if (strcmp(device, SHARE_PCI_9P) != 0 && strcmp(device, SHARE_PCI_9P_OLD) != 0 &&
+	    strcmp(device, SHARE_PCI_VIRTIOFS) != 0)
+		return;
+	(void)snprintf(path, sizeof(path), "%s/driver", name);
+	if (faccessat(devices_fd, path, F_OK, 0) < 0)
+		(void)snprintf(state->idle_pci, sizeof(state->idle_pci), "%.*s", SHARE_PCI_SIZE - 1,
+			       name);
+}
+
 /* Calls `visit` for each entry of a directory of sysfs; a directory that is absent has none. */
 static void share_walk(const struct sysroot *root, const char *path, const char *tag,
 		       struct share_state *state,
@@ -122,6 +151,19 @@ static void share_walk(const struct sysroot *root, const char *path, const char 
 	(void)closedir(directory);
 }
 
+static void share_probe_kernel(const struct sysroot *root, struct share_state *state)
+{
+	int proc_fd = sysroot_proc_fd(root);
+	char disabled[8];
+
+	if (file_read_line_at(proc_fd, "sys/kernel/osrelease", state->kernel,
+			      sizeof(state->kernel)) < 0)
+		(void)snprintf(state->kernel, sizeof(state->kernel), "?");
+	state->modules_disabled = file_read_line_at(proc_fd, "sys/kernel/modules_disabled",
+						    disabled, sizeof(disabled)) == 0 &&
+				  strcmp(disabled, "1") == 0;
+}
+
 void share_probe(const struct sysroot *root, const char *tag, struct share_state *ret_state)
 {
 	struct share_state state = {
@@ -130,6 +172,8 @@ void share_probe(const struct sysroot *root, const char *tag, struct share_state
 		module_has_filesystem(root, share_transports[SHARE_VIRTIOFS].filesystem),
 	};
 
+	share_probe_kernel(root, &state);
+	share_walk(root, "bus/pci/devices", tag, &state, share_probe_pci);
 	share_walk(root, "bus/virtio/devices", tag, &state, share_probe_device);
 	share_walk(root, "fs/virtiofs", tag, &state, share_probe_virtiofs);
 	*ret_state = state;
@@ -138,9 +182,12 @@ void share_probe(const struct sysroot *root, const char *tag, struct share_state
 void share_provide(const struct sysroot *root, const char *tag, enum share_transport transport,
 		   struct share_state *state)
 {
-	bool wants_9p = transport == SHARE_9P || state->p9_device_count > 0;
-	bool wants_virtiofs = transport == SHARE_VIRTIOFS || state->virtiofs_device_count > 0;
+	bool wants_9p, wants_virtiofs;
 
+	if (state->idle_pci[0] != '\0' && module_load(root, "virtio_pci") == 0)
+		share_probe(root, tag, state);
+	wants_9p = transport == SHARE_9P || state->p9_device_count > 0;
+	wants_virtiofs = transport == SHARE_VIRTIOFS || state->virtiofs_device_count > 0;
 	if (transport != SHARE_VIRTIOFS && wants_9p) {
 		(void)module_provide(root, "9p", share_transports[SHARE_9P].modules);
 		/* The file system may be built in and the transport still be a module. */
@@ -170,30 +217,43 @@ static void share_list_others(const struct share_tags *tags, char *text, size_t 
 		(void)snprintf(text + used, size - used, ")");
 }
 
+/* What there is no module for, and who has one. */
+static int share_tell_module(const struct share_state *state, enum share_transport has,
+			     enum share_transport other, const char *module, struct diag *diag)
+{
+	const char *name = share_transport_name(has);
+
+	if (state->modules_disabled)
+		return diag_error(diag, -ENOPKG,
+				  "the share is %s, and this kernel (%s) loads no more modules "
+				  "(kernel.modules_disabled): have %s loaded at boot: "
+				  "/etc/modules-load.d",
+				  name, state->kernel, module);
+	return diag_error(diag, -ENOPKG,
+			  "the share is %s, and this kernel (%s) has no module %s: install its "
+			  "extra modules where there are such, boot one that has it (Debian: "
+			  "linux-image-amd64, not the cloud kernel), or on the host: wattport "
+			  "attach DOMAIN --transport %s",
+			  name, state->kernel, module, share_transport_name(other));
+}
+
 static int share_tell_missing(const struct share_state *state, const char *tag,
 			      enum share_transport transport, struct diag *diag)
 {
 	char others[SHARE_TAG_LIST_MAX * (SHARE_TAG_SIZE + 8) + 64];
 
+	if (state->idle_pci[0] != '\0')
+		return diag_error(diag, -ENOPKG,
+				  "a share is plugged in (PCI device %s), but no driver has taken "
+				  "it: modprobe virtio_pci; a kernel (%s) that has no such module "
+				  "cannot use it",
+				  state->idle_pci, state->kernel);
 	if (transport != SHARE_VIRTIOFS && state->p9_bound_count < state->p9_device_count)
-		return diag_error(
-		    diag, -ENOPKG,
-		    "there is a 9p share but this kernel has no 9pnet_virtio module to "
-		    "read it; install the kernel's extra modules, or on the host: "
-		    "wattport attach DOMAIN --transport virtiofs");
+		return share_tell_module(state, SHARE_9P, SHARE_VIRTIOFS, "9pnet_virtio", diag);
 	if (transport != SHARE_VIRTIOFS && state->p9_tagged && !state->has_9p)
-		return diag_error(
-		    diag, -ENOPKG,
-		    "the share '%s' is 9p, and this kernel has no 9p module; install "
-		    "the kernel's extra modules, or on the host: wattport attach DOMAIN "
-		    "--transport virtiofs",
-		    tag);
+		return share_tell_module(state, SHARE_9P, SHARE_VIRTIOFS, "9p", diag);
 	if (transport != SHARE_9P && state->virtiofs_device_count > 0 && !state->has_virtiofs)
-		return diag_error(
-		    diag, -ENOPKG,
-		    "there is a virtiofs share but this kernel has no virtiofs module; "
-		    "install the kernel's extra modules, or on the host: wattport attach "
-		    "DOMAIN --transport 9p");
+		return share_tell_module(state, SHARE_VIRTIOFS, SHARE_9P, "virtiofs", diag);
 	share_list_others(&state->other, others, sizeof(others));
 	return diag_error(diag, -ENODEV,
 			  "this virtual machine has no %s%sshare tagged '%s'%s; on the host: "
@@ -202,16 +262,22 @@ static int share_tell_missing(const struct share_state *state, const char *tag,
 			  transport == SHARE_AUTO ? "" : " ", tag, others);
 }
 
+bool share_is_there(const struct share_state *state, enum share_transport transport)
+{
+	if (transport == SHARE_9P)
+		return state->p9_tagged;
+	return state->virtiofs_tells_tags ? state->virtiofs_tagged
+					  : state->virtiofs_device_count > 0;
+}
+
 int share_choose(const struct share_state *state, const char *tag, enum share_transport transport,
 		 struct share_choice *ret_choice, struct diag *diag)
 {
 	struct share_choice choice = {.count = 0};
-	bool virtiofs_possible =
-	    state->virtiofs_tells_tags ? state->virtiofs_tagged : state->virtiofs_device_count > 0;
 
-	if (transport != SHARE_VIRTIOFS && state->p9_tagged && state->has_9p)
+	if (transport != SHARE_VIRTIOFS && share_is_there(state, SHARE_9P) && state->has_9p)
 		choice.transports[choice.count++] = SHARE_9P;
-	if (transport != SHARE_9P && virtiofs_possible && state->has_virtiofs)
+	if (transport != SHARE_9P && share_is_there(state, SHARE_VIRTIOFS) && state->has_virtiofs)
 		choice.transports[choice.count++] = SHARE_VIRTIOFS;
 	if (choice.count == 0)
 		return share_tell_missing(state, tag, transport, diag);
@@ -219,18 +285,30 @@ int share_choose(const struct share_state *state, const char *tag, enum share_tr
 	return 0;
 }
 
-int share_mount(enum share_transport transport, const char *tag, const char *directory,
-		struct diag *diag)
+int share_find(const struct sysroot *root, const char *tag, enum share_transport transport,
+	       struct share_choice *ret_choice, struct diag *diag)
+{
+	struct share_state state;
+
+	share_probe(root, tag, &state);
+	share_provide(root, tag, transport, &state);
+	return share_choose(&state, tag, transport, ret_choice, diag);
+}
+
+/* Why mount(2) failed, by what the two file systems mean with their errors. */
+static int share_tell_mount(enum share_transport transport, const char *tag, const char *directory,
+			    int error, struct diag *diag)
 {
 	const char *filesystem = share_transports[transport].filesystem;
 
-	if (mount(tag, directory, filesystem, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		  share_transports[transport].options) == 0)
-		return 0;
-	switch (errno) {
+	switch (error) {
 	case EPERM:
 	case EACCES:
-		return diag_error(diag, -EPERM, "mounting needs root: run it with sudo");
+		return diag_error(diag, -EPERM,
+				  "the kernel does not let this process mount a %s file system: "
+				  "run it in the virtual machine itself, not in a container; a "
+				  "security module tells in the kernel's log",
+				  filesystem);
 	case EBUSY:
 		return diag_error(diag, -EBUSY,
 				  "the share '%s' is mounted elsewhere; unmount it there, or name "
@@ -238,13 +316,40 @@ int share_mount(enum share_transport transport, const char *tag, const char *dir
 				  tag);
 	case ENOENT:
 	case EINVAL:
-		/* 9p says ENOENT and virtiofs EINVAL for a tag that no device has. */
-		return diag_error(diag, -ENODEV,
-				  "this virtual machine has no %s share tagged '%s'; on the host: "
-				  "wattport attach DOMAIN",
-				  filesystem, tag);
+		/* virtiofs says so of a tag that no device has. That of 9p was seen: there it is
+		 * what QEMU answers when the directory it shares is none any more. */
+		if (transport == SHARE_VIRTIOFS)
+			return diag_error(diag, -ENODEV,
+					  "this virtual machine has no %s share tagged '%s'; on "
+					  "the host: wattport attach DOMAIN",
+					  filesystem, tag);
+		return diag_error(
+		    diag, -ENOTCONN,
+		    "the %s share '%s' is there, but the host serves nothing through "
+		    "it: on the host: systemctl status wattport-fs; if that was away, "
+		    "shut this machine down and start it",
+		    filesystem, tag);
 	default:
-		return diag_error(diag, -errno, "cannot mount the %s share '%s' at %s: %s",
-				  filesystem, tag, directory, strerror(errno));
+		return diag_error(diag, -error, "cannot mount the %s share '%s' at %s: %s",
+				  filesystem, tag, directory, strerror(error));
 	}
+}
+
+int share_mount(const struct share_choice *choice, const char *tag, const char *directory,
+		struct diag *diag)
+{
+	int status = -ENODEV;
+
+	for (size_t i = 0; i < choice->count; i++) {
+		enum share_transport transport = choice->transports[i];
+
+		if (mount(tag, directory, share_transports[transport].filesystem,
+			  MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+			  share_transports[transport].options) == 0)
+			return 0;
+		/* That another transport's device is none of ours says nothing of this one. */
+		if (status == -ENODEV)
+			status = share_tell_mount(transport, tag, directory, errno, diag);
+	}
+	return status;
 }

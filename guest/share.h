@@ -19,6 +19,8 @@
 #define SHARE_TAG_DEFAULT  "wattport"
 #define SHARE_TAG_SIZE	   37 /* virtio 1.2, 5.11.4: 36 bytes for virtiofs; with the NUL */
 #define SHARE_TAG_LIST_MAX 8  /* foreign tags remembered for the message */
+#define SHARE_PCI_SIZE	   32 /* of a PCI address, with the NUL */
+#define SHARE_KERNEL_SIZE  65 /* __NEW_UTS_LEN, and the NUL */
 
 enum share_transport {
 	SHARE_AUTO,
@@ -41,6 +43,9 @@ struct share_state {
 	bool has_9p; /* the kernel knows the file system */
 	bool has_virtiofs;
 	struct share_tags other;
+	char idle_pci[SHARE_PCI_SIZE];	/* such a device that no driver has taken, or empty */
+	char kernel[SHARE_KERNEL_SIZE]; /* its release, "?" where it is not told */
+	bool modules_disabled;		/* for good: kernel.modules_disabled */
 };
 
 /* The transports worth a mount(2), best first. */
@@ -68,11 +73,20 @@ void share_provide(const struct sysroot *root, const char *tag, enum share_trans
 int share_choose(const struct share_state *state, const char *tag, enum share_transport transport,
 		 struct share_choice *ret_choice, struct diag *diag);
 
-/*
- * Mounts the share read-only, without devices, programs or set-user-ids, at the directory. -ENODEV
- * when the device does not have that tag, -EBUSY when it is in use, else as mount(2).
+/* All three in a row: what there is, what can be loaded for it, and what is worth a try. */
+int share_find(const struct sysroot *root, const char *tag, enum share_transport transport,
+	       struct share_choice *ret_choice, struct diag *diag);
+
+/* Whether there is a device of that transport with the tag that was asked for, as far as is told.
  */
-int share_mount(enum share_transport transport, const char *tag, const char *directory,
+bool share_is_there(const struct share_state *state, enum share_transport transport);
+
+/*
+ * Mounts the first of them that can be, read-only, without devices, programs or set-user-ids, at
+ * the directory. -ENODEV when no device has that tag, -ENOTCONN when the host serves nothing
+ * through it, -EBUSY when it is in use, -EPERM when this process may not, else as mount(2).
+ */
+int share_mount(const struct share_choice *choice, const char *tag, const char *directory,
 		struct diag *diag);
 
 #endif

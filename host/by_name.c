@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define TARGET_SIZE (sizeof("../vm/") + UUID_TEXT_SIZE)
-#define TAIL_SIZE   9 /* '~' and eight digits */
+#define TARGET_SIZE  (sizeof("../vm/") + UUID_TEXT_SIZE)
+#define TAIL_SIZE    9 /* '~' and eight digits */
+#define BY_NAME_MODE 0700
 
 static bool by_name_is_plain(const char *name, size_t i)
 {
@@ -119,10 +120,13 @@ int by_name_update(int runtime_fd, const struct ledger *ledger)
 	cleanup_fd int fd = -1;
 	int result;
 
-	if (mkdirat(runtime_fd, BY_NAME_DIRECTORY, 0755) < 0 && errno != EEXIST)
+	if (mkdirat(runtime_fd, BY_NAME_DIRECTORY, BY_NAME_MODE) < 0 && errno != EEXIST)
 		return -errno;
 	fd = openat(runtime_fd, BY_NAME_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
+		return -errno;
+	/* Also where somebody has opened it to all, or an older version has. */
+	if (fchmod(fd, BY_NAME_MODE) < 0)
 		return -errno;
 	result = by_name_sweep(fd, ledger);
 	for (size_t slot = 0; slot < ledger_slot_count(ledger); slot++) {

@@ -4,7 +4,7 @@
  * A view of the ledger's roster, kept by wattportd. Names become file names: '/', '%', control
  * characters and a leading '.' are written as %XX; what is longer than a file name may be ends in
  * "~" and the first eight digits of the uuid. Of two machines of the same name the first keeps it.
- * One thread.
+ * For root alone, as the trees are, because a list of names is a list of neighbours. One thread.
  */
 #ifndef WATTPORT_HOST_BY_NAME_H
 #define WATTPORT_HOST_BY_NAME_H

@@ -2,7 +2,7 @@
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/parse.h"
-#include "host/thread_time.h"
+#include "common/thread_stat.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,7 +11,6 @@
 #include <string.h>
 
 #define QEMU_SCAN_PATH_SIZE 32
-#define QEMU_SCAN_STAT_SIZE 1024
 
 static void cleanup_directory_value(DIR *const *directory)
 {
@@ -84,7 +83,7 @@ static int qemu_scan_read(struct qemu_scan *scan, int proc_fd, int pid, const ch
 static int qemu_scan_inspect(struct qemu_scan *scan, int proc_fd, int pid,
 			     struct qemu_process *ret_process)
 {
-	char path[QEMU_SCAN_PATH_SIZE], line[QEMU_SCAN_STAT_SIZE];
+	char path[QEMU_SCAN_PATH_SIZE], line[THREAD_STAT_SIZE];
 	struct qemu_process found = {.process = {.pid = pid}};
 	struct thread_stat stat;
 	size_t length;
@@ -189,7 +188,7 @@ const struct qemu_process *qemu_scan_find(const struct qemu_scan *scan, const st
 /* Anything else (a shell, `virsh start UUID`) may name a machine that there is not. */
 static bool qemu_scan_is_helper(int proc_fd, int pid)
 {
-	char path[QEMU_SCAN_PATH_SIZE], comm[QEMU_SCAN_STAT_SIZE];
+	char path[QEMU_SCAN_PATH_SIZE], comm[THREAD_STAT_SIZE];
 
 	(void)snprintf(path, sizeof(path), "%d/comm", pid);
 	if (file_read_line_at(proc_fd, path, comm, sizeof(comm)) < 0)

@@ -7,8 +7,8 @@
 #ifndef WATTPORT_HOST_QEMU_SCAN_H
 #define WATTPORT_HOST_QEMU_SCAN_H
 
+#include "common/qemu_cmdline.h"
 #include "common/uuid.h"
-#include "host/qemu_cmdline.h"
 #include "host/vm_roster.h"
 
 #include <stddef.h>

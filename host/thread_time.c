@@ -1,63 +1,13 @@
 #include "host/thread_time.h"
 #include "common/cleanup.h"
-#include "common/clock.h"
 #include "common/parse.h"
+#include "common/thread_stat.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#define THREAD_STAT_SIZE 1024
-
-/* Fields of proc_pid_stat(5), which counts from 1; the third follows the name. */
-#define THREAD_STAT_STATE     3
-#define THREAD_STAT_UTIME     14
-#define THREAD_STAT_STIME     15
-#define THREAD_STAT_STARTTIME 22
-#define THREAD_STAT_PROCESSOR 39
-
-/* Moves behind one field, which may be negative or a letter. */
-static const char *thread_stat_skip(const char *cursor)
-{
-	cursor += strspn(cursor, " ");
-	return cursor + strcspn(cursor, " \n");
-}
-
-int thread_stat_parse(const char *text, struct thread_stat *ret_stat)
-{
-	/* The name may hold ") R 1", so what counts is the last parenthesis. */
-	const char *cursor = strrchr(text, ')');
-	uint64_t utime = 0, stime = 0, start = 0, processor = 0;
-	const struct {
-		int field;
-		uint64_t *value;
-	} wanted[] = {
-	    {THREAD_STAT_UTIME, &utime},
-	    {THREAD_STAT_STIME, &stime},
-	    {THREAD_STAT_STARTTIME, &start},
-	    {THREAD_STAT_PROCESSOR, &processor},
-	};
-	int field = THREAD_STAT_STATE;
-
-	if (cursor == NULL)
-		return -EINVAL;
-	cursor++;
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		for (; field < wanted[i].field; field++)
-			cursor = thread_stat_skip(cursor);
-		if (parse_next_u64(&cursor, wanted[i].value) < 0)
-			return -EINVAL;
-		field++;
-	}
-	if (processor >= UINT32_MAX)
-		return -EINVAL;
-	*ret_stat = (struct thread_stat){.start_ticks = start, .cpu = (uint32_t)processor};
-	if (__builtin_add_overflow(utime, stime, &ret_stat->time_ticks))
-		ret_stat->time_ticks = UINT64_MAX;
-	return 0;
-}
 
 int thread_schedstat_parse(const char *text, uint64_t *ret_time_ns)
 {
@@ -82,15 +32,6 @@ enum thread_role thread_role_of(const char *comm, uint32_t *ret_vcpu)
 	memcpy(digits, cursor, length);
 	digits[length] = '\0';
 	return parse_u32(digits, ret_vcpu) == 0 ? THREAD_VCPU : THREAD_OTHER;
-}
-
-uint64_t thread_ticks_to_ns(uint64_t ticks)
-{
-	long per_second = sysconf(_SC_CLK_TCK);
-	uint64_t tick_ns = CLOCK_NS_PER_SECOND / (uint64_t)(per_second > 0 ? per_second : 100);
-	uint64_t time_ns;
-
-	return __builtin_mul_overflow(ticks, tick_ns, &time_ns) ? UINT64_MAX : time_ns;
 }
 
 /* NAME below the thread's directory; a thread that has gone is -ESRCH, however the kernel says it.

@@ -12,16 +12,6 @@
 
 #define THREAD_TIME_PATH_SIZE 32 /* "PID/task/TID" and its like */
 
-/* What is used of /proc/PID/stat (proc_pid_stat(5)). */
-struct thread_stat {
-	uint64_t time_ticks;  /* utime + stime */
-	uint64_t start_ticks; /* starttime, since the machine's start */
-	uint32_t cpu;	      /* processor: where it last ran */
-};
-
-/* -EINVAL: not such a line. The name in parentheses may hold anything, parentheses too. */
-int thread_stat_parse(const char *text, struct thread_stat *ret_stat);
-
 /* The first number of /proc/PID/schedstat: nanoseconds on a CPU. */
 int thread_schedstat_parse(const char *text, uint64_t *ret_time_ns);
 
@@ -34,9 +24,6 @@ enum thread_role {
 
 /* *ret_vcpu is written for THREAD_VCPU alone. */
 enum thread_role thread_role_of(const char *comm, uint32_t *ret_vcpu);
-
-/* Ticks of sysconf(_SC_CLK_TCK) in nanoseconds; saturates. */
-uint64_t thread_ticks_to_ns(uint64_t ticks);
 
 enum thread_time_kind {
 	THREAD_SCHEDSTAT, /* nanoseconds */

@@ -2,6 +2,7 @@
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/parse.h"
+#include "common/thread_stat.h"
 #include "host/thread_time.h"
 
 #include <assert.h>

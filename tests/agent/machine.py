@@ -102,6 +102,20 @@ class Machine:
         self.set_info(age_ms, source)
         mount("--bind", self.share, self.at)
 
+    def add_share_without_links(self, energy_uj=5000000):
+        """The same as it comes with accessmode='mapped': links are listed, and following one gives ELOOP."""
+        self.set_energy(energy_uj)
+        self.set_info(3)
+        top = self.share + "/devices/virtual/powercap"
+        for directory, _, _ in os.walk(top):
+            if directory != top:
+                os.symlink("subsystem", directory + "/subsystem")
+        listed = self.share + "/class/powercap"
+        for name in os.listdir(listed):
+            os.unlink(f"{listed}/{name}")
+            os.symlink(name, f"{listed}/{name}")
+        mount("--bind", self.share, self.at)
+
     def set_info(self, age_ms, source="powercap"):
         """wattport/ of the share."""
         for name, value in (("age_ms", age_ms), ("mode", "isolated"), ("source", source), ("uuid", UUID)):
@@ -111,7 +125,8 @@ class Machine:
         """The agent's command line for this machine."""
         return [self.agent, *arguments[:1], "--sysroot", self.root, "--at", self.at, *arguments[1:]]
 
-    def run(self, *arguments):
-        """Runs the agent: its exit status, output and messages."""
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=30, check=False)
+    def run(self, *arguments, through=()):
+        """Runs the agent, through another program if one is named: its exit status, output and messages."""
+        command = [*through, *self.command(*arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
         return done.returncode, done.stdout, done.stderr

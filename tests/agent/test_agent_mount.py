@@ -4,17 +4,21 @@
 import glob
 import json
 import os
+import signal
 import subprocess
 import sys
 import unittest
 
 import machine
 
+CUT_OFF = os.environ.get("WATTPORT_CUT_OFF", "")
 AGENT = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else None
 
 
 class MountTest(unittest.TestCase):
     """One machine each; what is left mounted after --undo must be what was there before."""
+
+    maxDiff = None
 
     def setUp(self):
         os.umask(0o022)
@@ -110,6 +114,9 @@ class MountTest(unittest.TestCase):
         self.assertEqual(machine.mounts(), before)
         self.mount("--force")
         self.check_laid(5000000)
+        status, output, _ = self.machine.run("mount", "--force")
+        self.assertEqual(status, 0)
+        self.assertIn("It covers a RAPL of this machine's own (intel-rapl:0).", output)
         self.check_rest_is_the_kernels()
         self.check_undone(before)
         self.check_laid(77)
@@ -120,7 +127,7 @@ class MountTest(unittest.TestCase):
         before = machine.mounts()
         status, _, errors = self.machine.run("mount")
         self.assertEqual(status, 1)
-        self.assertIn("serves no tree", errors)
+        self.assertIn("is no tree of Wattport's", errors)
         self.assertEqual(machine.mounts(), before)
 
     def test_leaves_nothing_behind_when_it_fails_half_way(self):
@@ -131,7 +138,8 @@ class MountTest(unittest.TestCase):
         before = machine.mounts()
         status, _, errors = self.machine.run("mount")
         self.assertEqual(status, 1)
-        self.assertIn("no overlay file system", errors)
+        self.assertIn("has no module 'overlay'", errors)
+        self.assertIn("--share-only", errors)
         self.assertEqual(machine.mounts(), before)
         self.assertEqual(os.listdir(os.path.dirname(self.machine.at)), ["tree"])
 
@@ -155,9 +163,147 @@ class MountTest(unittest.TestCase):
         with open(self.machine.sys + "/class/powercap/intel-rapl:0/energy_uj", encoding="ascii") as kept:
             status, output, _ = self.machine.run("mount", "--undo")
             self.assertEqual(status, 0)
-            self.assertIn("still have files of it open", output)
+            self.assertIn(f"still have files of it open: python3 ({os.getpid()}); it goes", output)
             self.assertEqual(kept.read(), "5000000\n")
         self.assertEqual(machine.mounts(), before)
+
+    def check_refused(self, message, *options, through=()):
+        """Mounting fails with that message, and changes nothing."""
+        before = machine.mounts()
+        status, output, errors = self.machine.run("mount", *options, through=through)
+        self.assertEqual((status, output), (1, ""))
+        self.assertIn(message, errors)
+        self.assertEqual(machine.mounts(), before)
+
+    def check_links(self):
+        """All that the share did not carry."""
+        for base in (self.machine.sys, self.machine.at):
+            device = base + "/devices/virtual/powercap/intel-rapl"
+            for name, path in (("intel-rapl", device), ("intel-rapl:0", device + "/intel-rapl:0")):
+                self.assertEqual(os.path.realpath(f"{base}/class/powercap/{name}"), path)
+                self.assertEqual(os.path.realpath(path + "/subsystem"), base + "/class/powercap")
+        self.check_laid(5000000)
+
+    def test_makes_the_links_of_a_share_without(self):
+        self.machine.add_share_without_links()
+        before = machine.mounts()
+        laid = self.mount()
+        self.check_links()
+        self.machine.set_energy(6000000)
+        self.check_laid(6000000)
+        self.machine.set_energy(5000000)
+        self.assertIn("lies already", self.machine.run("mount")[1])
+        self.assertEqual(machine.mounts(), laid)
+        # Cut off before the links were in their place; at its worst, before they were complete.
+        for place in ("/class/powercap", "/devices/virtual/powercap"):
+            subprocess.run(["umount", self.machine.sys + place], check=True)
+        subprocess.run(["umount", self.machine.at], check=True)
+        os.unlink(self.machine.at + "-frame/links/class/powercap/intel-rapl")
+        self.assertEqual(self.mount(), laid)
+        self.check_links()
+        self.check_rest_is_the_kernels()
+        self.check_undone(before)
+
+    def cut_off(self, at, *arguments):
+        """Runs the agent, which is killed at that mount or unmount of its; whether it came so far."""
+        preload = {"LD_PRELOAD": CUT_OFF, "CUT_OFF_AT": str(at), "ASAN_OPTIONS": "verify_asan_link_order=0"}
+        done = subprocess.run(self.machine.command(*arguments), capture_output=True, env={**os.environ, **preload},
+                              check=False)
+        if done.returncode != -signal.SIGKILL:
+            self.assertEqual((done.returncode, done.stderr), (0, b""))
+        return done.returncode == -signal.SIGKILL
+
+    def check_cut_offs(self):
+        """Wherever `mount` or `--undo` was cut off, another run of it completes it, and --undo leaves nothing."""
+        before = machine.mounts()
+        laid = self.mount()
+        self.assertEqual(self.machine.run("mount", "--undo")[0], 0)
+        at, cut = 1, True
+        while cut:
+            with self.subTest(at=at):
+                cut = self.cut_off(at, "mount")
+                self.assertEqual(self.machine.run("mount", "--undo")[0], 0)
+                self.assertEqual(machine.mounts(), before)
+                self.cut_off(at, "mount")
+                self.assertEqual(self.mount(), laid)
+                self.check_laid(5000000)
+                self.cut_off(at, "mount", "--undo")
+                self.assertEqual(self.machine.run("mount", "--undo")[0], 0)
+                self.assertEqual(machine.mounts(), before)
+                self.assertEqual(os.listdir(os.path.dirname(self.machine.at)), ["tree"])
+                at += 1
+        self.assertGreater(at, 8)
+
+    def test_cut_off_anywhere(self):
+        self.machine.add_share()
+        self.check_cut_offs()
+
+    def test_cut_off_anywhere_with_links_to_make(self):
+        self.machine.add_share_without_links()
+        self.check_cut_offs()
+
+    def test_share_without_links_needs_an_overlay(self):
+        self.machine.add_share_without_links()
+        filesystems = self.machine.directory + "/filesystems"
+        machine.write(filesystems, "nodev\ttmpfs\n")
+        machine.mount("--bind", filesystems, self.machine.root + "/proc/filesystems")
+        self.check_refused("the share carries no symbolic links (accessmode='mapped')")
+        self.assertEqual(os.listdir(os.path.dirname(self.machine.at)), ["tree"])
+
+    def test_share_alone(self):
+        self.machine.add_share_without_links()
+        before = machine.mounts()
+        status, output, errors = self.machine.run("mount", "--share-only")
+        self.assertEqual((status, errors), (0, ""))
+        self.assertIn(f"The host's tree is now at {self.machine.at}.", output)
+        self.assertEqual(machine.read(self.machine.at + "/class/powercap/intel-rapl:0/energy_uj"), "5000000\n")
+        self.assertFalse(os.path.exists(self.machine.sys + "/class/powercap"))
+        self.assertEqual(self.machine.run("mount", "--undo")[:2], (0, "The tree is unmounted.\n"))
+        self.assertEqual(machine.mounts(), before)
+
+    def test_what_a_share_may_be_instead_of_a_tree(self):
+        machine.mount("--bind", self.machine.share, self.machine.at)
+        self.check_refused("is empty: the host serves no tree there")
+        machine.write(self.machine.share + "/unrelated", "\n")
+        self.check_refused("is no tree of Wattport's")
+        self.machine.set_info(3)
+        for path in ("class", "devices/virtual"):
+            os.makedirs(f"{self.machine.share}/{path}/powercap")
+        self.check_refused("holds no zones")
+
+    def test_no_share_where_none_is_asked_for(self):
+        before = machine.mounts()
+        nothing = (0, "No share tagged 'wattport' is here: nothing is mounted.\n", "")
+        self.assertEqual(self.machine.run("mount", "--optional"), nothing)
+        self.machine.add_zone(self.machine.sys, 0, 77)
+        self.assertEqual(self.machine.run("mount", "--optional"), nothing)
+        self.assertEqual(machine.mounts(), before)
+        self.check_refused("this machine has a RAPL of its own")
+        machine.mount("--bind", self.machine.share, self.machine.at)
+        self.check_refused("this machine has a RAPL of its own", "--optional")
+
+    def test_waits_no_longer_than_it_should(self):
+        self.check_refused("has no share tagged 'wattport'", "--wait", "10ms")
+
+    def test_who_may_mount(self):
+        self.machine.add_share()
+        os.chmod(self.machine.directory, 0o755)
+        self.check_refused("run it with sudo", through=("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"))
+        self.check_refused("this root may not mount: it lacks CAP_SYS_ADMIN",
+                           through=("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"))
+        nested = ("unshare", "--user", "--map-root-user")
+        if subprocess.run([*nested, "true"], capture_output=True, check=False).returncode == 0:
+            self.check_refused("the kernel does not let this process mount on ", through=nested)
+
+    def test_sysfs_may_be_read_only_but_must_be_there(self):
+        self.machine.add_share()
+        machine.write(self.machine.sys + "/class/powercap/.keep", "\n")
+        machine.mount("-o", "remount,ro", self.machine.sys)
+        self.mount()
+        self.check_laid(5000000)
+        self.assertEqual(self.machine.run("mount", "--undo")[0], 0)
+        machine.mount("-t", "tmpfs", "empty", self.machine.sys)
+        self.check_refused("sysfs, which has to be mounted there")
 
     def test_status_reads_the_tree_laid_and_not_laid(self):
         self.machine.add_share(source="model")

@@ -3,10 +3,14 @@
  * statically, for the guest has no libraries of its own. One thread.
  *
  *     guest_probe read FILE PERIOD_US COUNT   one line per read: "BEFORE_NS AFTER_NS VALUE"
- *     guest_probe spin CPU PERCENT            keeps one CPU busy for so much of each 20 ms
- *     guest_probe clock PORT                  answers each byte with the time: "NS\n"
+ *     guest_probe poll FILE SECONDS HOW       reads as fast as it can, on one descriptor (kept) or
+ * on a new one each time (fresh); one line at the end: "READS LONGEST_NS VALUE" guest_probe spin
+ * CPU PERCENT            keeps one CPU busy for so much of each 20 ms guest_probe wave CPU
+ * PERIOD_MS          keeps one CPU busy for the first half of each period guest_probe clock PORT
+ * answers each byte with the time: "NS\n"
  *
- * `read` ends with status 1 at the first read that fails, is empty, goes back, or is no number. */
+ * `read` and `poll` end with status 1 at the first read that fails, is empty, goes back, or is no
+ * number; `poll` also at the first that gives the same as another one a millisecond before. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +18,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +27,7 @@
 #include <unistd.h>
 
 #define NS_PER_S       UINT64_C(1000000000)
+#define NS_PER_MS      UINT64_C(1000000)
 #define SPIN_PERIOD_NS UINT64_C(20000000)
 #define VALUE_SIZE     64
 
@@ -57,40 +63,56 @@ static uint64_t number_or_die(const char *text)
 	return value;
 }
 
-static int read_often(const char *path, uint64_t period_us, uint64_t count)
+/* One read of a counter, or the end. */
+static uint64_t value_or_die(int fd, const char *path)
+{
+	char text[VALUE_SIZE];
+	const ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+
+	if (got <= 0 || text[got - 1] != '\n') {
+		(void)fprintf(stderr, "guest_probe: a read of %s gave %zd: %s\n", path, got,
+			      got < 0 ? strerror(errno) : "empty or cut short");
+		exit(1);
+	}
+	text[got] = '\0';
+	return number_or_die(text);
+}
+
+static int open_or_die(const char *path)
 {
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+
 	if (fd < 0) {
 		(void)fprintf(stderr, "guest_probe: %s: %s\n", path, strerror(errno));
-		return 1;
+		exit(1);
 	}
+	return fd;
+}
+
+static void check_order(uint64_t last, uint64_t value)
+{
+	if (value >= last)
+		return;
+	(void)fprintf(stderr, "guest_probe: went back from %" PRIu64 " to %" PRIu64 "\n", last,
+		      value);
+	exit(1);
+}
+
+static int read_often(const char *path, uint64_t period_us, uint64_t count)
+{
+	const int fd = open_or_die(path);
 
 	/* Whoever waits for the first line shall not wait for a full buffer. */
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	uint64_t last = 0;
 	uint64_t when_ns = now_ns();
 	for (uint64_t i = 0; i < count; i++) {
-		char text[VALUE_SIZE];
-
 		sleep_until(when_ns);
 		when_ns += period_us * 1000;
 		const uint64_t before_ns = now_ns();
-		const ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+		const uint64_t value = value_or_die(fd, path);
 		const uint64_t after_ns = now_ns();
-		if (got <= 0 || text[got - 1] != '\n') {
-			(void)fprintf(stderr, "guest_probe: read %" PRIu64 " of %s gave %zd: %s\n",
-				      i, path, got,
-				      got < 0 ? strerror(errno) : "empty or cut short");
-			return 1;
-		}
-		text[got] = '\0';
-		const uint64_t value = number_or_die(text);
-		if (value < last) {
-			(void)fprintf(stderr,
-				      "guest_probe: went back from %" PRIu64 " to %" PRIu64 "\n",
-				      last, value);
-			return 1;
-		}
+		check_order(last, value);
 		last = value;
 		(void)printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", before_ns, after_ns, value);
 	}
@@ -98,23 +120,62 @@ static int read_often(const char *path, uint64_t period_us, uint64_t count)
 	return 0;
 }
 
-static int spin(uint64_t cpu, uint64_t percent)
+/* Two reads a millisecond apart: the first had ended when the second began. */
+static int poll_hard(const char *path, uint64_t seconds, bool fresh)
+{
+	const uint64_t end_ns = now_ns() + seconds * NS_PER_S;
+	int fd = open_or_die(path);
+	uint64_t reads = 0, longest_ns = 0, value = 0, known_ns = 0, after_ns = 0;
+
+	while (after_ns < end_ns) {
+		const uint64_t before_ns = now_ns();
+		if (fresh) {
+			(void)close(fd);
+			fd = open_or_die(path);
+		}
+		const uint64_t next = value_or_die(fd, path);
+		after_ns = now_ns();
+		check_order(value, next);
+		if (next != value) {
+			value = next;
+			known_ns = after_ns;
+		} else if (before_ns > known_ns && before_ns - known_ns >= NS_PER_MS) {
+			(void)fprintf(stderr,
+				      "guest_probe: stood at %" PRIu64 " for %" PRIu64 " ns\n",
+				      value, before_ns - known_ns);
+			return 1;
+		}
+		if (after_ns - before_ns > longest_ns)
+			longest_ns = after_ns - before_ns;
+		reads++;
+	}
+	(void)close(fd);
+	(void)printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", reads, longest_ns, value);
+	return 0;
+}
+
+static void stay_on_or_die(uint64_t cpu)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) != 0) {
-		(void)fprintf(stderr, "guest_probe: CPU %" PRIu64 ": %s\n", cpu, strerror(errno));
-		return 1;
-	}
-	const uint64_t busy_ns = SPIN_PERIOD_NS * percent / 100;
+	if (sched_setaffinity(0, sizeof(set), &set) == 0)
+		return;
+	(void)fprintf(stderr, "guest_probe: CPU %" PRIu64 ": %s\n", cpu, strerror(errno));
+	exit(1);
+}
+
+/* Busy for the first part of each period, for ever. */
+static _Noreturn void spin(uint64_t cpu, uint64_t busy_ns, uint64_t period_ns)
+{
+	stay_on_or_die(cpu);
 	uint64_t start_ns = now_ns();
 	for (;;) {
 		while (now_ns() - start_ns < busy_ns)
 			;
-		start_ns += SPIN_PERIOD_NS;
-		if (percent < 100)
+		start_ns += period_ns;
+		if (busy_ns < period_ns)
 			sleep_until(start_ns);
 	}
 }
@@ -153,12 +214,19 @@ int main(int argc, char **argv)
 {
 	if (argc == 5 && strcmp(argv[1], "read") == 0)
 		return read_often(argv[2], number_or_die(argv[3]), number_or_die(argv[4]));
+	if (argc == 5 && strcmp(argv[1], "poll") == 0)
+		return poll_hard(argv[2], number_or_die(argv[3]), strcmp(argv[4], "fresh") == 0);
 	if (argc == 4 && strcmp(argv[1], "spin") == 0)
-		return spin(number_or_die(argv[2]), number_or_die(argv[3]));
+		spin(number_or_die(argv[2]), SPIN_PERIOD_NS * number_or_die(argv[3]) / 100,
+		     SPIN_PERIOD_NS);
+	if (argc == 4 && strcmp(argv[1], "wave") == 0)
+		spin(number_or_die(argv[2]), NS_PER_MS * number_or_die(argv[3]) / 2,
+		     NS_PER_MS * number_or_die(argv[3]));
 	if (argc == 3 && strcmp(argv[1], "clock") == 0)
 		return serve_clock(number_or_die(argv[2]));
 	(void)fprintf(
 	    stderr,
-	    "usage: guest_probe read FILE PERIOD_US COUNT | spin CPU PERCENT | clock PORT\n");
+	    "usage: guest_probe read FILE PERIOD_US COUNT | poll FILE SECONDS kept|fresh | spin "
+	    "CPU PERCENT | wave CPU PERIOD_MS | clock PORT\n");
 	return 2;
 }

@@ -27,6 +27,9 @@ RMS_LIMITS = {1: 0.06, 10: 0.15}
 RMS_READS = {1: 21, 10: 101}
 RMS_ATTEMPTS = 3
 COUNTER = "/sys/class/powercap/intel-rapl:0/energy_uj"
+SHARE = "/run/wattport/tree"
+COMPAT = f"{SHARE}/wattport/compat"
+COMPAT_TOLERANCE = 0.15  # each is of its own second, on a machine that others use, too
 
 
 class Transport:
@@ -101,6 +104,31 @@ class Transport:
                     if error < limit:
                         break
                 self.assertLess(error, limit)
+
+    def test_every_file_of_the_share_can_be_read(self):
+        """Also those with two names, through whatever keeps inodes on the way."""
+        listed = self.busy.check(f"find {SHARE} -type f").split()
+        self.assertEqual(len(listed), len(set(listed)))
+        self.assertIn(f"{COMPAT}/scaphandre/intel-rapl:0/energy_uj", listed)
+        self.assertIn(f"{SHARE}/devices/virtual/powercap/intel-rapl/intel-rapl:0/energy_uj", listed)
+        text = self.busy.check(f"for file in $(find {SHARE} -type f); do cat $file || echo FAILED $file; done")
+        self.assertNotIn("FAILED", text)
+        # Each has a line at least.
+        self.assertGreaterEqual(len(text.splitlines()), len(listed))
+
+    def test_power_for_other_tools_is_that_of_the_counter(self):
+        lines = self.busy.check(
+            f"cat {COUNTER} /proc/uptime; for i in 1 2 3 4 5 6; do sleep 1; cat {COMPAT}/watts; done; "
+            f"cat {COMPAT}/powerjoular {COMPAT}/scaphandre/intel-rapl:0/energy_uj /proc/uptime").splitlines()
+        watts = [float(line) for line in lines[2:8]]
+        counter_w = ((int(lines[9]) - int(lines[0])) / 1e6) / (float(lines[10].split()[0]) - float(lines[1].split()[0]))
+        error = stats.relative_error(sum(watts) / len(watts), counter_w)
+        print(f"{self.transport}: busy: compat/watts {sum(watts) / len(watts):.2f} W of {counter_w:.2f} W: off by {error:.2%}")
+        self.assertLess(error, COMPAT_TOLERANCE)
+        load, power_w = map(float, lines[8].split(",")[1:])
+        # Emulation and a shared machine leave its two vCPUs what they leave.
+        self.assertTrue(0.2 < load <= 1, lines[8])
+        self.assertLess(stats.relative_error(power_w, watts[-1]), 0.5)
 
     def rms_error(self, rate):
         """Reads in the busy guest at that rate, and compares each interval's power with the truth of that interval."""

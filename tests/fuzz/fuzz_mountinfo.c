@@ -1,5 +1,5 @@
 /* The kernel's list of mounts: names in it are whatever somebody mounted. */
-#include "guest/mountinfo.h"
+#include "common/mountinfo.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

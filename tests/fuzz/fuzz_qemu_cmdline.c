@@ -1,5 +1,5 @@
 /* /proc/PID/cmdline of a QEMU. */
-#include "host/qemu_cmdline.h"
+#include "common/qemu_cmdline.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -7,6 +7,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct qemu_cmdline cmdline;
 	struct uuid uuid;
 
+	if (qemu_cmdline_identify((const char *)data, size, &uuid) == 0)
+		FUZZ_CHECK(size > 0 && data[size - 1] == '\0');
 	if (qemu_cmdline_parse((const char *)data, size, &cmdline) < 0)
 		return 0;
 	FUZZ_CHECK(cmdline.vcpu_count > 0 && cmdline.vcpu_count <= SAMPLE_VCPU_MAX);

@@ -1,4 +1,5 @@
 /* The stat, schedstat and comm of a thread, and a kernel's release. */
+#include "common/thread_stat.h"
 #include "host/kernel_release.h"
 #include "host/thread_time.h"
 #include "host/vhost_scan.h"

@@ -83,6 +83,7 @@ class Meter:
         self.ledger = ledger
         self.energy_uj = 1_000_000
         self.answers = True
+        self.known = {VM, OTHER}
         self.delay = 0.0
         self.asked = []
         self.listener = self.thread = None
@@ -136,7 +137,7 @@ class Meter:
                 waiting.remove((due, client, message))
                 verb, uuid = message.split()
                 assert verb == "refresh", message
-                known = uuid in (VM, OTHER)
+                known = uuid in self.known
                 if known:
                     self.refresh()
                 try:
@@ -148,20 +149,26 @@ class Meter:
 
 
 class Server:
-    """A wattport-fs."""
+    """A wattport-fs; `pass_fds` and `environment` as a service manager gives them to it."""
 
-    def __init__(self, runtime, *options):
+    def __init__(self, runtime, *options, program=None, **manager):
         self.runtime = runtime
-        self.log = open(os.path.join(runtime, "log"), "w", encoding="utf-8")
-        self.process = subprocess.Popen(
-            [PROGRAMS["wattport_fs"], "--runtime-dir", runtime, "--config", "/dev/null", *options],
-            stdout=subprocess.PIPE, stderr=self.log)
+        # Not a pipe: a worker that outlives its keeper would hold that open.
+        self.log = open(os.path.join(runtime, "log"), "ab")
+        self.log_start = self.log.tell()
+        self.said = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(program or self.command(runtime, *options), stdout=self.said, stderr=self.log, **manager)
         until(lambda: "ready: " in self.text() or self.process.poll() is not None, "wattport-fs is ready")
         if self.process.poll() is not None:
             raise AssertionError(self.text())
 
+    @staticmethod
+    def command(runtime, *options):
+        return [PROGRAMS["wattport_fs"], "--runtime-dir", runtime, "--config", "/dev/null", *options]
+
     def text(self):
         with open(self.log.name, encoding="utf-8") as file:
+            file.seek(self.log_start)
             return file.read()
 
     def worker(self):
@@ -178,12 +185,18 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         return self.finish()
 
+    def kill(self):
+        """SIGKILL to the keeper alone."""
+        self.process.kill()
+        return self.finish()
+
     def finish(self):
         status = self.process.wait(20)
         for complaint in ("Sanitizer", "runtime error:", "the worker ended with status", "worker: "):
             assert complaint not in self.text(), self.text()
-        said = self.process.stdout.read()
-        self.process.stdout.close()
+        self.said.seek(0)
+        said = self.said.read()
+        self.said.close()
         self.log.close()
         assert said == b"", f"on stdout: {said}"
         return status
@@ -211,6 +224,7 @@ class FusefsTest(unittest.TestCase):
         if self.server is not None and self.server.process.poll() is None:
             self.server.process.kill()
             self.server.process.wait()
+        subprocess.run(Server.command(self.runtime, "--unmount"), check=True)
         while mounted(self.mount):
             subprocess.run(["umount", "--lazy", self.mount], check=True)
         shutil.rmtree(self.runtime)
@@ -290,17 +304,24 @@ class TestTree(FusefsTest):
     def test_which_names_are_trees(self):
         self.start()
         self.assertEqual(sorted(os.listdir(self.mount)), [VM, OTHER])
+        self.assertFalse(os.path.exists(self.path("", UNKNOWN)))
         # One that is about to start has a tree, but is not listed.
+        self.meter.known.add(UNKNOWN)
         self.assertEqual(self.read("wattport/uuid", UNKNOWN), UNKNOWN + "\n")
         self.assertGreater(int(self.read(ENERGY, UNKNOWN)), 0)
         self.assertEqual(sorted(os.listdir(self.mount)), [VM, OTHER])
         for name in (OTHER.upper(), VM[:-1], VM + "0", VM.replace("-", ""), "x", "00000000-0000-0000-0000-000000000000"):
             self.assertFalse(os.path.exists(os.path.join(self.mount, name)), name)
+        self.assertGreater(int(self.read(ENERGY, OTHER)), 0)
         self.ledger.tell(f"depart {OTHER}", "publish")
         self.assertEqual(os.listdir(self.mount), [VM])
+        # What was told once goes on being told, though nobody knows the machine any more.
+        self.meter.known.remove(OTHER)
+        self.assertGreater(int(self.read(ENERGY, OTHER)), 0)
 
     def test_tree_grows_with_its_account(self):
         self.start()
+        self.meter.known.add(UNKNOWN)
         self.assertEqual(sorted(os.listdir(self.path("class/powercap", UNKNOWN))), ["intel-rapl", "intel-rapl:0"])
         self.ledger.tell(f"vm {UNKNOWN} 12 running 1", "publish")
         # At most a second later: the kernel may believe for so long what it was told.
@@ -311,10 +332,10 @@ class TestTree(FusefsTest):
         self.server = Server(self.runtime)
         os.unlink(os.path.join(self.runtime, "ledger"))
         self.server.stop()
-        self.server = Server(self.runtime)
+        self.server = Server(self.runtime, "--meter.period=10ms")
         first = int(self.read(ENERGY))
         self.assertIn(first, range(1, 1000))
-        self.assertGreater(int(self.read("wattport/age_ms")), 0)
+        until(lambda: int(self.read("wattport/age_ms")) >= 20, "the wait for a sample shows")
         self.assertEqual(self.read("wattport/source"), "none\n")
         time.sleep(0.005)
         self.assertGreater(int(self.read(ENERGY)), first)
@@ -343,6 +364,71 @@ class TestTree(FusefsTest):
         self.assertEqual(caught.exception.errno, errno.ENOTTY)
         self.assertFalse(os.access(file, os.W_OK))
         self.assertTrue(os.access(file, os.R_OK))
+
+
+class TestIsolation(FusefsTest):
+    """What a tree says beside its counters must not tell about the host or other machines: docs/isolation.md."""
+
+    def attributes(self, uuid):
+        """{path: all that stat(2) and readdir(2) tell}, but the device, which the kernel makes up."""
+        found = {}
+        for directory, folders, files in os.walk(self.path("", uuid)):
+            for entry in os.scandir(directory):
+                info = os.lstat(entry.path)
+                self.assertEqual(entry.inode(), info.st_ino)
+                found[os.path.relpath(entry.path, self.path("", uuid))] = info
+            self.assertEqual(len(os.listdir(directory)), len(folders) + len(files))
+        found["."] = os.lstat(self.path("", uuid))
+        return found
+
+    @staticmethod
+    def told(info):
+        return (info.st_mode, info.st_nlink, info.st_uid, info.st_gid, info.st_size, info.st_blocks, info.st_blksize,
+                info.st_rdev, info.st_ino)
+
+    def test_attributes(self):
+        self.start()
+        self.ledger.tell(f"vm {VM} 1 running 1", "publish")
+        both = self.attributes(VM), self.attributes(OTHER)
+        self.assertEqual(both[0].keys(), both[1].keys())
+        for path in both[0]:
+            # Two trees of the same shape differ in their numbers alone.
+            self.assertEqual(self.told(both[0][path])[:-1], self.told(both[1][path])[:-1], path)
+            for info in (both[0][path], both[1][path]):
+                self.assertEqual((info.st_mtime_ns, info.st_ctime_ns, info.st_atime_ns), (0, 0, 0))
+        numbers = [info.st_ino for tree in both for info in tree.values()]
+        self.assertEqual(len(set(numbers)), len(numbers))
+        # Not even those say how many others there are, or who came first.
+        self.server.stop()
+        self.server = Server(self.runtime, *self.OPTIONS)
+        for number in range(50):
+            self.meter.known.add(UNKNOWN[:-2] + f"{number + 10}")
+            os.stat(self.path("", UNKNOWN[:-2] + f"{number + 10}"))
+        again = self.attributes(OTHER)
+        self.assertEqual({path: self.told(info) for path, info in again.items()},
+                         {path: self.told(info) for path, info in both[1].items()})
+
+    def test_figures_of_the_file_system(self):
+        self.start()
+        figures = os.statvfs(self.path(""))
+        self.assertEqual((figures.f_blocks, figures.f_bfree, figures.f_files, figures.f_ffree, figures.f_fsid), (0,) * 5)
+
+    def test_times(self):
+        self.start()
+        time.sleep(0.01)
+        first = int(self.read("wattport/snapshot").split()[1])
+        # Since the tree was opened, which is not longer ago than this test has run.
+        self.assertIn(first, range(1, 60 * 10**9))
+        time.sleep(0.01)
+        self.assertIn(int(self.read("wattport/snapshot").split()[1]) - first, range(10 * 10**6, 60 * 10**9))
+        # Somebody else's samples do not make ours younger.
+        time.sleep(0.05)
+        self.assertEqual(self.read("wattport/age_ms"), "0\n")
+        self.ledger.tell("host exact replay package dram psys", "publish")
+        until(lambda: self.read("wattport/mode") == "exact\n", "the exact view")
+        self.assertGreater(int(self.read("wattport/snapshot").split()[1]), 60 * 10**9)
+        time.sleep(0.05)
+        self.assertGreater(int(self.read("wattport/age_ms")), 10)
 
 
 class TestValues(FusefsTest):
@@ -476,7 +562,7 @@ class TestMeter(FusefsTest):
         self.assertEqual(len(self.meter.asked), asked + 1)
 
     def test_meter_that_dies(self):
-        self.start()
+        self.start("isolated", True, "--meter.period=10ms")
         descriptor = self.open(ENERGY)
         last, _ = self.timed_read(descriptor)
         self.meter.stop()
@@ -498,12 +584,14 @@ class TestMeter(FusefsTest):
 
     def test_machine_that_is_not_known(self):
         self.start()
+        self.meter.known.add(UNKNOWN)
         descriptor = self.open(ENERGY, UNKNOWN)
+        self.meter.known.remove(UNKNOWN)
+        self.meter.asked.clear()
         for _ in range(50):
             os.pread(descriptor, 64, 0)
-        # Asked for, refused, and not asked for again at once.
-        asked = self.meter.asked.count(f"refresh {UNKNOWN}")
-        self.assertIn(asked, (1, 2))
+        # Refused, and not asked for again at once.
+        self.assertLess(self.meter.asked.count(f"refresh {UNKNOWN}"), 5)
 
     def test_machine_that_is_off(self):
         self.start()
@@ -588,54 +676,343 @@ class TestKilling(FusefsTest):
             os.close(descriptor)
 
 
+    def test_while_names_wait(self):
+        """A lookup that waits for wattportd is answered by the next worker."""
+        self.start()
+        self.meter.delay = 0.01
+        for number in range(10):
+            results = []
+            uuid = UNKNOWN[:-2] + f"{number + 10}"
+            if number % 2:
+                self.meter.known.add(uuid)
+            thread = threading.Thread(target=lambda path=self.path("", uuid): results.append(os.path.isdir(path)))
+            asked = len(self.meter.asked)
+            thread.start()
+            until(lambda before=asked: len(self.meter.asked) > before, "the question")
+            self.server.kill_worker()
+            thread.join(20)
+            self.assertEqual(results, [bool(number % 2)])
+
+
 class TestKillingOnOldKernels(TestKilling):
     """The same where the kernel cannot be asked to send requests again (before Linux 6.9)."""
 
     OPTIONS = ("--without-resend",)
 
 
-ASKER = """
-import os, sys, threading
+class TestNames(FusefsTest):
+    """Which machines have a tree, as root on the host finds."""
+
+    def timed_stat(self, uuid):
+        """Whether there is such a tree, and how many milliseconds it took to tell."""
+        start = now()
+        there = os.path.isdir(self.path("", uuid))
+        return there, (now() - start) * 1000
+
+    def test_made_up_names_are_not_there(self):
+        self.start()
+        for number in range(100):
+            self.assertFalse(self.timed_stat(UNKNOWN[:-3] + f"{number + 100}")[0])
+        # Those that have an account are not asked for.
+        self.meter.asked.clear()
+        self.assertTrue(self.timed_stat(VM)[0])
+        self.ledger.tell(f"vm {OTHER} 1 gone 0", "publish")
+        self.assertTrue(self.timed_stat(OTHER)[0])
+        self.assertEqual(self.meter.asked, [])
+
+    def test_whoever_may_be_starting_is_there(self):
+        self.start()
+        # libvirtd holds the machine's lock, and wattportd waits for libvirtd.
+        self.meter.answers = False
+        there, wait = self.timed_stat(UNKNOWN)
+        self.assertTrue(there)
+        self.assertGreater(wait, WAIT_MS * 0.9)
+        self.assertLess(wait, WAIT_MS * NOISE)
+        # The breaker is open: the next does not wait.
+        self.assertTrue(self.timed_stat(UNKNOWN[:-1] + "2")[0])
+        self.meter.answers = True
+        until(lambda: not self.timed_stat(UNKNOWN[:-1] + "3")[0], "answers again", 3)
+        self.meter.stop()
+        self.assertTrue(self.timed_stat(UNKNOWN[:-1] + "4")[0])
+
+    def test_a_name_that_waits_holds_up_nobody(self):
+        self.start()
+        name = self.open("class/powercap/intel-rapl:0/name")
+        self.meter.answers = False
+        results = []
+        threads = [threading.Thread(target=lambda uuid=UNKNOWN[:-2] + f"{number + 10}": results.append(self.timed_stat(uuid)))
+                   for number in range(8)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.003)
+        start = now()
+        os.pread(name, 64, 0)
+        beside = (now() - start) * 1000
+        for thread in threads:
+            thread.join()
+        self.assertTrue(all(there for there, _ in results))
+        self.assertLess(beside, WAIT_MS * 0.9)
+
+    def test_more_names_wait_than_there_are_places_for(self):
+        self.start()
+        self.meter.delay = 0.005
+        results = []
+        threads = [threading.Thread(target=lambda uuid=UNKNOWN[:-3] + f"{number + 100}": results.append(self.timed_stat(uuid)))
+                   for number in range(100)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(results), 100)
+        self.assertTrue(any(not there for there, _ in results))
+
+    def test_without_libvirt_nobody_knows(self):
+        self.start("isolated", True, "--vms.provider=procfs")
+        self.assertTrue(self.timed_stat(UNKNOWN)[0])
+        self.assertEqual(self.meter.asked, [])
+
+
+CALLER = """
+import ctypes, json, os, sys, threading
+actions = json.loads(sys.stdin.readline())
+options = json.loads(os.environ["CALLER"])
+libc = ctypes.CDLL(None)
+if options["rename"]:
+    libc.prctl(15, options["rename"].encode(), 0, 0, 0)
+if options["mounts_of"]:
+    libc.setns(os.open(f"/proc/{options['mounts_of']}/ns/mnt", os.O_RDONLY), 0)
 os.setgroups([])
-os.setgid(65534)
-os.setuid(65534)
-input()
-def ask():
-    try:
-        print(os.read(os.open(sys.argv[1], os.O_RDONLY), 64).decode().strip())
-    except OSError as error:
-        print(error.errno)
-thread = threading.Thread(target=ask)
+os.setresuid(options["real"], options["effective"], -1)
+def read(path):
+    with open(path, "rb") as file:
+        return file.read().decode().strip()
+def act(results):
+    for verb, path in actions:
+        try:
+            if verb == "read":
+                results.append(read(path))
+            elif verb == "list":
+                results.append(sorted(os.listdir(path)))
+            elif verb == "link":
+                results.append(os.readlink(path))
+            elif verb == "mode":
+                results.append(os.stat(path).st_mode)
+            elif verb == "access":
+                results.append(os.access(path, os.R_OK))
+            elif verb == "fd":
+                results.append(os.pread(int(path), 64, 0).decode().strip())
+            elif verb == "at":
+                directory, _, name = path.partition(" ")
+                results.append(os.close(os.open(name, os.O_RDONLY, dir_fd=int(directory))))
+        except OSError as error:
+            results.append(-error.errno)
+results = []
+thread = threading.Thread(target=act, args=(results,))
 thread.start()
 thread.join()
+print(json.dumps(results))
 """
+REFUSED = -errno.EACCES
+STRANGER = 12345  # a user under whom no machine runs
+GUEST_USER = 998  # whom virtiofsd takes on for a process in the guest
+
+
+class Caller:
+    """A process that reads in a thread of its own, as QEMU and virtiofsd do, and is called what they are called."""
+
+    def __init__(self, words, descriptors=(), **options):
+        """words: its command line; Python's own stands in the middle of it. options: real and effective user, another
+        name, and the process whose mounts it is to see."""
+        options = {"real": 0, "rename": None, "mounts_of": None, **options}
+        options.setdefault("effective", options["real"])
+        self.process = subprocess.Popen(
+            [words[0], "-c", CALLER, *words[1:]],
+            executable=sys.executable, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=descriptors,
+            # Under another name Python does not find its library by itself.
+            env={**os.environ, "PYTHONHOME": sys.base_prefix, "CALLER": json.dumps(options)})
+        self.pid = self.process.pid
+
+    def act(self, *actions):
+        """What came of each: a value, or a negative errno."""
+        return json.loads(self.process.communicate(json.dumps(actions) + "\n", timeout=20)[0])
+
+
+def qemu(uuid, *words):
+    return ["/usr/bin/qemu-system-x86_64", "-name", "guest=x", *words, "-uuid", uuid, "-smp", "2"]
+
+
+def virtiofsd(directory):
+    return ["/usr/lib/qemu/virtiofsd", "--fd=31", "-o", f"source={directory},cache=none"]
 
 
 class TestAccess(FusefsTest):
-    def ask(self, register):
-        """What a process of another user gets, from a thread of its own, as QEMU's are."""
-        process = subprocess.Popen([sys.executable, "-c", ASKER, self.path(ENERGY)], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, text=True)
-        if register:
-            self.ledger.tell(f"vm {VM} 1 running {process.pid}", "publish")
-        return int(process.communicate("\n", timeout=20)[0])
+    def actions(self, uuid):
+        """Each way to look into a tree."""
+        return (("read", self.path(ENERGY, uuid)), ("read", self.path("wattport/uuid", uuid)), ("list", self.path("", uuid)),
+                ("link", self.path("class/powercap/intel-rapl:0", uuid)), ("access", self.path("wattport", uuid)))
 
-    def test_isolated_is_for_everybody(self):
-        self.start("isolated")
-        self.assertGreater(self.ask(False), 1000000)
+    def assert_owns(self, results):
+        energy, uuid, names, link, may = results
+        self.assertGreater(int(energy), 0)
+        self.assertEqual(len(uuid), 36)
+        self.assertEqual(names, ["class", "devices", "wattport"])
+        self.assertEqual(link, "../../devices/virtual/powercap/intel-rapl/intel-rapl:0")
+        self.assertTrue(may)
 
-    def test_exact_is_for_root_and_the_machine(self):
-        self.start("exact")
-        self.assertEqual(stat.S_IMODE(os.stat(self.path(ENERGY)).st_mode), 0o400)
-        self.assertEqual(stat.S_IMODE(os.stat(self.path("wattport/snapshot")).st_mode), 0o400)
-        self.assertEqual(stat.S_IMODE(os.stat(self.path("wattport/age_ms")).st_mode), 0o444)
-        self.assertGreater(int(self.read(ENERGY)), 1000000)
-        self.assertEqual(self.ask(False), errno.EACCES)
-        self.assertGreater(self.ask(True), 1000000)
-        # It stays so while there is no ledger.
+    def assert_is_of(self, uuid, words, **options):
+        """It sees that tree and nothing else (None: no tree at all), least of all whether there are others."""
+        trees = [VM, OTHER, UNKNOWN]
+        everything = [*sum((self.actions(tree) for tree in trees), ()), ("list", self.mount), ("access", self.mount),
+                      *(("mode", self.path("", tree)) for tree in trees)]
+        results = Caller(words, **options).act(*everything)
+        for tree in trees:
+            found, results = results[:5], results[5:]
+            if tree == uuid:
+                self.assert_owns(found)
+            else:
+                self.assertEqual(found, [REFUSED] * 4 + [False], (words, tree))
+        self.assertEqual(results[:2], [REFUSED, False])
+        for tree, mode in zip(trees, results[2:]):
+            self.assertEqual(mode, stat.S_IFDIR | (0o555 if tree == uuid else 0))
+
+    def views(self):
+        """Each test here in both, one after the other."""
+        self.start("isolated", True, "--vms.users=nobody")
+        yield
+        self.ledger.tell("host exact replay package dram psys", "publish")
+        until(lambda: self.read("wattport/mode") == "exact\n", "the exact view")
+        yield
+
+    def test_root_that_is_no_machines(self):
+        for _ in self.views():
+            self.assert_owns(Caller(["cat"]).act(*self.actions(VM)))
+            self.assertEqual(Caller(["cat"]).act(("list", self.mount), ("mode", self.path("", UNKNOWN))),
+                             [[VM, OTHER], -errno.ENOENT])
+            # What a set-user-ID program is to the kernel, whoever has started it; access(2) asks for that one.
+            results = Caller(["cat"], real=STRANGER, effective=0).act(*self.actions(VM))
+            self.assertEqual(results.pop(), False)
+            self.assert_owns([*results, True])
+
+    def test_users_that_are_no_machines(self):
+        for _ in self.views():
+            for real, effective in ((STRANGER, STRANGER), (NOBODY, NOBODY), (0, STRANGER)):
+                for uuid in (VM, UNKNOWN):
+                    results = Caller(["cat"], real=real, effective=effective).act(
+                        *self.actions(uuid)[:4], ("list", self.mount), ("mode", self.path("", uuid)))
+                    self.assertEqual(results, [REFUSED] * 6)
+
+    def test_qemu(self):
+        for _ in self.views():
+            for real in (0, NOBODY):
+                self.assert_is_of(VM, qemu(VM), real=real)
+                self.assert_is_of(OTHER, qemu(OTHER), real=real)
+            self.assert_is_of(VM, ["kvm", "-id", "7", "-smbios", f"type=1,uuid={VM}"])
+            # It may be called something else, in either place.
+            self.assert_is_of(VM, qemu(VM), rename="guest-x")
+            self.assert_is_of(VM, ["guest-x", *qemu(VM)[1:]], rename="qemu-system-x86_64")
+            self.assert_is_of(None, ["qemu-system-x86_64", "-S"])
+
+    def test_virtiofsd(self):
+        for _ in self.views():
+            for effective in (0, GUEST_USER):
+                self.assert_is_of(VM, virtiofsd(self.path("")[:-1]), effective=effective)
+                self.assert_is_of(VM, ["virtiofsd", "--fd", "3", "--shared-dir", self.path("")], effective=effective)
+                self.assert_is_of(OTHER, ["/usr/libexec/virtiofsd", f"--shared-dir={self.path('', OTHER)}"],
+                                  effective=effective)
+                for directory in ("/", self.mount, self.runtime, self.path("class"), "/srv/x"):
+                    self.assert_is_of(None, virtiofsd(directory), effective=effective)
+
+    def test_names_that_anybody_may_take(self):
+        for _ in self.views():
+            for words in (qemu(VM), virtiofsd(self.path("")[:-1])):
+                self.assertEqual(Caller(words, real=STRANGER).act(*self.actions(VM)), [REFUSED] * 4 + [False])
+        self.assertIn("it is not believed (vms.users)", self.server.text())
+        self.assertEqual(self.server.text().count("not believed"), 1)
+
+    def test_ledger_knows_better_than_the_command_line(self):
+        for _ in self.views():
+            taken_over = Caller(qemu(OTHER))
+            time.sleep(0.02)  # Two ticks: it has started before the ledger speaks of it.
+            self.ledger.tell(f"vm {VM} 2 running {taken_over.pid}", "publish")
+            results = taken_over.act(*self.actions(VM), *self.actions(OTHER))
+            self.assert_owns(results[:5])
+            self.assertEqual(results[5:], [REFUSED] * 4 + [False])
+
+    def test_machine_that_starts_while_nobody_answers(self):
+        self.start("isolated", True, "--vms.users=nobody")
+        self.meter.answers = False
+        for words in (qemu(UNKNOWN), virtiofsd(self.path("", UNKNOWN))):
+            self.assert_is_of(UNKNOWN, words)
+        # Nobody was asked whether it is there.
+        self.assertLess(len([request for request in self.meter.asked if UNKNOWN in request]), 5)
+        self.meter.stop()
         os.unlink(os.path.join(self.runtime, "ledger"))
         self.server.kill_worker()
-        self.assertEqual(self.ask(False), errno.EACCES)
+        self.assert_is_of(UNKNOWN, qemu(UNKNOWN), real=NOBODY)
+
+    def test_what_the_kernel_remembers_is_not_for_others(self):
+        self.start("isolated", True, "--vms.users=nobody")
+        stop, errors = threading.Event(), []
+        directory = os.open(self.path(""), os.O_PATH)
+        self.descriptors.append(directory)
+
+        def look():
+            while not stop.is_set():
+                try:
+                    os.stat(self.path(ENERGY))
+                    os.listdir(self.path("class/powercap"))
+                    os.close(os.open(ENERGY, os.O_RDONLY, dir_fd=directory))
+                except OSError as error:
+                    errors.append(error)
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        try:
+            for _ in range(3):
+                self.assert_is_of(OTHER, qemu(OTHER))
+                self.assertEqual(Caller(["cat"], real=STRANGER).act(("mode", self.path(ENERGY))), [REFUSED])
+        finally:
+            stop.set()
+            thread.join()
+        # Nor does what others are refused disturb those who may.
+        self.assertEqual(errors, [])
+
+    def test_directory_that_was_handed_over(self):
+        self.start("isolated", True, "--vms.users=nobody")
+        directory = os.open(self.path(""), os.O_RDONLY)
+        self.descriptors.append(directory)
+        file = self.open(ENERGY)
+        for words, real in ((qemu(OTHER), 0), (["cat"], STRANGER)):
+            results = Caller(words, real=real, descriptors=(directory, file)).act(
+                ("at", f"{directory} wattport/uuid"), ("at", f"{directory} {ENERGY}"), ("fd", str(file)))
+            # Whoever opened a file may let others read it, as everywhere.
+            self.assertEqual(results[:2], [REFUSED] * 2)
+            self.assertGreater(int(results[2]), 0)
+
+    def test_files_stay_open_when_the_view_changes(self):
+        self.start("isolated", True, "--vms.users=nobody")
+        file = self.open(ENERGY)
+        self.ledger.tell("host exact replay package dram psys", "publish")
+        until(lambda: self.read("wattport/mode") == "exact\n", "the exact view")
+        self.assertGreater(int(os.pread(file, 64, 0)), 0)
+        until(lambda: stat.S_IMODE(os.stat(self.path(ENERGY)).st_mode) == 0o400, "the mode", 3)
+        self.assertEqual(stat.S_IMODE(os.stat(self.path("wattport/snapshot")).st_mode), 0o400)
+        self.assertEqual(stat.S_IMODE(os.stat(self.path("wattport/age_ms")).st_mode), 0o444)
+
+    def test_users_that_do_not_exist(self):
+        done = subprocess.run([PROGRAMS["wattport_fs"], "--runtime-dir", self.runtime, "--config", "/dev/null",
+                               "--vms.users=no-such-user"], capture_output=True, text=True, timeout=20, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("there is no user no-such-user", done.stderr)
+
+    def test_worker_sees_processes_that_are_hidden(self):
+        """In a mount namespace with the /proc of a hardened host."""
+        start = f"mount -t proc -o hidepid=2 proc /proc && exec {PROGRAMS['wattport_fs']} --runtime-dir {self.runtime}" \
+                " --config /dev/null --vms.users=nobody"
+        self.ledger.tell("host isolated replay package", f"vm {VM} 1 running 1", f"energy {VM} 0 1000000 0", "publish")
+        self.server = Server(self.runtime, program=["unshare", "--mount", "sh", "-c", start])
+        self.assertNotIn("processes are hidden", self.server.text())
+        self.assert_is_of(VM, qemu(VM), real=NOBODY, mounts_of=self.server.process.pid)
 
     def test_worker_has_no_privileges(self):
         self.start()
@@ -661,17 +1038,6 @@ class TestMount(FusefsTest):
         with self.assertRaises(OSError):
             os.pread(descriptor, 64, 0)
 
-    def test_takes_the_place_of_a_killed_keeper(self):
-        self.start()
-        worker = self.server.worker()
-        self.server.process.kill()
-        self.assertEqual(self.server.finish(), -signal.SIGKILL)
-        until(lambda: not os.path.exists(f"/proc/{worker}"), "the worker follows its keeper")
-        with self.assertRaises(OSError):
-            os.listdir(self.mount)
-        self.server = Server(self.runtime)
-        self.assertGreater(int(self.read(ENERGY)), 1000000)
-
     def test_only_one_a_directory(self):
         self.start()
         second = subprocess.run([PROGRAMS["wattport_fs"], "--runtime-dir", self.runtime, "--config", "/dev/null"],
@@ -694,8 +1060,9 @@ class TestMount(FusefsTest):
             self.assertNotEqual(done.stderr, b"")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def prepare(description):
+    """Takes the options of this test; returns the rest, for unittest. Ends with SKIPPED where it cannot run."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--wattport-fs", required=True)
     parser.add_argument("--ledger-writer", required=True)
     parser.add_argument("--sanitized", action="store_true", help="the build has no system call filter")
@@ -708,7 +1075,11 @@ def main():
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         print("skipped: there is no /dev/fuse")
         sys.exit(SKIPPED)
-    unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
+    return rest
+
+
+def main():
+    unittest.main(argv=[sys.argv[0], *prepare(__doc__)], verbosity=2)
 
 
 if __name__ == "__main__":

@@ -231,6 +231,46 @@ static void test_a_link_in_place_of_the_directory_is_not_followed(void **state)
 	assert_int_equal(faccessat(fixture->tree.fd, "sys/web", F_OK, AT_SYMLINK_NOFOLLOW), -1);
 }
 
+/* The list of names is a list of neighbours: for root alone, whatever it was before. */
+static void test_closed_to_others(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stat stat;
+
+	for (int i = 0; i < 2; i++) {
+		update(fixture);
+		assert_int_equal(fstatat(fixture->tree.fd, BY_NAME_DIRECTORY, &stat, 0), 0);
+		assert_int_equal(stat.st_mode & 07777, 0700);
+		assert_int_equal(fchmodat(fixture->tree.fd, BY_NAME_DIRECTORY, 0755, 0), 0);
+	}
+}
+
+/* Whatever a machine is called, its link is one entry here and leads to its own tree. */
+static void test_no_name_escapes(void **state)
+{
+	static const char *const names[] = {
+	    ".",    "..",	"/",	"../../etc", "a/../b", "", "/etc/passwd", "\n", "%2E%2E",
+	    "\x7f", "\xff\xfe", "\xc3", ".\xe2\x80", "-rf",    " "};
+	struct fixture *fixture = *state;
+	const struct dirent *entry;
+	DIR *directory;
+	size_t count = 0;
+
+	for (size_t i = 0; i < CHECK_COUNT(names); i++)
+		(void)set_vm(fixture, (uint8_t)(i + 1), names[i]);
+	update(fixture);
+	directory = fdopendir(openat(fixture->tree.fd, BY_NAME_DIRECTORY, O_RDONLY | O_DIRECTORY));
+	CHECK_POINTER(directory);
+	while ((entry = readdir(directory)) != NULL) { // NOLINT(concurrency-mt-unsafe)
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		assert_true(target_of(fixture, entry->d_name) > 0);
+		count++;
+	}
+	assert_int_equal(count, CHECK_COUNT(names));
+	assert_int_equal(closedir(directory), 0);
+}
+
 int main(void)
 {
 #define NAME_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -242,6 +282,8 @@ int main(void)
 	    NAME_TEST(test_departed_accounts_have_no_link),
 	    NAME_TEST(test_only_links_are_ours),
 	    NAME_TEST(test_a_link_in_place_of_the_directory_is_not_followed),
+	    NAME_TEST(test_closed_to_others),
+	    NAME_TEST(test_no_name_escapes),
 	};
 
 	return cmocka_run_group_tests_name("by_name", tests, NULL, NULL);

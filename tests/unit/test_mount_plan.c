@@ -1,4 +1,5 @@
 /* mount_plan.h: the plan of mounts, from the state of a machine, without mounting anything. */
+#include "guest/mount_own.h"
 #include "guest/mount_plan.h"
 #include "tests/unit/check.h"
 
@@ -17,6 +18,8 @@ static void write_plan(const struct mount_plan *plan, char *text)
 	    [MOUNT_STEP_DIRECTORY] = "directory", [MOUNT_STEP_VIEW] = "view",
 	    [MOUNT_STEP_OVERLAY] = "overlay",	  [MOUNT_STEP_BIND] = "bind",
 	    [MOUNT_STEP_UNMOUNT] = "unmount",	  [MOUNT_STEP_REMOVE] = "remove",
+	    [MOUNT_STEP_MEMORY] = "memory",	  [MOUNT_STEP_LINKS] = "links",
+	    [MOUNT_STEP_DETACH] = "detach",
 	};
 	size_t used = 0;
 
@@ -184,6 +187,61 @@ static void test_spares_a_rapl_of_its_own(void **state)
 	    "bind /run/wattport/tree/devices/virtual/powercap > /sys/devices/virtual/powercap\n");
 }
 
+/* Killed while it bound the kernel's directories back: its second view of /sys is in the way. */
+static void test_takes_an_earlier_view_away(void **state)
+{
+	struct mount_child children[] = {{.name = "net", .kept = true}};
+	struct mount_state machine = {.shared = true,
+				      .view_mounted = true,
+				      .sides = {{.bound = true, .has_powercap = true},
+						{.bound = true,
+						 .overlaid = true,
+						 .has_powercap = true,
+						 .child_count = 1,
+						 .children = children}}};
+
+	(void)state;
+	check_lay(&machine, "unmount /run/wattport/tree-frame/view\n"
+			    "remove /run/wattport/tree-frame/view\n");
+	children[0].kept = false;
+	check_lay(
+	    &machine,
+	    "unmount /run/wattport/tree-frame/view\n"
+	    "directory /run/wattport/tree-frame/view\n"
+	    "view /sys > /run/wattport/tree-frame/view\n"
+	    "bind /run/wattport/tree-frame/view/devices/virtual/net > /sys/devices/virtual/net\n"
+	    "unmount /run/wattport/tree-frame/view\n"
+	    "remove /run/wattport/tree-frame/view\n");
+}
+
+/* Links are laid over the share in its own place; those of a run that was cut off are made anew. */
+static void test_makes_the_links_that_the_share_lacks(void **state)
+{
+	static const char steps[] = "directory /run/wattport/tree-frame/links\n"
+				    "memory /run/wattport/tree-frame/links\n"
+				    "links /run/wattport/tree > /run/wattport/tree-frame/links\n"
+				    "overlay /run/wattport/tree-frame/links > /run/wattport/tree\n";
+	struct mount_state machine = {.shared = true};
+	struct diag diag = DIAG_INIT;
+	char text[PLAN_TEXT_SIZE];
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		cleanup_mount_plan struct mount_plan plan = {.steps = NULL};
+		const char *found = text;
+
+		machine.linkless = round > 0;
+		machine.links_mounted = round > 1;
+		assert_int_equal(mount_plan_mend(&machine, &paths, &plan, &diag), 0);
+		write_plan(&plan, text);
+		if (machine.links_mounted) {
+			check_contains(text, "unmount /run/wattport/tree-frame/links\ndirectory");
+			found = strchr(text, '\n') + 1;
+		}
+		assert_string_equal(found, machine.linkless ? steps : "");
+	}
+}
+
 static const char base_mounts[] = "20 1 8:1 / / rw - ext4 root rw\n"
 				  "21 20 0:20 / /sys rw - sysfs sysfs rw\n"
 				  "22 20 0:30 / /run rw - tmpfs tmpfs rw\n";
@@ -210,7 +268,7 @@ static void test_observes_the_mounts(void **state)
 
 	(void)state;
 	assert_int_equal(mountinfo_parse(strdup(laid_mounts), &mountinfo), 0);
-	assert_int_equal(mount_plan_observe(&mountinfo, &paths, &machine), 0);
+	assert_int_equal(mount_own_observe(&mountinfo, &paths, &machine), 0);
 	assert_true(machine.shared);
 	assert_true(machine.sides[0].bound);
 	assert_false(machine.sides[0].overlaid);
@@ -232,7 +290,7 @@ static void test_observes_that_others_mount_there_too(void **state)
 		       "30 21 0:40 / /sys/class/powercap ro - tmpfs tmpfs ro\n"
 		       "31 21 0:41 / /sys/devices/virtual rw - overlay overlay ro\n");
 	assert_int_equal(mountinfo_parse(strdup(text), &mountinfo), 0);
-	assert_int_equal(mount_plan_observe(&mountinfo, &paths, &machine), 0);
+	assert_int_equal(mount_own_observe(&mountinfo, &paths, &machine), 0);
 	assert_false(machine.shared);
 	assert_false(machine.sides[0].bound);
 	assert_false(machine.sides[1].overlaid);
@@ -243,8 +301,7 @@ static void test_undoes_what_it_made_and_nothing_else(void **state)
 	(void)state;
 	check_undo(laid_mounts, "unmount /sys/devices/virtual/powercap\n"
 				"unmount /sys/class/powercap\n"
-				"unmount /sys/devices/virtual/net\n"
-				"unmount /sys/devices/virtual\n"
+				"detach /sys/devices/virtual\n"
 				"unmount /run/wattport/tree\n");
 	check_undo(base_mounts, "");
 }
@@ -260,8 +317,57 @@ static void test_undoes_remains(void **state)
 		       "25 24 0:40 /class/powercap /sys/class/powercap ro - virtiofs wattport ro\n"
 		       "26 22 0:20 / /run/wattport/tree-frame/view rw - sysfs sysfs rw\n");
 	check_undo(text, "unmount /sys/class/powercap\n"
-			 "unmount /sys/class\n"
+			 "detach /sys/class\n"
 			 "unmount /run/wattport/tree-frame/view\n");
+}
+
+/* A share without links, under the overlay that gives it some; a second run was cut off, too. */
+static void test_undoes_the_links(void **state)
+{
+	char text[2048];
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "%s%s", base_mounts,
+		       "23 22 0:40 / /run/wattport/tree ro - 9p wattport ro\n"
+		       "24 22 0:41 / /run/wattport/tree-frame/links rw - tmpfs wattport rw\n"
+		       "25 24 0:42 / /run/wattport/tree-frame/links rw - tmpfs wattport rw\n"
+		       "26 23 0:43 / /run/wattport/tree ro - overlay wattport ro\n"
+		       "27 21 0:43 /class/powercap /sys/class/powercap ro - overlay wattport ro\n");
+	check_undo(text, "unmount /sys/class/powercap\n"
+			 "unmount /run/wattport/tree\n"
+			 "unmount /run/wattport/tree\n"
+			 "unmount /run/wattport/tree-frame/links\n"
+			 "unmount /run/wattport/tree-frame/links\n");
+}
+
+/* The share was unmounted by hand, and what was bound of it lies there still. */
+static void test_knows_what_is_left_of_an_earlier_tree(void **state)
+{
+	static const char bound[] =
+	    "24 21 0:40 /class/powercap /sys/class/powercap ro - virtiofs wattport ro\n";
+	cleanup_mountinfo struct mountinfo mountinfo = {.text = NULL};
+	cleanup_mountinfo struct mountinfo elsewhere = {.text = NULL};
+	struct mount_state machine = {.sides = {{.has_powercap = true}, {.has_powercap = true}}};
+	char text[2048];
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "%s%s", base_mounts, bound);
+	assert_int_equal(mountinfo_parse(strdup(text), &mountinfo), 0);
+	assert_int_equal(mount_own_observe(&mountinfo, &paths, &machine), 0);
+	assert_false(machine.sides[0].bound);
+	assert_true(machine.sides[0].stale);
+	assert_false(machine.sides[1].stale);
+	/* A new share in the old one's place does not make it a part of that. */
+	(void)snprintf(text, sizeof(text), "%s%s%s", base_mounts, bound,
+		       "25 22 0:50 / /run/wattport/tree ro - virtiofs wattport ro\n");
+	check_undo(text, "unmount /sys/class/powercap\nunmount /run/wattport/tree\n");
+	/* One whose whole is mounted elsewhere was put there by somebody else. */
+	(void)snprintf(text, sizeof(text), "%s%s%s", base_mounts, bound,
+		       "25 20 0:40 / /mnt ro - virtiofs wattport ro\n");
+	check_undo(text, "");
+	assert_int_equal(mountinfo_parse(strdup(text), &elsewhere), 0);
+	assert_int_equal(mount_own_observe(&elsewhere, &paths, &machine), 0);
+	assert_false(machine.sides[0].stale);
 }
 
 /* A tree that an administrator bound there is used, and stays. */
@@ -305,6 +411,10 @@ int main(void)
 	    cmocka_unit_test(test_observes_that_others_mount_there_too),
 	    cmocka_unit_test(test_undoes_what_it_made_and_nothing_else),
 	    cmocka_unit_test(test_undoes_remains),
+	    cmocka_unit_test(test_takes_an_earlier_view_away),
+	    cmocka_unit_test(test_makes_the_links_that_the_share_lacks),
+	    cmocka_unit_test(test_undoes_the_links),
+	    cmocka_unit_test(test_knows_what_is_left_of_an_earlier_tree),
 	    cmocka_unit_test(test_leaves_a_tree_of_others),
 	    cmocka_unit_test(test_refuses_paths_that_are_too_long),
 	};

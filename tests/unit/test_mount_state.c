@@ -61,49 +61,11 @@ static void test_knows_a_real_rapl(void **state)
 	guest_tree_remove(&guest);
 }
 
-static void test_checks_the_tree(void **state)
-{
-	struct guest_tree guest;
-	struct diag diag = DIAG_INIT;
-
-	(void)state;
-	guest_tree_create(&guest);
-	assert_int_equal(mount_state_check_tree(guest.at, &diag), -ENOTCONN);
-	check_contains(diag.text, "cannot be opened");
-	tree_write(&guest.tree, "tree/unrelated", "\n");
-	assert_int_equal(mount_state_check_tree(guest.at, &diag), -ENOTCONN);
-	check_contains(diag.text, "serves no tree");
-	tree_write(&guest.tree, "tree/class/powercap/.hidden", "\n");
-	assert_int_equal(mount_state_check_tree(guest.at, &diag), -ENOTCONN);
-	check_contains(diag.text, "no zones");
-	guest_tree_add_zone(&guest, "tree", 0, 1, GUEST_TREE_RANGE);
-	assert_int_equal(mount_state_check_tree(guest.at, &diag), 0);
-	guest_tree_remove(&guest);
-}
-
-/* With accessmode='mapped' the guest's readlink fails with ELOOP, as a link to itself does. */
-static void test_tells_of_links_that_do_not_come_through(void **state)
-{
-	struct guest_tree guest;
-	struct diag diag = DIAG_INIT;
-
-	(void)state;
-	guest_tree_create(&guest);
-	tree_write(&guest.tree, "tree/class/powercap/.hidden", "\n");
-	assert_int_equal(
-	    symlinkat("intel-rapl:0", guest.tree.fd, "tree/class/powercap/intel-rapl:0"), 0);
-	assert_int_equal(mount_state_check_tree(guest.at, &diag), -ELOOP);
-	check_contains(diag.text, "mapped");
-	guest_tree_remove(&guest);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_lists_what_an_overlay_would_cover),
 	    cmocka_unit_test(test_knows_a_real_rapl),
-	    cmocka_unit_test(test_checks_the_tree),
-	    cmocka_unit_test(test_tells_of_links_that_do_not_come_through),
 	};
 
 	return cmocka_run_group_tests_name("mount_state", tests, NULL, NULL);

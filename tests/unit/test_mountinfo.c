@@ -1,5 +1,5 @@
 /* mountinfo.h: the kernel's list of mounts, taken apart, and which mount is seen where. */
-#include "guest/mountinfo.h"
+#include "common/mountinfo.h"
 #include "tests/unit/check.h"
 #include "tests/unit/tree.h"
 
@@ -136,6 +136,21 @@ static void test_finds_what_is_seen(void **state)
 	assert_null(mountinfo_on(&mountinfo, "/sys/class/net"));
 }
 
+static void test_finds_what_is_covered(void **state)
+{
+	cleanup_mountinfo struct mountinfo mountinfo = {.text = NULL};
+	const struct mountinfo_entry *entry;
+
+	(void)state;
+	assert_int_equal(parse(stacked, &mountinfo), 0);
+	entry = mountinfo_on(&mountinfo, "/sys/class/powercap");
+	assert_int_equal(mountinfo_under(&mountinfo, entry)->id, 24);
+	/* What that one lies on is a directory of the overlay, not a mount. */
+	entry = mountinfo_under(&mountinfo, entry);
+	assert_null(mountinfo_under(&mountinfo, entry));
+	assert_null(mountinfo_under(&mountinfo, NULL));
+}
+
 static void test_ends_on_lists_that_are_no_tree(void **state)
 {
 	cleanup_mountinfo struct mountinfo mountinfo = {.text = NULL};
@@ -185,6 +200,7 @@ int main(void)
 	    cmocka_unit_test(test_refuses_what_no_kernel_writes),
 	    cmocka_unit_test(test_is_bounded),
 	    cmocka_unit_test(test_finds_what_is_seen),
+	    cmocka_unit_test(test_finds_what_is_covered),
 	    cmocka_unit_test(test_ends_on_lists_that_are_no_tree),
 	    cmocka_unit_test(test_reads_files_of_any_length),
 	};

@@ -1,6 +1,6 @@
 #include "tests/unit/check.h"
 
-#include "host/qemu_cmdline.h"
+#include "common/qemu_cmdline.h"
 
 #include <stdio.h>
 
@@ -177,6 +177,41 @@ static void test_derived_identity_is_stable_and_distinct(void **state)
 	assert_int_equal(qemu_cmdline_derive_uuid(&none, &first), -ENODATA);
 }
 
+/* Whose QEMU it is must not hang on options that are nobody's business here. */
+static void test_identity_alone(void **state)
+{
+	static const struct {
+		const char *words;
+		int status;
+		const char *uuid;
+	} cases[] = {
+	    {"q -m lots -smp 99999 -uuid 6695EB01-f6a4-8304-79aa-97f2502e193f", 0,
+	     "6695eb01-f6a4-8304-79aa-97f2502e193f"},
+	    {"q -smbios type=1,uuid=6695eb01-f6a4-8304-79aa-97f2502e193f -id 7", 0,
+	     "6695eb01-f6a4-8304-79aa-97f2502e193f"},
+	    {"q -name a", 0, "653ed029-927b-802a-8683-f0596a254f0f"},
+	    {"q", -ENODATA, NULL},
+	    {"q -machine none -uuid 6695eb01-f6a4-8304-79aa-97f2502e193f", -ENODATA, NULL},
+	    {"q -uuid 1", -EINVAL, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CHECK_COUNT(cases); i++) {
+		char words[256], text[UUID_TEXT_SIZE];
+		size_t length = strlen(cases[i].words);
+		struct uuid uuid;
+
+		memcpy(words, cases[i].words, length + 1);
+		for (char *space = strchr(words, ' '); space != NULL; space = strchr(space, ' '))
+			*space++ = '\0';
+		assert_int_equal(qemu_cmdline_identify(words, length + 1, &uuid), cases[i].status);
+		if (cases[i].status < 0)
+			continue;
+		uuid_format(&uuid, text);
+		assert_string_equal(text, cases[i].uuid);
+	}
+}
+
 static void test_names_of_qemu(void **state)
 {
 	(void)state;
@@ -198,6 +233,7 @@ int main(void)
 	    cmocka_unit_test(test_probes_are_told_apart),
 	    cmocka_unit_test(test_nonsense_is_refused),
 	    cmocka_unit_test(test_derived_identity_is_stable_and_distinct),
+	    cmocka_unit_test(test_identity_alone),
 	    cmocka_unit_test(test_names_of_qemu),
 	};
 

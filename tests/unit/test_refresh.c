@@ -34,14 +34,16 @@ struct fixture {
 	struct uuid first, second;
 	size_t done_count;
 	uint32_t done[DONE_MAX];
+	enum refresh_end ends[DONE_MAX];
 };
 
-static void note_done(void *context, uint32_t slot)
+static void note_done(void *context, uint32_t tag, enum refresh_end end)
 {
 	struct fixture *fixture = context;
 
 	assert_true(fixture->done_count < DONE_MAX);
-	fixture->done[fixture->done_count++] = slot;
+	fixture->ends[fixture->done_count] = end;
+	fixture->done[fixture->done_count++] = tag;
 }
 
 static void server_listen(struct fixture *fixture)
@@ -99,9 +101,9 @@ static void server_say(struct fixture *fixture, const char *verb, const char *uu
 	assert_int_equal(send(fixture->server_fd, reply, (size_t)length, 0), length);
 }
 
-static bool ask(struct fixture *fixture, uint32_t slot, const struct uuid *uuid, uint64_t ns)
+static bool ask(struct fixture *fixture, uint32_t tag, const struct uuid *uuid, uint64_t ns)
 {
-	return refresh_ask(fixture->refresh, slot, uuid, (struct mono_time){ns});
+	return refresh_ask(fixture->refresh, tag, uuid, (struct mono_time){ns});
 }
 
 static void process(struct fixture *fixture, uint64_t ns)
@@ -163,6 +165,7 @@ static void test_answer_ends_the_wait(void **state)
 	process(fixture, 1004 * MS);
 	assert_int_equal(fixture->done_count, 1);
 	assert_int_equal(fixture->done[0], 8);
+	assert_int_equal(fixture->ends[0], REFRESH_KNOWN);
 	server_say(fixture, "refreshed", first_text);
 	process(fixture, 1005 * MS);
 	assert_int_equal(fixture->done_count, 2);
@@ -181,6 +184,7 @@ static void test_breaker(void **state)
 	assert_int_equal(fixture->done_count, 0);
 	process(fixture, 1020 * MS);
 	assert_int_equal(fixture->done_count, 1);
+	assert_int_equal(fixture->ends[0], REFRESH_SILENT);
 	/* Open: nobody waits, nothing is sent. */
 	assert_false(ask(fixture, 7, &fixture->first, 1020 * MS));
 	assert_false(ask(fixture, 8, &fixture->second, 2020 * MS - 1));
@@ -206,9 +210,39 @@ static void test_unknown_machine(void **state)
 	server_say(fixture, "unknown", first_text);
 	process(fixture, 1001 * MS);
 	assert_int_equal(fixture->done_count, 1);
+	assert_int_equal(fixture->ends[0], REFRESH_UNKNOWN);
 	assert_false(ask(fixture, 7, &fixture->first, 1101 * MS - 1));
 	assert_true(ask(fixture, 8, &fixture->second, 1002 * MS));
 	assert_true(ask(fixture, 7, &fixture->first, 1101 * MS));
+}
+
+/* Who only wants to know whether there is such a machine asks for itself, and each time. */
+static void test_questions_after_names(void **state)
+{
+	struct fixture *fixture = *state;
+	const uint32_t tag = TREE_MAX;
+
+	assert_true(ask(fixture, tag, &fixture->first, 1000 * MS));
+	assert_true(ask(fixture, tag + 1, &fixture->first, 1000 * MS));
+	assert_true(ask(fixture, 7, &fixture->first, 1000 * MS));
+	assert_true(ask(fixture, REFRESH_TAG_MAX - 1, &fixture->second, 1000 * MS));
+	server_accept(fixture);
+	for (size_t i = 0; i < 3; i++) {
+		server_expect(fixture, first_text);
+		server_say(fixture, "unknown", first_text);
+	}
+	server_expect(fixture, second_text);
+	process(fixture, 1001 * MS);
+	assert_int_equal(fixture->done_count, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(fixture->done[i], i < 2 ? tag + i : 7);
+		assert_int_equal(fixture->ends[i], REFRESH_UNKNOWN);
+	}
+	assert_true(ask(fixture, tag, &fixture->first, 1002 * MS));
+	assert_false(ask(fixture, 7, &fixture->first, 1002 * MS));
+	process(fixture, 1020 * MS);
+	assert_int_equal(fixture->done[3], REFRESH_TAG_MAX - 1);
+	assert_int_equal(fixture->ends[3], REFRESH_SILENT);
 }
 
 static void test_server_that_goes_and_comes(void **state)
@@ -221,6 +255,7 @@ static void test_server_that_goes_and_comes(void **state)
 	server_end(fixture);
 	process(fixture, 1001 * MS);
 	assert_int_equal(fixture->done_count, 2);
+	assert_int_equal(fixture->ends[0], REFRESH_SILENT);
 	assert_int_equal(refresh_fd(fixture->refresh), -1);
 	/* Looked for every 100 ms, not for each reader. */
 	server_listen(fixture);
@@ -276,9 +311,13 @@ static void test_answers_without_sense(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    CASE(test_answer_ends_the_wait), CASE(test_breaker),
-	    CASE(test_unknown_machine),	     CASE(test_server_that_goes_and_comes),
-	    CASE(test_server_that_is_away),  CASE(test_answers_without_sense),
+	    CASE(test_answer_ends_the_wait),
+	    CASE(test_breaker),
+	    CASE(test_unknown_machine),
+	    CASE(test_questions_after_names),
+	    CASE(test_server_that_goes_and_comes),
+	    CASE(test_server_that_is_away),
+	    CASE(test_answers_without_sense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

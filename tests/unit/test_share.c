@@ -125,12 +125,53 @@ static void test_tells_which_module_is_missing(void **state)
 	const struct machine *machine = *state;
 
 	add_9p(machine, NULL);
-	check_refusal(machine, SHARE_AUTO, -ENOPKG, "no 9pnet_virtio module");
+	check_refusal(machine, SHARE_AUTO, -ENOPKG, "has no module 9pnet_virtio");
 	add_9p(machine, "wattport");
 	check_refusal(machine, SHARE_AUTO, -ENOPKG, "--transport virtiofs");
 	tree_delete(&machine->tree, "sys/bus");
 	add_virtiofs(machine, NULL);
-	check_refusal(machine, SHARE_AUTO, -ENOPKG, "no virtiofs module");
+	check_refusal(machine, SHARE_AUTO, -ENOPKG, "has no module virtiofs");
+}
+
+/* Which kernel lacks it is what people look for. */
+static void test_names_the_kernel_and_what_it_may_not(void **state)
+{
+	const struct machine *machine = *state;
+
+	tree_write(&machine->tree, "proc/sys/kernel/osrelease", "6.1.0-56-cloud-amd64\n");
+	tree_write(&machine->tree, "proc/sys/kernel/modules_disabled", "0\n");
+	add_9p(machine, NULL);
+	check_refusal(machine, SHARE_AUTO, -ENOPKG,
+		      "this kernel (6.1.0-56-cloud-amd64) has no module 9pnet_virtio");
+	tree_write(&machine->tree, "proc/sys/kernel/modules_disabled", "1\n");
+	check_refusal(machine, SHARE_AUTO, -ENOPKG, "kernel.modules_disabled");
+}
+
+static void add_pci(const struct machine *machine, const char *vendor, const char *device)
+{
+	tree_write(&machine->tree, "sys/bus/pci/devices/0000:02:00.0/vendor", "%s\n", vendor);
+	tree_write(&machine->tree, "sys/bus/pci/devices/0000:02:00.0/device", "%s\n", device);
+}
+
+static void test_tells_of_a_device_that_no_driver_takes(void **state)
+{
+	static const char *const ids[] = {"0x1049", "0x1009", "0x105a"};
+	const struct machine *machine = *state;
+
+	for (size_t i = 0; i < CHECK_COUNT(ids); i++) {
+		add_pci(machine, "0x1af4", ids[i]);
+		check_refusal(machine, SHARE_AUTO, -ENOPKG,
+			      "(PCI device 0000:02:00.0), but no driver has taken it: modprobe "
+			      "virtio_pci");
+	}
+	/* Another's device, another device, and one that has its driver. */
+	add_pci(machine, "0x8086", "0x1049");
+	check_refusal(machine, SHARE_AUTO, -ENODEV, "no share tagged");
+	add_pci(machine, "0x1af4", "0x1000");
+	check_refusal(machine, SHARE_AUTO, -ENODEV, "no share tagged");
+	add_pci(machine, "0x1af4", "0x1049");
+	tree_write(&machine->tree, "sys/bus/pci/devices/0000:02:00.0/driver/.hidden", "\n");
+	check_refusal(machine, SHARE_AUTO, -ENODEV, "no share tagged");
 }
 
 static void test_old_drivers_end_the_tag_with_a_nul(void **state)
@@ -245,6 +286,8 @@ int main(void)
 	    MACHINE_TEST(test_tries_virtiofs_whose_tag_is_not_told),
 	    MACHINE_TEST(test_tells_that_there_is_no_share),
 	    MACHINE_TEST(test_tells_which_module_is_missing),
+	    MACHINE_TEST(test_names_the_kernel_and_what_it_may_not),
+	    MACHINE_TEST(test_tells_of_a_device_that_no_driver_takes),
 	    MACHINE_TEST(test_old_drivers_end_the_tag_with_a_nul),
 	    MACHINE_TEST(test_remembers_a_few_foreign_tags),
 	    cmocka_unit_test(test_lists_of_filesystems),

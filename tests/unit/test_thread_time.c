@@ -1,6 +1,7 @@
 #include "tests/unit/check.h"
 #include "tests/unit/tree.h"
 
+#include "common/thread_stat.h"
 #include "host/kernel_release.h"
 #include "host/thread_time.h"
 #include "host/vhost_scan.h"

@@ -119,6 +119,39 @@ static void test_full_table(void **state)
 	assert_false(table->keys[7].listed);
 }
 
+/* What never had an account told nothing: it goes before what did, however old that is. */
+static void test_made_up_machines_go_first(void **state)
+{
+	struct tree_table *table = *state;
+
+	for (uint32_t i = 0; i < TREE_MAX; i++) {
+		assert_int_equal(admit(table, i, 1000 + i), i);
+		table->trees[i].updated_ns = 1;
+	}
+	table->trees[77].updated_ns = 0;
+	assert_int_equal(admit(table, TREE_MAX, 9000), 77);
+	assert_int_equal(admit(table, TREE_MAX + 1, 9001), 77);
+	table->trees[77].updated_ns = 1;
+	assert_int_equal(admit(table, TREE_MAX + 2, 9002), 0);
+}
+
+/* Different for all nodes of all machines, the same for ever, and no bit of the slot in it. */
+static void test_numbers_for_stat(void **state)
+{
+	struct uuid first = uuid_of(1), second = uuid_of(2);
+	struct vtree_node last = {.id = (UINT64_C(1) << VTREE_NODE_BITS) - 1};
+
+	(void)state;
+	assert_true(tree_hash(&first) < UINT64_C(1) << 62);
+	assert_true(tree_hash(&first) != tree_hash(&second));
+	assert_true(tree_inode(UINT64_MAX, last) >> 48 == 0);
+	assert_true(tree_inode(tree_hash(&first), vtree_root()) !=
+		    tree_inode(tree_hash(&second), vtree_root()));
+	assert_true(tree_inode(tree_hash(&first), vtree_root()) !=
+		    tree_inode(tree_hash(&first), last));
+	assert_true(tree_inode(tree_hash(&first), vtree_root()) > 1);
+}
+
 static void test_generation_is_never_0(void **state)
 {
 	struct tree_table *table = *state;
@@ -144,6 +177,8 @@ int main(void)
 	    CASE(test_same_machine_same_slot),
 	    CASE(test_made_up_nodes),
 	    CASE(test_full_table),
+	    CASE(test_made_up_machines_go_first),
+	    cmocka_unit_test(test_numbers_for_stat),
 	    CASE(test_generation_is_never_0),
 	};
 

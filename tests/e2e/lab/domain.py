@@ -38,6 +38,8 @@ DOMAIN_XML = """<domain type='{kind}' xmlns:qemu='http://libvirt.org/schemas/dom
 </domain>
 """
 
+CMDLINE = "console=ttyS0 quiet panic=-1 mitigations=off"
+
 ROOT_PORT = "<controller type='pci' model='pcie-root-port'/>"
 
 # A disk whose boot sector jumps to itself, and is never done: load on one vCPU without a kernel. The firmware boots
@@ -50,7 +52,7 @@ DISK_XML = """<disk type='file' device='disk'><driver name='qemu' type='raw'/>
 # Two ways to give a guest the same host directory.
 FILESYSTEM_XML = {
     "9p": """<filesystem type='mount' accessmode='{accessmode}'>
-      <driver type='path'/><source dir={source}/><target dir={tag}/><readonly/></filesystem>""",
+      <driver type='path'/><source dir={source}/><target dir={tag}/>{readonly}</filesystem>""",
     # virtiofsd of QEMU 7.2 knows no read-only export, so libvirt refuses <readonly/> there.
     "virtiofs": """<filesystem type='mount' accessmode='passthrough'>
       <driver type='virtiofs'/>
@@ -73,12 +75,13 @@ class Share:
     tag: str = "wattport"
     accessmode: str = "passthrough"  # of 9p
     sandbox: str = "namespace"  # of virtiofsd
+    readonly: bool = True  # over 9p
 
     def xml(self, uuid):
         """The device, as in a domain or for attach-device."""
         return FILESYSTEM_XML[self.transport].format(
             source=quoteattr(self.source.replace("{uuid}", uuid)), tag=quoteattr(self.tag), accessmode=self.accessmode, sandbox=self.sandbox,
-            virtiofsd=VIRTIOFSD,
+            virtiofsd=VIRTIOFSD, readonly="<readonly/>" if self.readonly else "",
         )
 
 
@@ -95,7 +98,9 @@ class Domain:
     memory_mib: int = 256
     kernel: str = ""
     initrd: str = ""
+    cmdline: str = ""  # what the kernel is told beside CMDLINE
     disk: str = ""  # an image to boot from
+    reboots: bool = False  # whether a guest with a kernel may; else its end is the domain's
     console: str = "/dev/null"
     shares: list = dataclasses.field(default_factory=list)
     forwards: list = dataclasses.field(default_factory=list)  # (host address, port)
@@ -113,13 +118,14 @@ class Domain:
         if self.kernel:
             boot = (
                 f"<kernel>{escape(self.kernel)}</kernel><initrd>{escape(self.initrd)}</initrd>"
-                "<cmdline>console=ttyS0 quiet panic=-1 mitigations=off</cmdline>"
+                f"<cmdline>{escape(f'{CMDLINE} {self.cmdline}'.strip())}</cmdline>"
             )
         forwards = "".join(f",hostfwd=tcp:{address}:{port}-:{port}" for address, port in self.forwards)
         return DOMAIN_XML.format(
             name=escape(self.name), kind=self.kind, uuid=self.uuid, metadata=self.metadata, memory_mib=self.memory_mib,
-            vcpus=self.vcpus, vcpu_places=self.vcpus + self.unplugged, boot=boot, sockets=self.sockets, cores=self.cores, threads=self.threads,
-            on_reboot="destroy" if self.kernel else "restart", root_ports=ROOT_PORT * 6,
+            vcpus=self.vcpus, vcpu_places=self.vcpus + self.unplugged, boot=boot, sockets=self.sockets, cores=self.cores,
+            threads=self.threads, on_reboot="destroy" if self.kernel and not self.reboots else "restart",
+            root_ports=ROOT_PORT * 6,
             console=quoteattr(self.console), filesystems="".join(share.xml(self.uuid) for share in self.shares),
             disk=DISK_XML.format(source=quoteattr(self.disk)) if self.disk else "",
             emulator=shutil.which(EMULATOR), commandline=COMMANDLINE_XML.format(forwards=forwards) if self.forwards else "",

@@ -23,6 +23,7 @@ ip addr add 10.0.2.15/24 dev eth0
 ip link set eth0 up
 ip route add default via 10.0.2.2
 echo "wattport-lab: guest is up"
+[ -x /etc/start ] && /etc/start </dev/null >/tmp/start.log 2>&1 &
 exec httpd -f -p 80 -h /www
 """
 
@@ -90,6 +91,10 @@ class Initramfs:
             self.add_file(path, f"/modules/{os.path.basename(path)}")
         order = "\n".join(os.path.basename(path) for path in kernel.modules) + "\n"
         self.add("/modules/order", order.encode())
+
+    def add_start(self, script):
+        """What the guest does by itself as soon as it is up."""
+        self.add("/etc/start", f"#!/bin/sh\n{script}\n".encode(), 0o755)
 
     def write(self, path):
         """Writes the archive."""

@@ -25,10 +25,12 @@ NODE_EXPORTER = "/usr/bin/prometheus-node-exporter"
 class Laboratory(contextlib.ExitStack):
     """Use as a context manager. After the last teardown it asserts that nothing is left behind."""
 
-    def __init__(self, guest_programs=(), probe=True):
-        """guest_programs: what the guests get beside the probe, if they get that, as paths in the build."""
+    def __init__(self, guest_programs=(), probe=True, guest_start=""):
+        """guest_programs: what the guests get beside the probe, if they get that, as paths in the build. guest_start:
+        what they do by themselves at each boot, in the words of a shell."""
         super().__init__()
         self._guest_programs = (PROBE,) * probe + tuple(guest_programs)
+        self._guest_start = guest_start
         self._guests = 0
         self._initrds = {}
         self.libvirtd = None
@@ -120,6 +122,8 @@ class Laboratory(contextlib.ExitStack):
             archive.add_program(NODE_EXPORTER, "/bin/prometheus-node-exporter")
             for path in self._guest_programs:
                 archive.add_program(self.program(path), f"/bin/{os.path.basename(path)}")
+            if self._guest_start:
+                archive.add_start(self._guest_start)
             self._initrds[flavour] = self.path(f"initrd-{flavour}")
             archive.write(self._initrds[flavour])
         return self._initrds[flavour]

@@ -18,8 +18,9 @@ QEMU_CONF = (
     'namespaces = []\nstdio_handler = "file"\n'
 )
 
-# Where libvirt makes the cgroups of its machines: of the first of these that the machine has, this controller.
-CGROUP_ROOTS = {"/sys/fs/cgroup/freezer": "freezer", "/sys/fs/cgroup": "cpu"}
+# Where libvirt makes the cgroups of its machines: of the first of these that the machine has, this controller. (Without
+# cpu or cpuset it leaves virtiofsd out of them.)
+CGROUP_ROOTS = {"/sys/fs/cgroup/cpuset": "cpuset", "/sys/fs/cgroup": "cpu"}
 
 
 class Libvirtd:
@@ -37,9 +38,10 @@ class Libvirtd:
                 file.write(content)
 
     def _prepare_cgroups(self):
-        # A version 2 hierarchy without controllers beside those of version 1 confuses libvirt.
-        if os.path.ismount("/sys/fs/cgroup/unified"):
-            namespace.unmount("/sys/fs/cgroup/unified")
+        # A version 2 hierarchy without controllers beside those of version 1 confuses libvirt, wherever it is mounted.
+        for path in namespace.mounts("cgroup2"):
+            if path != "/sys/fs/cgroup":
+                namespace.unmount(path)
         root = next(path for path in CGROUP_ROOTS if os.path.isdir(path))
         if not os.path.exists(f"{root}/machine"):
             self._partition = f"{root}/machine"

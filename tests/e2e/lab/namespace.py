@@ -188,10 +188,10 @@ def _raise_loopback():
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
 
 
-def mounts():
-    """The mount points of this machine, in the order they were made."""
+def mounts(kind=None):
+    """The mount points of this machine, in the order they were made; all, or those of one kind of file system."""
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        return [line.split()[4] for line in file]
+        return [line.split()[4] for line in file if kind in (None, line.partition(" - ")[2].split()[0])]
 
 
 def processes():

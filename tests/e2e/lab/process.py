@@ -65,6 +65,12 @@ class Process:
         except LabError as error:
             raise LabError(f"{self.name}: {error}\n{self.log()}") from None
 
+    def wait(self, timeout_s):
+        """Waits for a program that ends by itself: its exit status."""
+        wait_for(f"{self.name} to end", lambda: self.status() is not None, timeout_s)
+        self._log.close()
+        return self.status()
+
     def kill(self):
         """SIGKILL, and waits until it is gone. LabError if it hangs in a system call, as in one that FUSE has to end."""
         self._popen.kill()

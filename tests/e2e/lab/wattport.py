@@ -62,8 +62,7 @@ class Wattport:
             else:
                 process.kill()
         if not orderly:
-            wait_for("the worker to follow its keeper", lambda: not os.path.exists(f"/proc/{self.worker_pid()}"), 5)
-            namespace.unmount(f"{RUNTIME}/vm")
+            self._run_filesystem("--unmount")
         namespace.unmount(RUNTIME)
         namespace.mount("-t", "tmpfs", "wattport-runtime", RUNTIME)
         self.start(self.settings)
@@ -80,12 +79,46 @@ class Wattport:
         self.meter = self._laboratory.process("wattportd", self.meter_command(settings))
         self.meter.wait_until("`wattport status` answers", lambda: self._run("status").returncode == 0)
 
+    def restart_meter(self):
+        """Ends wattportd as a service manager does, and starts it again."""
+        self.meter.stop()
+        self.start_meter(self.settings)
+
+    def restart_exporter(self):
+        """The same for wattport-exporter."""
+        self.exporter.stop()
+        self.start_exporter()
+
     def start_filesystem(self):
         """Starts wattport-fs, and waits for its mount."""
         self.filesystem = self._laboratory.process(
             "wattport-fs", [self._laboratory.program("fusefs/wattport-fs"), "--runtime-dir", RUNTIME]
         )
         self.filesystem.wait_until("its mount is there", lambda: os.path.ismount(f"{RUNTIME}/vm"))
+
+    def _run_filesystem(self, *options):
+        """Runs wattport-fs for something that it does at once."""
+        done = subprocess.run(
+            [self._laboratory.program("fusefs/wattport-fs"), "--runtime-dir", RUNTIME, *options],
+            capture_output=True, text=True, timeout=30,
+        )
+        if done.returncode != 0:
+            raise LabError(f"wattport-fs {' '.join(options)}: status {done.returncode}: {done.stderr}")
+
+    def restart_fs(self, *options, kill=True):
+        """Another wattport-fs takes over, which no reader may notice: from one that was killed by SIGKILL, or, with
+        kill=False, from one that runs. Waits until the new one serves."""
+        old = self.filesystem
+        if kill:
+            old.kill()
+        else:
+            options = ("--replace", *options)
+        self.filesystem = self._laboratory.process(
+            "wattport-fs", [self._laboratory.program("fusefs/wattport-fs"), "--runtime-dir", RUNTIME, *options]
+        )
+        self.filesystem.wait_until("it serves", lambda: "ready: " in self.filesystem.log())
+        if not kill:
+            old.kill()  # It is dead: for its log, and so that nobody takes it for a process that ran too long.
 
     def start_exporter(self):
         """Starts wattport-exporter, and waits until it answers."""

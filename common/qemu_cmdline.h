@@ -1,12 +1,13 @@
 /*
  * qemu_cmdline.h: which machine a QEMU process is, by its command line.
  *
- * Between /proc and the roster, for hosts without libvirt and for finding the process of a libvirt
- * domain. A pure parser of /proc/PID/cmdline: arguments, each ended by a NUL. Whoever starts a
- * process writes this text, so nothing of it is trusted. Safe in any thread.
+ * For wattportd, which looks for machines without libvirt and for the processes of libvirt's
+ * domains, and for wattport-fs, which has to know whose QEMU reads a tree. A pure parser of
+ * /proc/PID/cmdline: arguments, each ended by a NUL. Whoever starts a process writes this text, so
+ * nothing of it is trusted. Safe in any thread.
  */
-#ifndef WATTPORT_HOST_QEMU_CMDLINE_H
-#define WATTPORT_HOST_QEMU_CMDLINE_H
+#ifndef WATTPORT_COMMON_QEMU_CMDLINE_H
+#define WATTPORT_COMMON_QEMU_CMDLINE_H
 
 #include "common/sample.h"
 #include "common/uuid.h"
@@ -48,6 +49,12 @@ int qemu_cmdline_parse(const char *text, size_t size, struct qemu_cmdline *ret_c
  * -ENODATA without both.
  */
 int qemu_cmdline_derive_uuid(const struct qemu_cmdline *cmdline, struct uuid *ret_uuid);
+
+/*
+ * That identity alone, or what qemu_cmdline_derive_uuid() makes of it, also where options that say
+ * nothing of it make no sense here. -ENODATA: it has none, or is no machine (`probe`).
+ */
+int qemu_cmdline_identify(const char *text, size_t size, struct uuid *ret_uuid);
 
 /* Whether a process of that name (/proc/PID/comm, at most 15 characters) may be a QEMU. */
 bool qemu_cmdline_is_qemu(const char *comm);

@@ -1,12 +1,13 @@
 /*
  * mountinfo.h: what is mounted where, as the kernel tells it.
  *
- * Outside the flow: `wattport-agent mount` decides by it what is left to do and what is its own to
- * take away. Parses /proc/self/mountinfo (Documentation/filesystems/proc.rst, 3.5). Pure but for
- * mountinfo_read(); one thread at a time.
+ * A foundation: `wattport-agent mount` and wattport-fs decide by it what is left to do and what is
+ * their own to take away, without a question to a file system that may not answer. Parses
+ * /proc/self/mountinfo (Documentation/filesystems/proc.rst, 3.5). Pure but for mountinfo_read();
+ * one thread at a time.
  */
-#ifndef WATTPORT_GUEST_MOUNTINFO_H
-#define WATTPORT_GUEST_MOUNTINFO_H
+#ifndef WATTPORT_COMMON_MOUNTINFO_H
+#define WATTPORT_COMMON_MOUNTINFO_H
 
 #include "common/sysroot.h"
 
@@ -57,6 +58,10 @@ const struct mountinfo_entry *mountinfo_at(const struct mountinfo *mountinfo, co
 
 /* The mount whose point is that path and that is seen there, or NULL. */
 const struct mountinfo_entry *mountinfo_on(const struct mountinfo *mountinfo, const char *path);
+
+/* The mount that this one covers at the same place, or NULL; NULL for NULL. */
+const struct mountinfo_entry *mountinfo_under(const struct mountinfo *mountinfo,
+					      const struct mountinfo_entry *entry);
 
 #define cleanup_mountinfo __attribute__((cleanup(mountinfo_finish)))
 

@@ -1,4 +1,4 @@
-#include "guest/mountinfo.h"
+#include "common/mountinfo.h"
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/parse.h"
@@ -226,4 +226,17 @@ const struct mountinfo_entry *mountinfo_on(const struct mountinfo *mountinfo, co
 	const struct mountinfo_entry *at = mountinfo_at(mountinfo, path);
 
 	return at != NULL && strcmp(at->point, path) == 0 ? at : NULL;
+}
+
+const struct mountinfo_entry *mountinfo_under(const struct mountinfo *mountinfo,
+					      const struct mountinfo_entry *entry)
+{
+	for (size_t i = 0; entry != NULL && i < mountinfo->count; i++) {
+		const struct mountinfo_entry *under = &mountinfo->entries[i];
+
+		if (under->id == entry->parent && under != entry &&
+		    strcmp(under->point, entry->point) == 0)
+			return under;
+	}
+	return NULL;
 }

@@ -1,4 +1,4 @@
-#include "host/qemu_cmdline.h"
+#include "common/qemu_cmdline.h"
 #include "common/parse.h"
 
 #include <assert.h>
@@ -245,10 +245,13 @@ static int qemu_cmdline_object(const char *text, struct qemu_cmdline_state *stat
 static const struct {
 	const char *name;
 	int (*parse)(const char *text, struct qemu_cmdline_state *state);
+	bool identifies;
 } qemu_cmdline_options[] = {
-    {"name", qemu_cmdline_name},       {"uuid", qemu_cmdline_uuid}, {"smbios", qemu_cmdline_smbios},
-    {"id", qemu_cmdline_id},	       {"smp", qemu_cmdline_smp},   {"m", qemu_cmdline_memory},
-    {"machine", qemu_cmdline_machine}, {"M", qemu_cmdline_machine}, {"object", qemu_cmdline_object},
+    {"name", qemu_cmdline_name, true},	     {"uuid", qemu_cmdline_uuid, true},
+    {"smbios", qemu_cmdline_smbios, true},   {"id", qemu_cmdline_id, true},
+    {"machine", qemu_cmdline_machine, true}, {"M", qemu_cmdline_machine, true},
+    {"smp", qemu_cmdline_smp, false},	     {"m", qemu_cmdline_memory, false},
+    {"object", qemu_cmdline_object, false},
 };
 
 static uint32_t qemu_cmdline_or_one(uint32_t value)
@@ -289,18 +292,21 @@ static int qemu_cmdline_sockets(const struct qemu_smp *given, bool prefer_socket
 	return 0;
 }
 
-static int qemu_cmdline_option(const char *option, const char *argument,
+static int qemu_cmdline_option(const char *option, const char *argument, bool identity,
 			       struct qemu_cmdline_state *state)
 {
 	for (size_t i = 0; i < sizeof(qemu_cmdline_options) / sizeof(qemu_cmdline_options[0]); i++)
 		if (strcmp(option, qemu_cmdline_options[i].name) == 0)
-			return qemu_cmdline_options[i].parse(argument, state);
+			return identity && !qemu_cmdline_options[i].identifies
+				   ? 0
+				   : qemu_cmdline_options[i].parse(argument, state);
 	return 0;
 }
 
-int qemu_cmdline_parse(const char *text, size_t size, struct qemu_cmdline *ret_cmdline)
+/* All options that are known here, or those that tell which machine it is. */
+static int qemu_cmdline_walk(const char *text, size_t size, bool identity,
+			     struct qemu_cmdline_state *state)
 {
-	struct qemu_cmdline_state state = {.result = {.memory_bytes = QEMU_CMDLINE_MEMORY_BYTES}};
 	const char *argument, *end = text + size;
 	int status;
 
@@ -311,13 +317,22 @@ int qemu_cmdline_parse(const char *text, size_t size, struct qemu_cmdline *ret_c
 
 		if (argument[0] == '-' && argument[1] != '\0' && next < end) {
 			status = qemu_cmdline_option(argument + (argument[1] == '-' ? 2 : 1), next,
-						     &state);
+						     identity, state);
 			if (status < 0)
 				return status;
 		}
 		argument = next;
 	}
-	status = qemu_cmdline_sockets(&state.smp, state.prefer_sockets, &state.result);
+	return 0;
+}
+
+int qemu_cmdline_parse(const char *text, size_t size, struct qemu_cmdline *ret_cmdline)
+{
+	struct qemu_cmdline_state state = {.result = {.memory_bytes = QEMU_CMDLINE_MEMORY_BYTES}};
+	int status = qemu_cmdline_walk(text, size, false, &state);
+
+	if (status == 0)
+		status = qemu_cmdline_sockets(&state.smp, state.prefer_sockets, &state.result);
 	if (status < 0)
 		return status;
 	*ret_cmdline = state.result;
@@ -355,6 +370,21 @@ int qemu_cmdline_derive_uuid(const struct qemu_cmdline *cmdline, struct uuid *re
 	uuid.bytes[6] = (uint8_t)((uuid.bytes[6] & 0x0f) | 0x80); /* version 8 */
 	uuid.bytes[8] = (uint8_t)((uuid.bytes[8] & 0x3f) | 0x80); /* RFC 4122's variant */
 	*ret_uuid = uuid;
+	return 0;
+}
+
+int qemu_cmdline_identify(const char *text, size_t size, struct uuid *ret_uuid)
+{
+	struct qemu_cmdline_state state = {.uuid_given = false};
+	int status = qemu_cmdline_walk(text, size, true, &state);
+
+	if (status < 0)
+		return status;
+	if (state.result.probe)
+		return -ENODATA;
+	if (!state.result.has_uuid)
+		return qemu_cmdline_derive_uuid(&state.result, ret_uuid);
+	*ret_uuid = state.result.uuid;
 	return 0;
 }
 

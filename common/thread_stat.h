@@ -1,0 +1,27 @@
+/*
+ * thread_stat.h: the line of /proc/PID/stat, of which three numbers count.
+ *
+ * For the sampler, which takes CPU times from it, and for wattport-fs, which takes a process's
+ * start: it tells apart two that had the same number. Pure: safe in any thread.
+ */
+#ifndef WATTPORT_COMMON_THREAD_STAT_H
+#define WATTPORT_COMMON_THREAD_STAT_H
+
+#include <stdint.h>
+
+#define THREAD_STAT_SIZE 1024 /* no line is longer */
+
+/* What is used of /proc/PID/stat (proc_pid_stat(5)). */
+struct thread_stat {
+	uint64_t time_ticks;  /* utime + stime */
+	uint64_t start_ticks; /* starttime, since the machine's start */
+	uint32_t cpu;	      /* processor: where it last ran */
+};
+
+/* -EINVAL: not such a line. The name in parentheses may hold anything, parentheses too. */
+int thread_stat_parse(const char *text, struct thread_stat *ret_stat);
+
+/* Ticks of sysconf(_SC_CLK_TCK) in nanoseconds; saturates. */
+uint64_t thread_ticks_to_ns(uint64_t ticks);
+
+#endif

@@ -1,0 +1,311 @@
+#include "fusefs/takeover.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "fusefs/fd_store.h"
+#include "fusefs/heritage.h"
+#include "fusefs/mountpoint.h"
+#include "fusefs/pid_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+#define TAKEOVER_TRIES	    16 /* to lock a file that others are taking away */
+#define TAKEOVER_FUSE_MAJOR 10 /* Documentation/admin-guide/devices.txt */
+#define TAKEOVER_FUSE_MINOR 229
+
+/* The best found so far. */
+struct takeover_found {
+	uint64_t device; /* mounted at the mount point; 0: nothing */
+	uint64_t epoch;
+	int fuse_fd;
+	int memory_fd;
+};
+
+static void takeover_found_finish(struct takeover_found *found)
+{
+	if (found->fuse_fd >= 0)
+		(void)close(found->fuse_fd);
+	if (found->memory_fd >= 0)
+		(void)close(found->memory_fd);
+}
+#define cleanup_found __attribute__((cleanup(takeover_found_finish)))
+
+static bool takeover_is_fuse(int fd)
+{
+	struct stat stat;
+
+	return fstat(fd, &stat) == 0 && S_ISCHR(stat.st_mode) &&
+	       stat.st_rdev == makedev(TAKEOVER_FUSE_MAJOR, TAKEOVER_FUSE_MINOR);
+}
+
+/* fuse_dev_poll() of fs/fuse/dev.c: an error where the mount is gone, or there never was one. */
+static bool takeover_is_alive(int fuse_fd)
+{
+	struct pollfd polled = {.fd = fuse_fd};
+
+	return poll(&polled, 1, 0) >= 0 && (polled.revents & (POLLERR | POLLNVAL)) == 0;
+}
+
+/* Keeps the two if they belong to the mount and nothing better was found; else closes them. */
+static void takeover_consider(struct takeover_found *found, int candidate_fuse_fd,
+			      int candidate_memory_fd)
+{
+	cleanup_heritage struct heritage_mapping mapping = {.heritage = NULL};
+	cleanup_fd int fuse_fd = candidate_fuse_fd;
+	cleanup_fd int memory_fd = candidate_memory_fd;
+
+	if (!takeover_is_fuse(fuse_fd) || !takeover_is_alive(fuse_fd) ||
+	    heritage_map(memory_fd, &mapping) < 0 || found->device == 0 ||
+	    mapping.heritage->mount_device != found->device ||
+	    mapping.heritage->epoch <= found->epoch)
+		return;
+	takeover_found_finish(found);
+	found->epoch = mapping.heritage->epoch;
+	found->fuse_fd = TAKE_FD(fuse_fd);
+	found->memory_fd = TAKE_FD(memory_fd);
+}
+
+/* What the service manager kept: one connection, and memory, mostly one. */
+static void takeover_search_store(struct takeover_found *found, struct fd_store *ret_store)
+{
+	int first, count;
+
+	fd_store_take(ret_store);
+	first = ret_store->first;
+	count = ret_store->count;
+	for (int i = first; i < first + count; i++)
+		for (int j = first; takeover_is_fuse(i) && j < first + count; j++)
+			takeover_consider(found, fcntl(i, F_DUPFD_CLOEXEC, HERITAGE_MEMORY_FD + 1),
+					  fcntl(j, F_DUPFD_CLOEXEC, HERITAGE_MEMORY_FD + 1));
+	for (int i = first; i < first + count; i++)
+		(void)close(i);
+}
+
+/* What a process has; -EPERM when we may not take it. */
+static int takeover_search_process(struct takeover_found *found,
+				   const struct pid_file_holder *holder)
+{
+	cleanup_fd int fuse_fd = (int)syscall(SYS_pidfd_getfd, holder->pidfd, HERITAGE_FUSE_FD, 0);
+	cleanup_fd int memory_fd = -1;
+
+	if (fuse_fd < 0)
+		return errno == EPERM || errno == ENOSYS ? -EPERM : 0;
+	memory_fd = (int)syscall(SYS_pidfd_getfd, holder->pidfd, HERITAGE_MEMORY_FD, 0);
+	if (memory_fd >= 0)
+		takeover_consider(found, TAKE_FD(fuse_fd), TAKE_FD(memory_fd));
+	return 0;
+}
+
+static int takeover_refuse(const struct takeover_request *request, pid_t pid, struct diag *diag)
+{
+	return diag_error(diag, -EPERM,
+			  "process %d serves %s and its connection cannot be taken over: allow it "
+			  "(CAP_SYS_PTRACE, kernel.yama.ptrace_scope below 3), or give up all open "
+			  "trees with wattport-fs --unmount",
+			  (int)pid, request->runtime_dir);
+}
+
+/* Takes what the keeper that lives has, and its life. */
+static int takeover_depose(const struct takeover_request *request, struct takeover_found *found,
+			   const struct pid_file_holder *holder, struct diag *diag)
+{
+	int status = takeover_search_process(found, holder);
+
+	if (status < 0)
+		return takeover_refuse(request, holder->pid, diag);
+	if (found->fuse_fd < 0)
+		return diag_error(diag, -EAGAIN,
+				  "process %d is about to serve %s and has nothing to take over "
+				  "yet; try again",
+				  (int)holder->pid, request->runtime_dir);
+	status = pid_file_end(holder);
+	if (status < 0)
+		return diag_error(diag, status, "cannot end process %d: %s", (int)holder->pid,
+				  strerror(-status));
+	log_info("takes the place of process %d", (int)holder->pid);
+	return 0;
+}
+
+/* Somebody else holds the lock of the keeper. */
+static int takeover_meet(const struct takeover_request *request, struct takeover_found *found,
+			 int lock_fd, bool *replace, struct diag *diag)
+{
+	struct pid_file_holder holder = {.pidfd = -1};
+	int status = pid_file_holder(lock_fd, &holder);
+
+	/* Gone meanwhile. */
+	if (status == -ESRCH)
+		return 0;
+	if (status == 0 && *replace)
+		status = takeover_depose(request, found, &holder, diag);
+	else
+		status = diag_error(diag, -EBUSY,
+				    "another wattport-fs serves %s (process %d); stop it, take its "
+				    "place with --replace, or give this one its own --runtime-dir",
+				    request->runtime_dir, (int)holder.pid);
+	if (holder.pidfd >= 0)
+		(void)close(holder.pidfd);
+	/* Whoever comes between us and the lock now was started later, and has replaced us. */
+	*replace = false;
+	return status;
+}
+
+static int takeover_lock(const struct takeover_request *request, struct takeover_found *found,
+			 int *ret_lock_fd, struct diag *diag)
+{
+	bool replace = request->replace;
+	int status = -EBUSY;
+
+	for (size_t i = 0; i < TAKEOVER_TRIES; i++) {
+		cleanup_fd int fd = -1;
+
+		status = pid_file_open(request->runtime_fd, TAKEOVER_KEEPER_NAME, &fd);
+		if (status < 0)
+			break;
+		status = pid_file_lock(fd);
+		if (status == 0 &&
+		    pid_file_is_current(fd, request->runtime_fd, TAKEOVER_KEEPER_NAME)) {
+			*ret_lock_fd = TAKE_FD(fd);
+			return 0;
+		}
+		if (status == -EBUSY)
+			status = takeover_meet(request, found, fd, &replace, diag);
+		else if (status < 0)
+			break;
+		if (status < 0)
+			return status;
+	}
+	return diag_error(diag, status < 0 ? status : -EBUSY, "cannot lock %s/%s: %s",
+			  request->runtime_dir, TAKEOVER_KEEPER_NAME,
+			  strerror(status < 0 ? -status : EBUSY));
+}
+
+/* What the worker has that serves without a keeper. */
+static int takeover_search_worker(const struct takeover_request *request,
+				  struct takeover_found *found, int worker_fd, struct diag *diag)
+{
+	struct pid_file_holder holder = {.pidfd = -1};
+	int status = pid_file_holder(worker_fd, &holder);
+
+	if (status == -ESRCH)
+		return 0;
+	if (status == 0)
+		status = takeover_search_process(found, &holder);
+	if (holder.pidfd >= 0)
+		(void)close(holder.pidfd);
+	return status < 0 && found->fuse_fd < 0 ? takeover_refuse(request, holder.pid, diag) : 0;
+}
+
+int takeover_end_worker(const struct takeover *takeover, struct diag *diag)
+{
+	struct pid_file_holder holder;
+	int status = pid_file_holder(takeover->worker_fd, &holder);
+
+	if (status == -ESRCH)
+		return 0;
+	if (status == 0) {
+		status = pid_file_end(&holder);
+		(void)close(holder.pidfd);
+	}
+	if (status < 0)
+		return diag_error(diag, status, "cannot end the worker of the last wattport-fs: %s",
+				  strerror(-status));
+	return 0;
+}
+
+/* Alone by the lock: what was found before it holds if the mount is still the same. */
+static int takeover_confirm(const struct takeover_request *request, struct takeover_found *found,
+			    struct diag *diag)
+{
+	uint64_t before = found->device;
+	int status;
+
+	found->device = 0;
+	status = mountpoint_device(request->mount_path, &found->device, diag);
+	if (status < 0 && status != -ENOENT)
+		return status;
+	if (found->device != before) {
+		takeover_found_finish(found);
+		found->fuse_fd = found->memory_fd = -1;
+		found->epoch = 0;
+	}
+	return 0;
+}
+
+static int takeover_raise_reign(const struct takeover_found *found, struct diag *diag)
+{
+	cleanup_heritage struct heritage_mapping mapping = {.heritage = NULL};
+	int status;
+
+	if (found->memory_fd < 0)
+		return 0;
+	status = heritage_map(found->memory_fd, &mapping);
+	if (status < 0)
+		return diag_error(diag, status, "cannot use the memory of the last wattport-fs: %s",
+				  strerror(-status));
+	(void)__atomic_add_fetch(&mapping.heritage->reign, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+int takeover_begin(const struct takeover_request *request, struct takeover *ret_takeover,
+		   struct diag *diag)
+{
+	cleanup_found struct takeover_found found = {.fuse_fd = -1, .memory_fd = -1};
+	struct takeover takeover = {.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1};
+	int status = mountpoint_device(request->mount_path, &found.device, diag);
+
+	if (status < 0 && status != -ENOENT)
+		return status;
+	takeover_search_store(&found, &takeover.store);
+	status = takeover_lock(request, &found, &takeover.lock_fd, diag);
+	if (status < 0) {
+		takeover_finish(&takeover, request->runtime_fd, true);
+		return status;
+	}
+	status = pid_file_open(request->runtime_fd, TAKEOVER_WORKER_NAME, &takeover.worker_fd);
+	if (status < 0)
+		(void)diag_error(diag, status, "cannot make %s/%s: %s", request->runtime_dir,
+				 TAKEOVER_WORKER_NAME, strerror(-status));
+	else
+		status = takeover_confirm(request, &found, diag);
+	if (status == 0 && !request->give_up)
+		status = takeover_search_worker(request, &found, takeover.worker_fd, diag);
+	if (status == 0)
+		status = takeover_raise_reign(&found, diag);
+	if (status == 0)
+		status = takeover_end_worker(&takeover, diag);
+	if (status < 0) {
+		/* The worker's file stays: a worker may hold it. */
+		takeover_finish(&takeover, request->runtime_fd, true);
+		return status;
+	}
+	takeover.fuse_fd = TAKE_FD(found.fuse_fd);
+	takeover.memory_fd = TAKE_FD(found.memory_fd);
+	*ret_takeover = takeover;
+	return 0;
+}
+
+void takeover_finish(struct takeover *takeover, int runtime_fd, bool worker_lives)
+{
+	if (takeover->worker_fd >= 0) {
+		if (!worker_lives)
+			(void)unlinkat(runtime_fd, TAKEOVER_WORKER_NAME, 0);
+		(void)close(takeover->worker_fd);
+	}
+	if (takeover->lock_fd >= 0) {
+		(void)unlinkat(runtime_fd, TAKEOVER_KEEPER_NAME, 0);
+		(void)close(takeover->lock_fd);
+	}
+	if (takeover->fuse_fd >= 0)
+		(void)close(takeover->fuse_fd);
+	if (takeover->memory_fd >= 0)
+		(void)close(takeover->memory_fd);
+	fd_store_finish(&takeover->store);
+	*takeover =
+	    (struct takeover){.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1};
+}

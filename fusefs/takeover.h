@@ -1,0 +1,65 @@
+/*
+ * takeover.h: how a new keeper comes by what the one before left.
+ *
+ * Before it serves, a keeper makes sure that it is the only one and looks for a connection and its
+ * memory (heritage.h) wherever they may be, in this order:
+ *   1. what the service manager has kept (fd_store.h);
+ *   2. with `replace`, a keeper that lives: its descriptors are taken (pidfd_getfd(2)), then it is
+ *      killed, which its worker survives;
+ *   3. a worker that went on to serve when its keeper was killed or told to leave it.
+ * Of several the memory of the highest epoch holds. A connection is good if it is alive and what is
+ * mounted at the mount point is the memory's own mount. Then the old worker is ended, and nobody
+ * else can write to the memory any more. Readers wait from then on until a new worker serves.
+ *
+ * Why no other worker can be there: a worker locks its file first and then looks whether the reign
+ * in the memory is still that of its keeper; a new keeper, alone by its own lock, first raises the
+ * reign and then looks who holds the worker's lock. Whichever comes first, a worker of an old
+ * keeper either ends by itself or is seen here and ended.
+ *
+ * A failure harms nobody: the old processes go on to serve. One thread.
+ */
+#ifndef WATTPORT_FUSEFS_TAKEOVER_H
+#define WATTPORT_FUSEFS_TAKEOVER_H
+
+#include "common/diag.h"
+#include "fusefs/fd_store.h"
+
+#include <stdbool.h>
+
+#define TAKEOVER_KEEPER_NAME "fs.pid"
+#define TAKEOVER_WORKER_NAME "fs-worker.pid"
+
+struct takeover_request {
+	int runtime_fd;
+	const char *runtime_dir; /* for messages */
+	const char *mount_path;
+	bool replace; /* a keeper that lives */
+	bool give_up; /* want nothing of what is there: it is to end */
+};
+
+/* All of it the caller's; -1 where there is none. */
+struct takeover {
+	int lock_fd;   /* the keeper's file, locked */
+	int worker_fd; /* the worker's file, for workers to lock */
+	int fuse_fd;   /* with memory_fd, or neither */
+	int memory_fd;
+	struct fd_store store; /* what the service manager had kept; its descriptors are closed */
+};
+
+/*
+ * -EBUSY: another keeper lives and is not to be replaced. -EPERM: somebody serves but his
+ * descriptors cannot be had, and without them running guests would lose their tree.
+ */
+int takeover_begin(const struct takeover_request *request, struct takeover *ret_takeover,
+		   struct diag *diag);
+
+/* Takes both files away and closes all; `worker_lives`: all but the worker's file goes. */
+void takeover_finish(struct takeover *takeover, int runtime_fd, bool worker_lives);
+
+/*
+ * Ends the worker that serves without a keeper, if there is one: for an end of it all, by a process
+ * that holds the keeper's lock.
+ */
+int takeover_end_worker(const struct takeover *takeover, struct diag *diag);
+
+#endif
