@@ -27,9 +27,10 @@ from results import root, write  # noqa: E402
 from trial import MEMORY_MIB, PROGRAMS, WARM_UP_S, Watch  # noqa: E402
 
 POWER_W, DRAM_W = 60, 20
-BROKEN_S = 6
+BROKEN_S = 9
 TOLERANCE = 0.3  # no matter of percents: what is looked for is kilowatts, nothing at all, and the dead
-TOO_SLOW = ("power-calibrate",)  # three figures in half a minute
+# Of the one come three figures in half a minute; the other reads what only Wattport's own tree has.
+LEFT_OUT = ("power-calibrate", "Scaphandre --vm")
 ZONES = ("intel-rapl:0", "intel-rapl:0:0", "intel-rapl:1", "intel-rapl:1:0")
 
 SHARE = "/run/wattport/tree"
@@ -107,7 +108,7 @@ def broken(mounts, from_start, in_between, clients):
 
 def main():
     """All breakages, one after the other; {breakage: {client that notices: its first complaint}}."""
-    clients = [client for client in client_module.load().values() if client.user == 0 and client.name not in TOO_SLOW]
+    clients = [client for client in client_module.load().values() if client.user == 0 and client.name not in LEFT_OUT]
     results = {}
     for name, mounts, from_start, in_between in BREAKAGES:
         verdicts = broken(mounts, from_start, in_between, clients)

@@ -12,7 +12,7 @@ than that. So three things are asked of it:
 
 An emulated guest on a busy machine is late at times, and a client that divides by the time that should have passed is
 wrong then, whatever it reads. A probe in the guest knows how late it was, and that much is granted: figures from a time
-in which it was late by more than STALL_S count for the energy alone, and others may be off by that share of their time.
+in which it was late by more than STALL_SHARE count for the energy alone, and others may be off by that share.
 On a quiet machine it is some milliseconds.
 """
 
@@ -30,7 +30,7 @@ FIGURES_MIN = 4  # fewer would prove nothing
 PHASES_SHARE = 0.5  # of the phases since its first figure it must have been in time to be judged
 PHASE_FIGURES_MIN = 2
 LONG_S = 10  # of those that show one in so long a time, one is enough
-STALL_S = 0.4
+STALL_SHARE = 0.1  # of a figure's time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +96,7 @@ def judge(figures, truth, phases, late=(), tolerance=TOLERANCE):
     for zones in sorted({figure.zones for figure in figures}):
         of_zones = [figure for figure in figures if figure.zones == zones]
         _judge_energy(of_zones, truth, verdict)
-        timely = [figure for figure in of_zones if _lateness_s(figure, late) < STALL_S]
+        timely = [figure for figure in of_zones if _lateness_s(figure, late) < STALL_SHARE * figure.span_s]
         for figure in timely:
             _judge_spike(figure, truth, verdict)
         for name, group in _groups(timely, phases):
