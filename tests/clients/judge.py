@@ -61,6 +61,10 @@ class Truth:
         self._times = {zone: [at for at, _ in points] for zone, points in series.items()}
         self._joules = {zone: [joules for _, joules in points] for zone, points in series.items()}
 
+    def knows(self, zones):
+        """Whether there are these zones."""
+        return all(zone in self._times for zone in zones)
+
     @property
     def end_s(self):
         """When the record ends."""
@@ -84,11 +88,12 @@ class Truth:
 def judge(figures, truth, phases, late=(), tolerance=TOLERANCE):
     """The verdict on one client. late: [(start in s, end in s, how much of that in s the guest was late)]."""
     start_s = phases[0].start_s
+    strange = sorted({_name(figure) for figure in figures if not truth.knows(figure.zones)})
     figures = [
         figure for figure in figures
-        if figure.at_s - figure.span_s >= start_s and truth.covers(figure.at_s - figure.span_s - JITTER_S, figure.at_s + JITTER_S)
+        if truth.knows(figure.zones) and figure.at_s - figure.span_s >= start_s and truth.covers(figure.at_s - figure.span_s - JITTER_S, figure.at_s + JITTER_S)
     ]
-    verdict = Verdict(tolerance, len(figures))
+    verdict = Verdict(tolerance, len(figures), complaints=[f"shows {name}, which there is not" for name in strange])
     if len(figures) < FIGURES_MIN:
         verdict.complaints.append(f"only {len(figures)} figures")
     elif truth.end_s - figures[-1].at_s > figures[-1].span_s + SILENCE_S:

@@ -60,6 +60,9 @@ class JudgeTest(unittest.TestCase):
     def test_client_that_died_fails(self):
         self.assertTrue(self.complaints(shown(true_w, end_s=28)))
 
+    def test_zone_that_there_is_not_fails(self):
+        self.assertTrue(self.complaints(shown(true_w) + [Figure(("package-0-die-0",), 39, 30, 2)]))
+
     def test_client_that_shows_nothing_fails(self):
         self.assertTrue(self.complaints([]))
 

@@ -5,7 +5,7 @@ import dataclasses
 import time
 
 import client as client_module
-from judge import TOLERANCE, Phase, Truth, judge
+from judge import TOLERANCE, Phase, Truth, Verdict, judge
 from lab import stats
 from lab.domain import Share
 from lab.laboratory import Laboratory
@@ -87,7 +87,11 @@ class Watch:
 
     def verdict(self, client, runs, truth, tolerance=TOLERANCE):
         """On one client."""
-        figures = [dataclasses.replace(figure, at_s=self._host_s(figure.at_s)) for figure in client_module.figures(client, runs)]
+        try:
+            shown = client_module.figures(client, runs)
+        except (ValueError, LookupError) as error:
+            return Verdict(tolerance, complaints=[f"prints what nobody understands: {error!r}"])
+        figures = [dataclasses.replace(figure, at_s=self._host_s(figure.at_s)) for figure in shown]
         verdict = judge(figures, truth, self.phases, self.late, tolerance)
         verdict.complaints += [f"prints: {line}" for line in client_module.errors(client, runs)]
         # The first runs of one that asks may have done so before there was anyone to ask.
