@@ -8,6 +8,7 @@ import tempfile
 import unittest
 
 import architecture
+import clients
 import cppcheck
 import format as format_check
 import layers
@@ -47,6 +48,15 @@ class CheckTest(unittest.TestCase):
         """Skips the test where a program is not installed."""
         if shutil.which(program) is None:
             self.skipTest(f"{program} is not installed")
+
+    def test_clients(self):
+        self.write("tests/clients/matrix/a.py", 'CLIENT = Client(name="a one", package="x")\n')
+        self.write("tests/clients/matrix/b.py", 'CLIENT = replace(A, name="b")\n')
+        table = "<!-- matrix: -->\n| client | x |\n| --- | --- |\n| a one | y |\n%s<!-- end of matrix -->\n| c | no row |\n"
+        self.write("docs/clients.md", table % "| b | z |\n")
+        self.expect(clients.check(self.root))
+        self.write("docs/clients.md", table % "| c | z |\n")
+        self.expect(clients.check(self.root), "b is missing", "c is in no file")
 
     def test_layers(self):
         self.write("host/a.h", "")

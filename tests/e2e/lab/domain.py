@@ -18,7 +18,7 @@ DOMAIN_XML = """<domain type='{kind}' xmlns:qemu='http://libvirt.org/schemas/dom
   <metadata>{metadata}</metadata>
   <memory unit='MiB'>{memory_mib}</memory>
   <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>
-  <vcpu>{vcpus}</vcpu>
+  <vcpu current='{vcpus}'>{vcpu_places}</vcpu>
   <os><type arch='x86_64' machine='q35'>hvm</type>{boot}</os>
   <features><acpi/><apic/></features>
   <cpu><topology sockets='{sockets}' cores='{cores}' threads='{threads}'/></cpu>
@@ -94,6 +94,7 @@ class Domain:
     sockets: int = 1
     cores: int = 1
     threads: int = 1
+    unplugged: int = 0  # the last so many vCPUs of that topology are not there
     memory_mib: int = 256
     kernel: str = ""
     initrd: str = ""
@@ -109,7 +110,7 @@ class Domain:
     @property
     def vcpus(self):
         """How many vCPUs it has."""
-        return self.sockets * self.cores * self.threads
+        return self.sockets * self.cores * self.threads - self.unplugged
 
     def xml(self):
         """The domain's definition."""
@@ -122,8 +123,9 @@ class Domain:
         forwards = "".join(f",hostfwd=tcp:{address}:{port}-:{port}" for address, port in self.forwards)
         return DOMAIN_XML.format(
             name=escape(self.name), kind=self.kind, uuid=self.uuid, metadata=self.metadata, memory_mib=self.memory_mib,
-            vcpus=self.vcpus, boot=boot, sockets=self.sockets, cores=self.cores, threads=self.threads,
-            on_reboot="destroy" if self.kernel and not self.reboots else "restart", root_ports=ROOT_PORT * 6,
+            vcpus=self.vcpus, vcpu_places=self.vcpus + self.unplugged, boot=boot, sockets=self.sockets, cores=self.cores,
+            threads=self.threads, on_reboot="destroy" if self.kernel and not self.reboots else "restart",
+            root_ports=ROOT_PORT * 6,
             console=quoteattr(self.console), filesystems="".join(share.xml(self.uuid) for share in self.shares),
             disk=DISK_XML.format(source=quoteattr(self.disk)) if self.disk else "",
             emulator=shutil.which(EMULATOR), commandline=COMMANDLINE_XML.format(forwards=forwards) if self.forwards else "",

@@ -52,9 +52,10 @@ class HostReader:
 class GuestReader:
     """Reads in a guest."""
 
-    def __init__(self, guest, path):
+    def __init__(self, guest, path, period_us=GUEST_PERIOD_US):
         self._guest = guest
         self._path = path
+        self._period_us = period_us
         self._pid = None
 
     def __str__(self):
@@ -62,7 +63,7 @@ class GuestReader:
 
     def start(self):
         """Begins, and waits for the first read."""
-        self._pid = self._guest.spawn(f"guest_probe read {self._path} {GUEST_PERIOD_US} {FOREVER}", log="/tmp/reader")
+        self._pid = self._guest.spawn(f"guest_probe read {self._path} {self._period_us} {FOREVER}", log="/tmp/reader")
         wait_for("its first read", lambda: self._guest.check("cat /tmp/reader"), 10, 0.1)
 
     def _lines(self):

@@ -11,18 +11,19 @@ NEEDED = (
 )
 
 
-def run(kernels=(), needs=NEEDED):
-    """Runs the tests of __main__, unless one of the needed programs is not installed. kernels: the flavours that the
-    guests will boot; they are fetched here, for the private machine has no network."""
+def _tests():
+    program = unittest.main("__main__", verbosity=2, exit=False)
+    return 0 if program.result.wasSuccessful() else 1
+
+
+def run(kernels=(), needs=NEEDED, main=_tests):
+    """Runs main(), which is the tests of __main__, in the private machine, unless one of the needed programs is not
+    installed. kernels: the flavours that the guests will boot; they are fetched here, for the private machine has no
+    network."""
     missing = namespace.missing(*needs)
     if missing:
         print(f"skipped: not installed: {', '.join(missing)}")
         return namespace.SKIPPED
     for flavour in kernels:
         kernel.fetch(CACHE, flavour)
-
-    def main():
-        program = unittest.main("__main__", verbosity=2, exit=False)
-        return 0 if program.result.wasSuccessful() else 1
-
     return namespace.run_private(main)
