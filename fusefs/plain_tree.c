@@ -87,7 +87,7 @@ static void plain_tree_take_over(struct plain_tree *tree, struct plain_file *fil
 		return;
 	plain_tree_note(file, text, length);
 	if (kind == VTREE_COUNTER_ONE && parse_next_u64(&cursor, &file->told.value_uj) == 0)
-		file->told.time_ns = now.ns;
+		file->told.time_ms = served_ms(now);
 	if (kind == VTREE_COUNTER_ALL && strncmp(text, "t_ns ", strlen("t_ns ")) == 0) {
 		cursor = text + strlen("t_ns ");
 		if (parse_next_u64(&cursor, &tree->time_told_ns) == 0)
@@ -140,8 +140,8 @@ static void plain_tree_raise(struct plain_tree *tree, struct vtree_values *value
 			limit_uj = plain_tree_limit(file->told.value_uj);
 		if (*energy_uj > limit_uj)
 			*energy_uj = limit_uj;
-		/* It takes the account, which is what is told less one. */
-		*energy_uj = served_advance(&file->told, *energy_uj - 1, now);
+		*energy_uj =
+		    served_advance(&file->told, (struct served){*energy_uj, served_ms(now)}, now);
 	}
 }
 
