@@ -70,7 +70,8 @@ static const int privilege_base_syscalls[] = {
     SCMP_SYS(exit_group),
 };
 
-static int privilege_find_user(const struct passwd **ret_user, struct diag *diag)
+/* Null, and the error told, if there is none. */
+static const struct passwd *privilege_find_user(struct diag *diag)
 {
 	static const char *const names[] = {PRIVILEGE_USER, PRIVILEGE_USER_FALLBACK};
 
@@ -78,24 +79,22 @@ static int privilege_find_user(const struct passwd **ret_user, struct diag *diag
 		/* No thread runs yet that could share the C library's buffer. */
 		const struct passwd *user = getpwnam(names[i]);
 
-		if (user != NULL && user->pw_uid != 0) {
-			*ret_user = user;
-			return 0;
-		}
+		if (user != NULL && user->pw_uid != 0)
+			return user;
 	}
-	return diag_error(diag, -ENOENT,
-			  "there is neither a user %s nor a user %s to run as; "
-			  "make one: useradd --system --shell /usr/sbin/nologin %s",
-			  PRIVILEGE_USER, PRIVILEGE_USER_FALLBACK, PRIVILEGE_USER);
+	(void)diag_error(diag, -ENOENT,
+			 "there is neither a user %s nor a user %s to run as; "
+			 "make one: useradd --system --shell /usr/sbin/nologin %s",
+			 PRIVILEGE_USER, PRIVILEGE_USER_FALLBACK, PRIVILEGE_USER);
+	return NULL;
 }
 
 int privilege_find(uid_t *ret_user, gid_t *ret_group, struct diag *diag)
 {
-	const struct passwd *user = NULL;
-	int status = privilege_find_user(&user, diag);
+	const struct passwd *user = privilege_find_user(diag);
 
-	if (status < 0)
-		return status;
+	if (user == NULL)
+		return -ENOENT;
 	*ret_user = user->pw_uid;
 	*ret_group = user->pw_gid;
 	return 0;
@@ -104,11 +103,10 @@ int privilege_find(uid_t *ret_user, gid_t *ret_group, struct diag *diag)
 /* Root becomes the user; the capabilities, chosen before, go at the same time. */
 static int privilege_change_user(struct diag *diag)
 {
-	const struct passwd *user = NULL;
-	int status = privilege_find_user(&user, diag);
+	const struct passwd *user = privilege_find_user(diag);
 
-	if (status < 0)
-		return status;
+	if (user == NULL)
+		return -ENOENT;
 	errno = 0;
 	if (capng_change_id((int)user->pw_uid, (int)user->pw_gid,
 			    CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING | CAPNG_CLEAR_AMBIENT) != 0)
