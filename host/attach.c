@@ -248,10 +248,10 @@ static int attach_plug_out(const struct attach_domain *domain, const struct atta
 
 	if (report->transport == ATTACH_9P)
 		return diag_error(diag, -ENOTSUP, "9p cannot be plugged out of a running machine");
-	if (report->dry_run)
-		return 0;
 	status = attach_xml_device(domain->live, ATTACH_VIRTIOFS, domain->source, &device, diag);
-	return status < 0 ? status : attach_domain_plug_out(domain, device, diag);
+	if (status < 0 || report->dry_run)
+		return status;
+	return attach_domain_plug_out(domain, device, diag);
 }
 
 static int attach_remove_live(const struct attach_domain *domain, struct attach_report *report,
