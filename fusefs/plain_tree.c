@@ -11,10 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define PLAIN_TREE_FILES 64 /* of one socket with DRAM, roughly */
-
-#define FNV_OFFSET	 UINT64_C(14695981039346656037) /* FNV-1a, 64 bits */
-#define FNV_PRIME	 UINT64_C(1099511628211)
+#define FNV_OFFSET UINT64_C(14695981039346656037) /* FNV-1a, 64 bits */
+#define FNV_PRIME  UINT64_C(1099511628211)
 
 static uint64_t plain_tree_hash(const char *text, size_t length)
 {
@@ -33,29 +31,42 @@ static void plain_tree_note(struct plain_file *file, const char *text, size_t le
 
 /* --- what there is --- */
 
-/* Every file of that shape, with its path. */
-static int plain_tree_collect(struct plain_tree *tree, const char *top)
+static void plain_tree_measure(const struct plain_tree *tree, const char *top, size_t *ret_count,
+			       size_t *ret_bytes)
 {
 	struct plain_walk walk;
-	size_t capacity = 0;
 
+	*ret_count = 0;
+	*ret_bytes = 0;
 	plain_walk_begin(&walk, &tree->shape, top, vtree_root());
 	while (plain_walk_next(&walk)) {
 		if (!S_ISREG(walk.attributes.mode))
 			continue;
-		if (tree->file_count == capacity) {
-			struct plain_file *files;
+		(*ret_count)++;
+		*ret_bytes += strlen(walk.path) + 1;
+	}
+}
 
-			capacity = capacity > 0 ? 2 * capacity : PLAIN_TREE_FILES;
-			files = reallocarray(tree->files, capacity, sizeof(tree->files[0]));
-			if (files == NULL)
-				return -ENOMEM;
-			tree->files = files;
-		}
-		tree->files[tree->file_count] =
-		    (struct plain_file){.node = walk.node, .path = strdup(walk.path), .fd = -1};
-		if (tree->files[tree->file_count++].path == NULL)
-			return -ENOMEM;
+/* Every file of that shape, with its path. */
+static int plain_tree_collect(struct plain_tree *tree, const char *top)
+{
+	struct plain_walk walk;
+	size_t count, bytes;
+	char *path;
+
+	plain_tree_measure(tree, top, &count, &bytes);
+	tree->files = calloc(count, sizeof(tree->files[0]));
+	tree->paths = malloc(bytes);
+	if (tree->files == NULL || tree->paths == NULL)
+		return -ENOMEM;
+	path = tree->paths;
+	plain_walk_begin(&walk, &tree->shape, top, vtree_root());
+	while (plain_walk_next(&walk)) {
+		if (!S_ISREG(walk.attributes.mode))
+			continue;
+		tree->files[tree->file_count++] =
+		    (struct plain_file){.node = walk.node, .path = path, .fd = -1};
+		path = stpcpy(path, walk.path) + 1;
 	}
 	return 0;
 }
@@ -230,16 +241,33 @@ void plain_tree_close(struct plain_tree *tree)
 {
 	if (tree == NULL)
 		return;
-	for (size_t i = 0; i < tree->file_count; i++) {
+	for (size_t i = 0; i < tree->file_count; i++)
 		if (tree->files[i].fd >= 0)
 			(void)close(tree->files[i].fd);
-		free(tree->files[i].path);
-	}
+	free(tree->paths);
 	free(tree->files);
 	free(tree);
 }
 
 /* --- from values to files --- */
+
+/* All or nothing on tmpfs: less than a page, of which the file already has the first. */
+static int plain_tree_write(const struct plain_file *file, const char *text, size_t length,
+			    size_t offset)
+{
+	return pwrite(file->fd, text, length, (off_t)offset) == (ssize_t)length ? 0 : -EIO;
+}
+
+/* Room for a longer text, in which who reads the old one on finds newlines: rule 4. */
+static int plain_tree_lengthen(const struct plain_file *file, size_t length)
+{
+	char newlines[VTREE_CONTENT_SIZE];
+
+	if (length <= file->length + 1)
+		return 0;
+	memset(newlines, '\n', length - file->length);
+	return plain_tree_write(file, newlines, length - file->length, file->length);
+}
 
 /* Fills the text up to the size that the file has. */
 static size_t plain_tree_pad(char text[static VTREE_CONTENT_SIZE], size_t length, size_t size)
@@ -269,11 +297,12 @@ static int plain_tree_rewrite(struct plain_tree *tree, struct plain_file *file,
 		if (status < 0)
 			return status;
 	}
-	/* On tmpfs all or nothing: less than a page, of which the file already has the first. */
-	if (pwrite(file->fd, text, length, 0) != (ssize_t)length)
-		return -EIO;
-	plain_tree_note(file, text, length);
-	return 0;
+	status = plain_tree_lengthen(file, length);
+	if (status == 0)
+		status = plain_tree_write(file, text, length, 0);
+	if (status == 0)
+		plain_tree_note(file, text, length);
+	return status;
 }
 
 bool plain_tree_has(const struct plain_tree *tree, const struct vtree_shape *shape)

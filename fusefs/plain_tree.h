@@ -18,7 +18,8 @@
  * 4. A text that becomes longer does so by one character where it can. Who reads a file reads on
  *    until its end, within one read(2) as well as from a guest with two, and may so find the end of
  *    the new text behind the old one: of one character more that is a second newline, of two it
- *    would be a digit. So a counter that is read gets one digit more at a time.
+ *    would be a digit. So a counter that is read gets one digit more at a time; and any other text
+ *    that needs more room, a counter's that was not seen read yet too, first gets newlines there.
  * 5. What a counter's file says when a tree is taken over was told: nothing less is written to it.
  *    The time in the snapshot goes on from there, by as long as nobody wrote.
  *
@@ -49,7 +50,7 @@
 
 struct plain_file {
 	struct vtree_node node;
-	char *path;	    /* below the directory of all trees */
+	const char *path;   /* below the directory of all trees; in `paths` of the tree */
 	int fd;		    /* for writing; -1 until something has to be written */
 	uint32_t length;    /* of what stands in it */
 	uint64_t hash;	    /* likewise */
@@ -64,6 +65,7 @@ struct plain_tree {
 	int root_fd; /* of the directory of all trees: the caller's, outlives this */
 	size_t file_count;
 	struct plain_file *files; /* in the order of vtree_list() */
+	char *paths;		  /* of all files, one behind the other */
 	/* The time of the snapshot, which counts from a beginning that its process remembers. */
 	uint64_t time_told_ns;
 	uint64_t time_away_ns;	/* how long nobody wrote before this one was opened */
