@@ -55,6 +55,7 @@ static int plain_tree_collect(struct plain_tree *tree, const char *top)
 	char *path;
 
 	plain_tree_measure(tree, top, &count, &bytes);
+	assert(count > 0); /* energy_uj of a package, at the least */
 	tree->files = calloc(count, sizeof(tree->files[0]));
 	tree->paths = malloc(bytes);
 	if (tree->files == NULL || tree->paths == NULL)
