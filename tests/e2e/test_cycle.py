@@ -69,7 +69,7 @@ class CycleTest(unittest.TestCase):
         """From within."""
         for guest in self.guests:
             boots = guest.console().count("guest is up")
-            guest.spawn("reboot -f")
+            guest.spawn("sh -c 'sleep 1; reboot -f'")  # after its answer
             wait_for("it to boot again", lambda guest=guest, boots=boots: guest.console().count("guest is up") > boots, BOOT_S,
                      0.25)
 
