@@ -34,6 +34,7 @@ struct vm_process {
 	struct vm_process_context *context;
 	struct vm_roster_process identity;
 	enum thread_time_kind kind;
+	bool kind_known;
 	bool scan_wanted;
 	bool guessed; /* roles go by the order of the threads: they have no names */
 	bool incomplete;
@@ -65,20 +66,33 @@ static int vm_process_verify(const struct vm_process *process)
 }
 
 /*
- * Without sched_info every schedstat reads "0 0 0" (proc_pid_schedstat() in fs/proc/base.c). A
- * process that has got as far as being found has used some time, so zero means just that.
+ * Without sched_info every schedstat reads "0 0 0" (proc_pid_schedstat() in fs/proc/base.c). So it
+ * does for a process that has just begun and never left its CPU yet: which of both it is shows when
+ * either of its times has moved.
  */
-static enum thread_time_kind vm_process_kind(const struct vm_process *process)
+static void vm_process_find_kind(struct vm_process *process)
 {
 	char path[THREAD_TIME_PATH_SIZE], line[VM_PROCESS_STAT_SIZE];
+	struct thread_stat stat;
 	uint64_t time_ns;
 	size_t length;
 
+	process->kind = THREAD_SCHEDSTAT;
+	process->kind_known = true;
 	(void)snprintf(path, sizeof(path), "%" PRId32 "/schedstat", process->identity.pid);
 	if (file_read_at(process->context->proc_fd, path, line, sizeof(line), &length) < 0 ||
-	    thread_schedstat_parse(line, &time_ns) < 0 || time_ns == 0)
-		return THREAD_STAT;
-	return THREAD_SCHEDSTAT;
+	    thread_schedstat_parse(line, &time_ns) < 0) {
+		process->kind = THREAD_STAT;
+		return;
+	}
+	if (time_ns > 0)
+		return;
+	(void)snprintf(path, sizeof(path), "%" PRId32 "/stat", process->identity.pid);
+	process->kind_known =
+	    file_read_at(process->context->proc_fd, path, line, sizeof(line), &length) == 0 &&
+	    thread_stat_parse(line, &stat) == 0 && stat.time_ticks > 0;
+	if (process->kind_known)
+		process->kind = THREAD_STAT;
 }
 
 int vm_process_open(struct vm_process_context *context, const struct vm_roster_process *identity,
@@ -97,7 +111,7 @@ int vm_process_open(struct vm_process_context *context, const struct vm_roster_p
 		free(process);
 		return status;
 	}
-	process->kind = vm_process_kind(process);
+	vm_process_find_kind(process);
 	*ret_process = process;
 	return 0;
 }
@@ -124,6 +138,20 @@ void vm_process_close(struct vm_process *process)
 		vm_thread_close(process, &process->threads[i]);
 	free(process->threads);
 	free(process);
+}
+
+/* Begins anew with the other files. Nothing is counted twice: so far all times read zero. */
+static void vm_process_decide(struct vm_process *process)
+{
+	if (process->kind_known)
+		return;
+	vm_process_find_kind(process);
+	if (process->kind != THREAD_STAT)
+		return;
+	for (size_t i = 0; i < process->count; i++)
+		vm_thread_close(process, &process->threads[i]);
+	process->count = 0;
+	process->scanned.ns = 0;
 }
 
 static int vm_thread_compare(const void *left, const void *right)
@@ -434,6 +462,7 @@ int vm_process_read(struct vm_process *process, struct mono_time now, size_t vcp
 	int result = 0;
 
 	assert(vcpu_count <= time->capacity);
+	vm_process_decide(process);
 	if (vm_process_scan_due(process, now))
 		result = vm_process_scan(process, now, vcpu_count);
 	if (result == -ESRCH)

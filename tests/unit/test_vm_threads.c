@@ -276,6 +276,40 @@ static void test_without_schedstat_ticks_are_taken(void **state)
 	host_close(&host);
 }
 
+/* Found before its first tick: zeros do not say yet which of the files tells the time. */
+static void test_a_process_that_has_just_begun(void **state)
+{
+	const struct sample_vm *vm;
+
+	(void)state;
+	for (int has_schedstat = 0; has_schedstat < 2; has_schedstat++) {
+		struct host host;
+
+		host_open(&host, 1, 100);
+		host_process(&host, 10, 7, 0);
+		host_stat(&host, "proc/10/stat", 10, 0, 7, 0);
+		host_thread(&host, 10, 11, "CPU 0/KVM", 0, 0);
+		host_put(&host, 1, 10, 7, 1);
+		host_follow(&host);
+		assert_int_equal(host_read(&host, 0)->precision, SAMPLE_NANOSECONDS);
+		host_stat(&host, "proc/10/stat", 10, 3, 7, 0);
+		host_thread(&host, 10, 10, "qemu-system-x86", 30000000, 0);
+		host_thread(&host, 10, 11, "CPU 0/KVM", 50000000, 0);
+		if (has_schedstat) {
+			tree_write(&host.tree, "proc/10/schedstat", "30000000 0 0\n");
+		} else {
+			tree_write(&host.tree, "proc/10/task/10/schedstat", "0 0 0\n");
+			tree_write(&host.tree, "proc/10/task/11/schedstat", "0 0 0\n");
+		}
+		vm = host_read(&host, SECOND);
+		assert_int_equal(vm->precision,
+				 has_schedstat ? SAMPLE_NANOSECONDS : SAMPLE_JIFFIES);
+		assert_int_equal(vm->overhead_ns, 30000000);
+		assert_int_equal(vm->vcpus[0].time_ns, 50000000);
+		host_close(&host);
+	}
+}
+
 /* The thread says its name only after it was found first. */
 static void test_late_names(void **state)
 {
@@ -544,6 +578,7 @@ int main(void)
 	    cmocka_unit_test(test_pid_of_another_process_is_not_taken),
 	    cmocka_unit_test(test_a_machine_that_left_may_return),
 	    cmocka_unit_test(test_without_schedstat_ticks_are_taken),
+	    cmocka_unit_test(test_a_process_that_has_just_begun),
 	    cmocka_unit_test(test_late_names),
 	    cmocka_unit_test(test_nameless_threads_go_by_their_order),
 	    cmocka_unit_test(test_one_thread_for_all_vcpus),
