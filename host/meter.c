@@ -353,9 +353,7 @@ bool meter_refresh(struct meter *meter, const struct uuid *uuid)
 	uint64_t age_ns = clock_elapsed_ns(meter->sampled, clock_now_mono(meter->context.clock));
 	int slot;
 
-	/* libvirt's times come once a second: a sample between would find that nobody ran. */
-	if (meter->settings.vms_time != SETTINGS_TIME_LIBVIRT && age_ns >= METER_INTERVAL_NS_MIN &&
-	    age_ns >= meter->duration_ns * METER_DUTY)
+	if (age_ns >= METER_INTERVAL_NS_MIN && age_ns >= meter->duration_ns * METER_DUTY)
 		meter_sample(meter);
 	slot = ledger_find(meter->ledger, uuid);
 	if (slot >= 0 && ledger_vm_const(meter->ledger, (size_t)slot)->state != LEDGER_VM_GONE)

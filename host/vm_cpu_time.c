@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+__extension__ typedef unsigned __int128 wide;
+
 void vm_cpu_time_init(struct vm_cpu_time *time)
 {
 	*time = (struct vm_cpu_time){.vcpus = NULL};
@@ -71,31 +73,90 @@ static uint64_t vm_cpu_time_growth(uint64_t *told_ns, uint64_t now_ns)
 	return growth;
 }
 
-int vm_cpu_time_told(struct vm_cpu_time *time, const struct vm_roster_vm *vm, bool same_run)
+static void vm_cpu_time_pay(uint64_t *owed_ns, uint64_t *time_ns, uint64_t part, uint64_t whole)
+{
+	uint64_t paid_ns = part < whole ? (uint64_t)((wide)*owed_ns * part / whole) : *owed_ns;
+
+	*owed_ns -= paid_ns;
+	*time_ns += paid_ns;
+}
+
+static void vm_cpu_time_pay_all(struct vm_cpu_time *time, uint64_t part, uint64_t whole)
+{
+	for (size_t i = 0; i < time->capacity; i++)
+		vm_cpu_time_pay(&time->vcpus[i].owed_ns, &time->vcpus[i].time_ns, part, whole);
+	vm_cpu_time_pay(&time->owed_overhead_ns, &time->overhead_ns, part, whole);
+}
+
+void vm_cpu_time_release(struct vm_cpu_time *time, struct mono_time now)
+{
+	vm_cpu_time_pay_all(time, clock_elapsed_ns(time->released, now),
+			    clock_elapsed_ns(time->released, time->due));
+	time->released = now;
+}
+
+void vm_cpu_time_settle(struct vm_cpu_time *time)
+{
+	vm_cpu_time_pay_all(time, 1, 1);
+}
+
+/* What has been told by now is owed until as much later as it took to be told. */
+static void vm_cpu_time_owe(struct vm_cpu_time *time, struct mono_time now)
+{
+	uint64_t wait_ns = clock_elapsed_ns(time->told, now);
+
+	if (wait_ns > VM_CPU_TIME_OWED_NS)
+		wait_ns = VM_CPU_TIME_OWED_NS;
+	time->released = now;
+	time->due.ns = now.ns + wait_ns;
+}
+
+/* Adds what the counters have grown by to what is owed, and returns the sum of it. */
+static uint64_t vm_cpu_time_take(struct vm_cpu_time *time, const struct vm_roster_vm *vm)
+{
+	uint64_t vcpus_ns = 0, sum_ns = 0, growth_ns;
+
+	for (size_t i = 0; i < vm->vcpu_count; i++) {
+		struct vm_cpu_time_vcpu *vcpu = &time->vcpus[vm->vcpus[i].id];
+
+		growth_ns = vm_cpu_time_growth(&vcpu->told_ns, vm->vcpus[i].time_ns);
+		vcpu->owed_ns += growth_ns;
+		sum_ns += growth_ns;
+	}
+	for (size_t i = 0; i < time->capacity; i++)
+		vcpus_ns += time->vcpus[i].told_ns;
+	(void)vm_cpu_time_growth(&time->told_total_ns, vm->cpu_time_ns);
+	if (time->told_total_ns <= vcpus_ns)
+		return sum_ns;
+	growth_ns = vm_cpu_time_growth(&time->told_overhead_ns, time->told_total_ns - vcpus_ns);
+	time->owed_overhead_ns += growth_ns;
+	return sum_ns + growth_ns;
+}
+
+int vm_cpu_time_told(struct vm_cpu_time *time, const struct vm_roster_vm *vm, bool same_run,
+		     struct mono_time now)
 {
 	size_t count = vm->vcpu_count > 0 ? (size_t)vm->vcpus[vm->vcpu_count - 1].id + 1 : 0;
 	int status = vm_cpu_time_reserve(time, count);
-	uint64_t vcpus_ns = 0;
 
 	if (status < 0)
 		return status;
+	time->vcpu_count = count;
 	if (!same_run) {
 		for (size_t i = 0; i < time->capacity; i++)
 			time->vcpus[i].told_ns = 0;
 		time->told_total_ns = 0;
 		time->told_overhead_ns = 0;
+		(void)vm_cpu_time_take(time, vm);
+		vm_cpu_time_settle(time);
+		time->told = now;
+		return 0;
 	}
-	for (size_t i = 0; i < vm->vcpu_count; i++) {
-		struct vm_cpu_time_vcpu *vcpu = &time->vcpus[vm->vcpus[i].id];
-
-		vcpu->time_ns += vm_cpu_time_growth(&vcpu->told_ns, vm->vcpus[i].time_ns);
-	}
-	for (size_t i = 0; i < time->capacity; i++)
-		vcpus_ns += time->vcpus[i].told_ns;
-	time->vcpu_count = count;
-	(void)vm_cpu_time_growth(&time->told_total_ns, vm->cpu_time_ns);
-	if (time->told_total_ns > vcpus_ns)
-		time->overhead_ns +=
-		    vm_cpu_time_growth(&time->told_overhead_ns, time->told_total_ns - vcpus_ns);
+	vm_cpu_time_release(time, now);
+	/* The roster comes anew for other machines' sake, too. */
+	if (vm_cpu_time_take(time, vm) == 0)
+		return 0;
+	vm_cpu_time_owe(time, now);
+	time->told = now;
 	return 0;
 }

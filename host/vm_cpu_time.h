@@ -8,6 +8,7 @@
 #ifndef WATTPORT_HOST_VM_CPU_TIME_H
 #define WATTPORT_HOST_VM_CPU_TIME_H
 
+#include "common/clock.h"
 #include "host/vm_roster.h"
 
 #include <stddef.h>
@@ -17,6 +18,7 @@ struct vm_cpu_time_vcpu {
 	uint64_t time_ns;
 	uint32_t cpu;	  /* where it last ran, or SAMPLE_NO_CPU */
 	uint64_t told_ns; /* the last that the provider told of it */
+	uint64_t owed_ns; /* told, and not in time_ns yet */
 };
 
 struct vm_cpu_time {
@@ -26,6 +28,10 @@ struct vm_cpu_time {
 	uint64_t overhead_ns;
 	uint64_t told_total_ns;	   /* the last that the provider told of the whole process */
 	uint64_t told_overhead_ns; /* the most by which that was ahead of the vCPUs */
+	uint64_t owed_overhead_ns;
+	struct mono_time told;	   /* when it told last */
+	struct mono_time released; /* until when what is owed has been booked */
+	struct mono_time due;	   /* when all of it is */
 };
 
 /* Nothing used, no vCPUs. */
@@ -41,12 +47,26 @@ int vm_cpu_time_add(struct vm_cpu_time *time, uint32_t vcpu, uint64_t spent_ns);
 /* Deals out what one thread spent for all vCPUs in turn; exact, the remainder goes to the first. */
 void vm_cpu_time_add_all(struct vm_cpu_time *time, size_t vcpu_count, uint64_t spent_ns);
 
+/* So long after it was told a machine's time is booked at the latest. */
+#define VM_CPU_TIME_OWED_NS (3 * CLOCK_NS_PER_SECOND)
+
 /*
- * Books what the provider's own counters of a machine with has_times have grown by. `same_run` is
+ * Takes what the provider's own counters of a machine with has_times have grown by. `same_run` is
  * false when the counters began anew, with another process. Overhead is the process's time without
  * the vCPUs'; both move in steps and at different moments, so it is the most by which the one was
  * ahead of the others: late by a step, never doubled. 0, -ENOSPC or -ENOMEM.
+ *
+ * The first that is told of a run is booked at once. From then on it is owed and booked little by
+ * little, for as long as it took to be told: a sample in between would else find a machine that did
+ * nothing, and the next one a machine that did everything. So it is late by one telling.
  */
-int vm_cpu_time_told(struct vm_cpu_time *time, const struct vm_roster_vm *vm, bool same_run);
+int vm_cpu_time_told(struct vm_cpu_time *time, const struct vm_roster_vm *vm, bool same_run,
+		     struct mono_time now);
+
+/* Books what is due by now of what is owed. */
+void vm_cpu_time_release(struct vm_cpu_time *time, struct mono_time now);
+
+/* Books all that is owed: nothing more will be told. */
+void vm_cpu_time_settle(struct vm_cpu_time *time);
 
 #endif

@@ -116,7 +116,7 @@ static void vm_threads_follow_vm(struct vm_threads *threads, struct vm_threads_v
 		bool same_run = vm->told && vm_threads_same_process(&vm->told_run, &entry->process);
 
 		vm_process_close(TAKE_PTR(vm->process));
-		vm->error = vm_cpu_time_told(&vm->time, entry, same_run);
+		vm->error = vm_cpu_time_told(&vm->time, entry, same_run, now);
 		vm->told = vm->error == 0;
 		vm->told_run = entry->process;
 		vm->ended = false;
@@ -126,6 +126,8 @@ static void vm_threads_follow_vm(struct vm_threads *threads, struct vm_threads_v
 	    vm_threads_same_process(vm_process_identity(vm->process), &entry->process))
 		return;
 	vm_process_close(TAKE_PTR(vm->process));
+	vm_cpu_time_settle(&vm->time);
+	vm->told = false;
 	vm->ended = false;
 	vm->error = 0;
 	if (entry->running && entry->process.pid > 0)
@@ -246,6 +248,8 @@ static void vm_threads_read_process(struct vm_threads *threads, struct vm_thread
 	if (there && vm->process == NULL && !vm->ended &&
 	    clock_elapsed_ns(vm->tried, now) >= VM_THREADS_RETRY_NS)
 		vm_threads_open(threads, vm, now);
+	if (vm->entry->has_times)
+		vm_cpu_time_release(&vm->time, now);
 	if (vm->process == NULL)
 		return;
 	status = vm_cpu_time_reserve(&vm->time, vcpu_count);

@@ -43,6 +43,12 @@ static void test_vcpu_limit(void **state)
 	vm_cpu_time_finish(&time);
 }
 
+static int tell(struct vm_cpu_time *time, const struct vm_roster_vm *vm, bool same_run,
+		uint64_t at_ns)
+{
+	return vm_cpu_time_told(time, vm, same_run, (struct mono_time){.ns = at_ns});
+}
+
 /* A machine whose times libvirt tells: they go on over a restart, and jitter adds nothing. */
 static void test_told_times(void **state)
 {
@@ -53,26 +59,66 @@ static void test_told_times(void **state)
 
 	(void)state;
 	vm_cpu_time_init(&time);
-	assert_int_equal(vm_cpu_time_told(&time, &vm, false), 0);
+	assert_int_equal(tell(&time, &vm, false, 0), 0);
 	assert_int_equal(time.vcpus[0].time_ns, 100);
 	assert_int_equal(time.vcpus[1].time_ns, 50);
 	assert_int_equal(time.overhead_ns, 30);
 	vcpus[0].time_ns = 130; /* and the total is late */
-	assert_int_equal(vm_cpu_time_told(&time, &vm, true), 0);
+	assert_int_equal(tell(&time, &vm, true, 0), 0);
+	vm_cpu_time_settle(&time);
 	assert_int_equal(time.vcpus[0].time_ns, 130);
 	assert_int_equal(time.overhead_ns, 30);
 	vm.cpu_time_ns = 215;
 	vcpus[1].time_ns = 40; /* goes back */
-	assert_int_equal(vm_cpu_time_told(&time, &vm, true), 0);
+	assert_int_equal(tell(&time, &vm, true, 0), 0);
+	vm_cpu_time_settle(&time);
 	assert_int_equal(time.vcpus[1].time_ns, 50);
 	assert_int_equal(time.overhead_ns, 35);
 	vcpus[0].time_ns = 5; /* another run */
 	vcpus[1].time_ns = 6;
 	vm.cpu_time_ns = 12;
-	assert_int_equal(vm_cpu_time_told(&time, &vm, false), 0);
+	assert_int_equal(tell(&time, &vm, false, 0), 0);
 	assert_int_equal(time.vcpus[0].time_ns, 135);
 	assert_int_equal(time.vcpus[1].time_ns, 56);
 	assert_int_equal(time.overhead_ns, 36);
+	vm_cpu_time_finish(&time);
+}
+
+/* Told once a second, looked at in between: what it did is drawn out over the next second. */
+static void test_told_times_are_booked_little_by_little(void **state)
+{
+	struct vm_roster_vcpu vcpu = {.id = 0, .time_ns = 5 * CLOCK_NS_PER_SECOND};
+	struct vm_roster_vm vm = {
+	    .has_times = true, .cpu_time_ns = vcpu.time_ns, .vcpu_count = 1, .vcpus = &vcpu};
+	struct vm_cpu_time time;
+
+	(void)state;
+	vm_cpu_time_init(&time);
+	assert_int_equal(tell(&time, &vm, false, CLOCK_NS_PER_SECOND), 0);
+	assert_int_equal(time.vcpus[0].time_ns, 5 * CLOCK_NS_PER_SECOND);
+	vcpu.time_ns += 800;
+	vm.cpu_time_ns += 1000;
+	assert_int_equal(tell(&time, &vm, true, 2 * CLOCK_NS_PER_SECOND), 0);
+	assert_int_equal(time.vcpus[0].time_ns, 5 * CLOCK_NS_PER_SECOND);
+	for (uint64_t tenth = 1; tenth <= 10; tenth++) {
+		struct mono_time now = {.ns = (20 + tenth) * CLOCK_NS_PER_SECOND / 10};
+
+		vm_cpu_time_release(&time, now);
+		assert_int_equal(time.vcpus[0].time_ns - 5 * CLOCK_NS_PER_SECOND, 80 * tenth);
+		assert_int_equal(time.overhead_ns, 20 * tenth);
+		/* The same once more, because of another machine. */
+		assert_int_equal(tell(&time, &vm, true, now.ns), 0);
+	}
+	vm_cpu_time_release(&time, (struct mono_time){.ns = 100 * CLOCK_NS_PER_SECOND});
+	assert_int_equal(time.vcpus[0].time_ns, 5 * CLOCK_NS_PER_SECOND + 800);
+	/* After a long silence it is not drawn out for as long, and the end settles what is left.
+	 */
+	vcpu.time_ns += 3000;
+	assert_int_equal(tell(&time, &vm, true, 100 * CLOCK_NS_PER_SECOND), 0);
+	vm_cpu_time_release(&time, (struct mono_time){.ns = 101 * CLOCK_NS_PER_SECOND});
+	assert_int_equal(time.vcpus[0].time_ns, 5 * CLOCK_NS_PER_SECOND + 1800);
+	vm_cpu_time_settle(&time);
+	assert_int_equal(time.vcpus[0].time_ns, 5 * CLOCK_NS_PER_SECOND + 3800);
 	vm_cpu_time_finish(&time);
 }
 
@@ -150,6 +196,7 @@ int main(void)
 	    cmocka_unit_test(test_dealing_out_is_exact),
 	    cmocka_unit_test(test_vcpu_limit),
 	    cmocka_unit_test(test_told_times),
+	    cmocka_unit_test(test_told_times_are_booked_little_by_little),
 	    cmocka_unit_test(test_libvirt_record),
 	    cmocka_unit_test(test_questions),
 	};
