@@ -10,6 +10,9 @@
 
 #define LIBVIRT_NO_ID UINT32_MAX /* virDomainGetID() of a domain that is shut off: (unsigned)-1 */
 
+/* So often a running machine's process is looked for, before it is taken to be out of sight. */
+#define LIBVIRT_SYNC_LOOKS 4
+
 struct libvirt_domains {
 	int count;
 	virDomainPtr *domains;
@@ -55,27 +58,45 @@ static void libvirt_sync_keep_times(const struct vm_roster_vm *before, struct vm
 /*
  * The process of a running machine, and whose times count. Where the process cannot be seen the
  * domain's id, which libvirt never uses twice, stands for the run. A run whose times libvirt has
- * begun to tell stays with them: its threads' times would count everything once more.
+ * begun to tell stays with them: its threads' times would count everything once more. So that is
+ * not decided in haste: the processes may have been listed before this one began, and libvirt calls
+ * a domain running while QEMU is yet to be executed. Until it is found the machine does not run.
  */
-static void libvirt_sync_process(const struct libvirt_sync *sync, unsigned int id,
-				 struct vm_roster_vm *vm)
+static int libvirt_sync_process(struct libvirt_sync *sync, unsigned int id, struct vm_roster_vm *vm)
 {
-	const struct qemu_process *process = qemu_scan_find(&sync->scan, &vm->uuid, (int)id);
 	const struct vm_roster_vm *before = vm_roster_find(sync->roster, &vm->uuid);
-	struct vm_roster_process unseen = {.pid = 0, .start_ticks = id};
-	bool told_unseen = before != NULL && before->has_times && before->process.pid == 0 &&
-			   before->process.start_ticks == id;
+	bool unseen_before =
+	    before != NULL && before->process.pid == 0 && before->process.start_ticks == id;
+	bool told_unseen = unseen_before && before->has_times;
+	const struct qemu_process *process = NULL;
+	int status;
 
-	vm->process = process != NULL && !told_unseen ? process->process : unseen;
-	vm->has_times = sync->told_times || vm->process.pid == 0;
+	vm->process = (struct vm_roster_process){.pid = 0, .start_ticks = id};
+	if (!told_unseen)
+		process = qemu_scan_find(&sync->scan, &vm->uuid, (int)id);
+	if (!told_unseen && process == NULL) {
+		status = libvirt_sync_processes(sync);
+		if (status < 0)
+			return status;
+		process = qemu_scan_find(&sync->scan, &vm->uuid, (int)id);
+	}
+	if (process != NULL)
+		vm->process = process->process;
+	else if (!told_unseen)
+		vm->missed = unseen_before ? before->missed + 1 : 1;
+	vm->running =
+	    process != NULL || told_unseen || sync->told_times || vm->missed == LIBVIRT_SYNC_LOOKS;
+	sync->unsettled = sync->unsettled || !vm->running;
+	vm->has_times = vm->running && (sync->told_times || process == NULL);
 	if (vm->has_times && before != NULL && before->has_times &&
 	    before->process.pid == vm->process.pid &&
 	    before->process.start_ticks == vm->process.start_ticks)
 		libvirt_sync_keep_times(before, vm);
+	return 0;
 }
 
 /* Reads one domain into a roster. -ENOENT: it has just gone. */
-static int libvirt_sync_domain(const struct libvirt_sync *sync, virDomainPtr domain,
+static int libvirt_sync_domain(struct libvirt_sync *sync, virDomainPtr domain,
 			       struct vm_roster *roster, struct diag *diag)
 {
 	cleanup_free char *xml = virDomainGetXMLDesc(domain, 0);
@@ -93,8 +114,9 @@ static int libvirt_sync_domain(const struct libvirt_sync *sync, virDomainPtr dom
 	vm.running = id != LIBVIRT_NO_ID;
 	vm.persistent = virDomainIsPersistent(domain) == 1;
 	if (vm.running)
-		libvirt_sync_process(sync, id, &vm);
-	status = vm_roster_put(roster, &vm);
+		status = libvirt_sync_process(sync, id, &vm);
+	if (status == 0)
+		status = vm_roster_put(roster, &vm);
 	free(vm.vcpus);
 	if (status < 0)
 		return diag_error(diag, status, "cannot keep another machine: %s",
@@ -130,6 +152,7 @@ int libvirt_sync_all(struct libvirt_sync *sync, virConnectPtr connection, struct
 	if (count < 0)
 		return libvirt_sync_error(diag, "cannot list the domains");
 	list.count = count;
+	sync->unsettled = false;
 	status = vm_roster_create(&roster);
 	if (status < 0)
 		return diag_error(diag, status, "out of memory");

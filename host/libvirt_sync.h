@@ -19,6 +19,7 @@ struct libvirt_sync {
 	struct qemu_scan scan;
 	int proc_fd;
 	bool told_times; /* take libvirt's times even of QEMUs that can be seen */
+	bool unsettled;	 /* a process was not found, but is still looked for: come again soon */
 };
 
 int libvirt_sync_init(struct libvirt_sync *sync, int proc_fd, bool told_times);

@@ -235,7 +235,7 @@ static int libvirt_update(struct libvirt *libvirt, struct diag *diag)
 	int status = 0;
 
 	libvirt->timer_fired = false;
-	if (tick && ++libvirt->ticks % LIBVIRT_RESYNC_TICKS == 0)
+	if (tick && (++libvirt->ticks % LIBVIRT_RESYNC_TICKS == 0 || libvirt->sync.unsettled))
 		libvirt->sync_wanted = changed = true;
 	if (changed) {
 		vm_provider_call_begin(libvirt->provider, "reading domains from libvirt");

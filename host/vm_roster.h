@@ -40,6 +40,7 @@ struct vm_roster_vm {
 	uint32_t socket_count;	   /* those with a vCPU that is plugged in, at least 1 */
 	uint32_t vcpus_per_socket; /* at least 1: vCPU N is of socket N / vcpus_per_socket */
 	uint64_t memory_bytes;	   /* the balloon's present size */
+	uint32_t missed;	   /* how often this run's process was looked for in vain */
 	bool has_times;		   /* the provider itself tells CPU times, in steps of 10 ms */
 	uint64_t cpu_time_ns;	   /* where has_times: of the whole process, 0: unknown */
 	size_t vcpu_count;	   /* plugged in */

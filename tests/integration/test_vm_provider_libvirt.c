@@ -88,9 +88,10 @@ static const struct vm_roster_vm *find(const struct vm_roster *roster, const cha
 	return vm_roster_find(roster, &uuid);
 }
 
-static bool any(const struct vm_roster *roster)
+/* libvirt's own machine. It has no process, so its times are taken as told from the start. */
+static bool test_runs(const struct vm_roster *roster)
 {
-	return roster->count > 0;
+	return find(roster, test_uuid) != NULL && find(roster, test_uuid)->running;
 }
 
 static bool own_runs(const struct vm_roster *roster)
@@ -125,11 +126,9 @@ static void test_roster_and_events(void **state)
 	(void)state;
 	(void)snprintf(xml, sizeof(xml), format, own_uuid);
 	assert_non_null(connection);
-	setup_open(&setup, "test:///default", false);
-	await_roster(&setup, any);
+	setup_open(&setup, "test:///default", true);
+	await_roster(&setup, test_runs);
 	vm = find(setup.roster, test_uuid);
-	assert_non_null(vm);
-	assert_true(vm->running);
 	assert_true(vm->persistent);
 	assert_string_equal(vm->name, "test");
 	assert_int_equal(vm->vcpu_count, 2);
@@ -177,14 +176,14 @@ static void test_libvirtd_comes_and_goes(void **state)
 	(void)state;
 	private_libvirt_create(&libvirt);
 	private_libvirt_uri(&libvirt, "test", "/default", uri, sizeof(uri));
-	setup_open(&setup, uri, false);
+	setup_open(&setup, uri, true);
 	await_state(&setup, VM_PROVIDER_AWAY);
 	vm_provider_status(setup.provider, &status);
 	check_contains(status.diag.text, "start libvirtd");
 	assert_int_equal(vm_provider_take(setup.provider, &setup.roster), 0);
 	assert_null(setup.roster);
 	private_libvirt_start(&libvirt);
-	await_roster(&setup, any);
+	await_roster(&setup, test_runs);
 	await_state(&setup, VM_PROVIDER_OK);
 	for (uint64_t round = 0; round < 3; round++) {
 		const struct vm_roster *before = setup.roster;
@@ -195,7 +194,7 @@ static void test_libvirtd_comes_and_goes(void **state)
 		assert_int_equal(vm_provider_take(setup.provider, &setup.roster), 0);
 		assert_ptr_equal(setup.roster, before);
 		private_libvirt_start(&libvirt);
-		await_roster(&setup, any);
+		await_roster(&setup, test_runs);
 		await_state(&setup, VM_PROVIDER_OK);
 		vm_provider_status(setup.provider, &status);
 		assert_int_equal(status.connect_count, round + 2);
@@ -216,8 +215,8 @@ static void test_libvirtd_hangs(void **state)
 	private_libvirt_create(&libvirt);
 	private_libvirt_uri(&libvirt, "test", "/default", uri, sizeof(uri));
 	private_libvirt_start(&libvirt);
-	setup_open(&setup, uri, false);
-	await_roster(&setup, any);
+	setup_open(&setup, uri, true);
+	await_roster(&setup, test_runs);
 	private_libvirt_signal(&libvirt, SIGSTOP);
 	assert_int_equal(vm_provider_lookup(setup.provider, &uuid, 0), -EINPROGRESS);
 	await_state(&setup, VM_PROVIDER_AWAY);
