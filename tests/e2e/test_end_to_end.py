@@ -20,12 +20,12 @@ from lab.wattport import ADDENDS, EXPORTER, TREE, Wattport, microjoules, page
 WINDOW_S = 20
 CLIENT_TOLERANCE = 0.01  # what a client in the guest may differ from the ledger
 TRUTH_TOLERANCE = 0.03  # what the ledger may differ from the truth
-# The goals are 2 % at 1 Hz and 5 % at 10 Hz. The machine that runs the test is shared and noisy: three times that, and
-# when other work has held a reader up for more than the 20 ms that it waits for fresh data, once more. An error of
-# Wattport's own is there each time.
-RMS_LIMITS = {1: 0.06, 10: 0.15}
+RMS_LIMITS = {1: 0.02, 10: 0.05}
 RMS_READS = {1: 21, 10: 101}
-RMS_ATTEMPTS = 3
+# Whoever is held up for longer in the midst of a read knows neither when its value was true, nor has it if wattport-fs
+# gave up waiting for fresh data (20 ms): on a machine that others use, too, that happens. Such reads do not count.
+READ_S = 0.01
+RMS_RUNS = 5  # until half as many intervals as one run has are between reads that count
 COUNTER = "/sys/class/powercap/intel-rapl:0/energy_uj"
 SHARE = "/run/wattport/tree"
 COMPAT = f"{SHARE}/wattport/compat"
@@ -98,11 +98,14 @@ class Transport:
     def test_power_read_in_the_guest_is_true(self):
         for rate, limit in RMS_LIMITS.items():
             with self.subTest(f"{rate} Hz"):
-                for _ in range(RMS_ATTEMPTS):
-                    error = self.rms_error(rate)
-                    print(f"{self.transport}: power at {rate} Hz: RMS error {error:.2%} (goal {limit / 3:.0%})")
-                    if error < limit:
+                pairs = []
+                for _ in range(RMS_RUNS):
+                    pairs += self.powers(rate)
+                    if len(pairs) >= RMS_READS[rate] // 2:
                         break
+                error = stats.rms_error(pairs)
+                print(f"{self.transport}: power at {rate} Hz: RMS error {error:.2%} of {len(pairs)} intervals")
+                self.assertGreaterEqual(len(pairs), RMS_READS[rate] // 2, "other work does not let the guest read")
                 self.assertLess(error, limit)
 
     def test_every_file_of_the_share_can_be_read(self):
@@ -130,8 +133,8 @@ class Transport:
         self.assertTrue(0.2 < load <= 1, lines[8])
         self.assertLess(stats.relative_error(power_w, watts[-1]), 0.5)
 
-    def rms_error(self, rate):
-        """Reads in the busy guest at that rate, and compares each interval's power with the truth of that interval."""
+    def powers(self, rate):
+        """Reads in the busy guest at that rate: each interval's power beside the truth of that interval."""
         recorder = CpuRecorder([self.busy.pid()]).start()
         clocks = [self.busy.clock()]
         lines = self.busy.check(f"guest_probe read {COUNTER} {1_000_000 // rate} {RMS_READS[rate]}", 60).splitlines()
@@ -141,14 +144,16 @@ class Transport:
         reads = []
         for line in lines:
             before_ns, after_ns, value_uj = map(int, line.split())
-            reads.append(((before_ns + after_ns) / 2e9, value_uj / 1e6))
+            reads.append(((before_ns + after_ns) / 2e9, value_uj / 1e6, after_ns - before_ns <= READ_S * 1e9))
         pairs = []
-        for (start_s, start_j), (end_s, end_j) in zip(reads, reads[1:]):
+        for (start_s, start_j, start_counts), (end_s, end_j, end_counts) in zip(reads, reads[1:]):
+            if not start_counts or not end_counts:
+                continue
             host_start_s, host_end_s = (offset_s + slope * guest_s for guest_s in (start_s, end_s))
             true_w = self.account.true_w(self.busy, cpu, host_start_s, host_end_s)
             # The guest divides by its own clock, as any client in it does.
             pairs.append(((end_j - start_j) / (end_s - start_s), true_w))
-        return stats.rms_error(pairs)
+        return pairs
 
 
 class Over9pTest(Transport, unittest.TestCase):
