@@ -1,10 +1,12 @@
 #include "host/thread_time.h"
 #include "common/cleanup.h"
+#include "common/file.h"
 #include "common/parse.h"
 #include "common/thread_stat.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,6 +34,35 @@ enum thread_role thread_role_of(const char *comm, uint32_t *ret_vcpu)
 	memcpy(digits, cursor, length);
 	digits[length] = '\0';
 	return parse_u32(digits, ret_vcpu) == 0 ? THREAD_VCPU : THREAD_OTHER;
+}
+
+/*
+ * Without sched_info every schedstat reads "0 0 0" (proc_pid_schedstat() in fs/proc/base.c). So it
+ * does for a process that has just begun and never left its CPU yet: which of both it is shows when
+ * either of its times has moved.
+ */
+bool thread_time_find_kind(int proc_fd, int32_t pid, enum thread_time_kind *ret_kind)
+{
+	char path[THREAD_TIME_PATH_SIZE], line[THREAD_STAT_SIZE];
+	struct thread_stat stat;
+	uint64_t time_ns;
+	size_t length;
+
+	*ret_kind = THREAD_STAT;
+	(void)snprintf(path, sizeof(path), "%" PRId32 "/schedstat", pid);
+	if (file_read_at(proc_fd, path, line, sizeof(line), &length) < 0 ||
+	    thread_schedstat_parse(line, &time_ns) < 0)
+		return true;
+	if (time_ns > 0) {
+		*ret_kind = THREAD_SCHEDSTAT;
+		return true;
+	}
+	(void)snprintf(path, sizeof(path), "%" PRId32 "/stat", pid);
+	if (file_read_at(proc_fd, path, line, sizeof(line), &length) == 0 &&
+	    thread_stat_parse(line, &stat) == 0 && stat.time_ticks > 0)
+		return true;
+	*ret_kind = THREAD_SCHEDSTAT;
+	return false;
 }
 
 /* NAME below the thread's directory; a thread that has gone is -ESRCH, however the kernel says it.

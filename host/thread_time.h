@@ -30,6 +30,12 @@ enum thread_time_kind {
 	THREAD_STAT,	  /* steps of 10 ms */
 };
 
+/*
+ * Which of the files tells the times of a process's threads. False: neither has moved yet, so it
+ * cannot be known, and THREAD_SCHEDSTAT is taken for now; ask again.
+ */
+bool thread_time_find_kind(int proc_fd, int32_t pid, enum thread_time_kind *ret_kind);
+
 /* Kept descriptors; -1 where the file is opened for each reading instead. */
 struct thread_time {
 	enum thread_time_kind kind;

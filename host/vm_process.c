@@ -65,36 +65,6 @@ static int vm_process_verify(const struct vm_process *process)
 	return 0;
 }
 
-/*
- * Without sched_info every schedstat reads "0 0 0" (proc_pid_schedstat() in fs/proc/base.c). So it
- * does for a process that has just begun and never left its CPU yet: which of both it is shows when
- * either of its times has moved.
- */
-static void vm_process_find_kind(struct vm_process *process)
-{
-	char path[THREAD_TIME_PATH_SIZE], line[VM_PROCESS_STAT_SIZE];
-	struct thread_stat stat;
-	uint64_t time_ns;
-	size_t length;
-
-	process->kind = THREAD_SCHEDSTAT;
-	process->kind_known = true;
-	(void)snprintf(path, sizeof(path), "%" PRId32 "/schedstat", process->identity.pid);
-	if (file_read_at(process->context->proc_fd, path, line, sizeof(line), &length) < 0 ||
-	    thread_schedstat_parse(line, &time_ns) < 0) {
-		process->kind = THREAD_STAT;
-		return;
-	}
-	if (time_ns > 0)
-		return;
-	(void)snprintf(path, sizeof(path), "%" PRId32 "/stat", process->identity.pid);
-	process->kind_known =
-	    file_read_at(process->context->proc_fd, path, line, sizeof(line), &length) == 0 &&
-	    thread_stat_parse(line, &stat) == 0 && stat.time_ticks > 0;
-	if (process->kind_known)
-		process->kind = THREAD_STAT;
-}
-
 int vm_process_open(struct vm_process_context *context, const struct vm_roster_process *identity,
 		    struct vm_process **ret_process)
 {
@@ -111,7 +81,8 @@ int vm_process_open(struct vm_process_context *context, const struct vm_roster_p
 		free(process);
 		return status;
 	}
-	vm_process_find_kind(process);
+	process->kind_known =
+	    thread_time_find_kind(context->proc_fd, identity->pid, &process->kind);
 	*ret_process = process;
 	return 0;
 }
@@ -145,7 +116,8 @@ static void vm_process_decide(struct vm_process *process)
 {
 	if (process->kind_known)
 		return;
-	vm_process_find_kind(process);
+	process->kind_known =
+	    thread_time_find_kind(process->context->proc_fd, process->identity.pid, &process->kind);
 	if (process->kind != THREAD_STAT)
 		return;
 	for (size_t i = 0; i < process->count; i++)
