@@ -12,8 +12,8 @@
 /* The middle of each family; every load draws its own around it. */
 static const struct profile families[PROFILE_FAMILY_COUNT] = {
     [PROFILE_INTEGER] = {0.45, 0.0002, 0.3, 1.2, 0.30, 1.0},
-    [PROFILE_MEMORY] = {0.7, 0.012, 0.7, 1.5, 0.33, 0.8},
-    [PROFILE_VECTOR] = {0.55, 0.002, 0.8, 1.6, 0.85, 1.3},
+    [PROFILE_MEMORY] = {0.7, 0.015, 0.7, 2.2, 0.33, 0.8},
+    [PROFILE_VECTOR] = {0.55, 0.002, 0.8, 2.0, 0.85, 1.3},
     [PROFILE_BRANCHY] = {0.85, 0.0008, 0.2, 1.1, 0.42, 1.1},
     [PROFILE_POLLING] = {3.0, 0.00001, 0.0, 1.0, 0.25, 0.5},
 };
@@ -112,6 +112,7 @@ static void load_step_level(struct load *load, double now_s, struct dice *dice)
 					      (0.5 + 0.5 * sin(TWO_PI * now_s / load->period_s));
 		break;
 	case LOAD_STEADY:
+	case LOAD_GIVEN:
 		break;
 	case LOAD_STEPS:
 		if (now_s < load->change_at_s)

@@ -39,6 +39,7 @@ enum load_pattern {
 	LOAD_WAVE,
 	LOAD_BURSTS,
 	LOAD_FULL,
+	LOAD_GIVEN, /* exactly the level that its owner sets */
 };
 
 struct load {

@@ -1,5 +1,7 @@
 #include "tests/sim/scheduler.h"
 
+#include <math.h>
+
 /* How many CPUs are looked at before a thread is put on one. */
 #define LOOKS 4
 
@@ -61,20 +63,22 @@ static void scheduler_want(struct world *world, struct thread *thread)
 {
 	double kept = 1 - world->step_s / NOISE_S;
 	double level = scheduler_level(world, thread);
+	bool given = false;
 
 	if (thread->account != WORLD_NOBODY) {
 		const struct load *load = &world->vms[thread->account].load;
 
 		thread->profile = &load->profiles[load->profile];
 		thread->cost = 1 + load->wobble;
+		given = load->pattern == LOAD_GIVEN;
 	}
 	/* Work that the load gives takes longer on a slow core. */
 	if (world->hardware.governor == GOVERNOR_ONDEMAND)
 		level *= world->hardware.ghz_turbo_all /
 			 world->core_ghz[hardware_core_of(&world->hardware, thread->cpu)];
-	if (level > 0 && level < 1 && !world->fixed) {
-		thread->noise =
-		    thread->noise * kept + NOISE_WIDTH * (1 - kept) * 7 * dice_normal(&world->dice);
+	if (level > 0 && level < 1 && !given) {
+		thread->noise = thread->noise * kept +
+				NOISE_WIDTH * sqrt(1 - kept * kept) * dice_normal(&world->dice);
 		level *= 1 + thread->noise;
 	}
 	thread->demand = scheduler_clamp(level);

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#define STEP_S 0.1
+#define STEP_S 0.05
 
 /* So often in a quarter of an hour somebody comes, and somebody goes. */
 #define CHANGES_MIN   0.5
@@ -88,14 +88,14 @@ int world_add_vm(struct world *world, size_t vcpu_count, double memory_gib, cons
 				.vcpu_count = vcpu_count,
 				.memory_gib = memory_gib};
 	world->vm_count++;
-	if (!world->fixed)
+	if (load->pattern != LOAD_GIVEN)
 		vm->overhead_part = dice_scale(&world->dice, 0.003, 0.08);
 	for (size_t i = 0; i < vcpu_count; i++) {
 		struct thread *thread = world_add_thread(world, THREAD_VCPU, index, &vm->vcpus[i]);
 
 		if (thread == NULL)
 			return -ENOSPC;
-		if (world->fixed || load->pattern == LOAD_FULL)
+		if (load->pattern == LOAD_FULL || load->pattern == LOAD_GIVEN)
 			continue;
 		thread->skew = dice_range(&world->dice, 0.5, 1);
 	}
@@ -291,7 +291,7 @@ static void world_step(struct world *world)
 	    dice_chance(&world->dice, world->changes_per_s * world->step_s))
 		world_change(world);
 	for (size_t i = 0; i < world->vm_count; i++)
-		if (world->vms[i].present && !world->fixed)
+		if (world->vms[i].present)
 			load_step(&world->vms[i].load, world->now_s, world->step_s, &world->dice);
 	scheduler_step(world);
 	power_set_frequency(world);

@@ -90,7 +90,6 @@ struct world {
 	struct dice dice;
 	double now_s;
 	double step_s;
-	bool fixed;	      /* a host of one's own making: loads are exactly as given */
 	double changes_per_s; /* arrivals, and departures */
 	double crowding;      /* vCPUs for each CPU that are looked for */
 	bool pinning;
