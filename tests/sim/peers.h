@@ -4,7 +4,9 @@
  * Beside ours, for comparison. Energy is that of packages and DRAM together; an interval is divided
  * in whole, at each sample:
  *
- *   PEER_CAPACITY  energy * vCPUs / L, L the host's CPUs, or all vCPUs where these are more
+ *   PEER_CAPACITY  energy * vCPUs / those of all machines: the whole is shared by capacity
+ *   PEER_RENT      energy * vCPUs / L, L the host's CPUs, or all vCPUs where these are more: what
+ *                  is not rented stays with the host
  *   PEER_ACTIVE    energy * CPU time / busy time of all CPUs, static power included
  *   PEER_TICKS     the same in jiffies of 10 ms and once a second, as Scaphandre counts
  *                  (utime + stime of a process, from /proc)
@@ -21,6 +23,7 @@
 
 enum peer {
 	PEER_CAPACITY,
+	PEER_RENT,
 	PEER_ACTIVE,
 	PEER_TICKS,
 	PEER_RATIO,
