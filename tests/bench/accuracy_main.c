@@ -1,7 +1,7 @@
 /*
  * accuracy: how far each model is from the truth, on random simulated hosts of each class.
  *
- *     accuracy [--hosts N] [--class NAME] [--seed N] [--json]
+ *     accuracy [--hosts N] [--class NAME] [--seed N] [--json] [--each]
  *
  * What is measured stands in trial.h, what the columns mean in error_table.h.
  */
@@ -10,6 +10,7 @@
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,11 +27,13 @@ struct accuracy_options {
 	uint64_t judge_s;
 	bool classes[HOST_CLASS_COUNT];
 	bool json;
+	bool each;
 };
 
 static const char usage[] =
     "usage: accuracy [--hosts N] [--class NAME]... [--seed N] [--learn SECONDS]\n"
-    "                [--judge SECONDS] [--json]\n"
+    "                [--judge SECONDS] [--json] [--each]\n"
+    "--each writes a line for each host as well, to standard error.\n"
     "classes: equal mixed dvfs smt light packed bursty\n";
 
 static int accuracy_class(const char *name)
@@ -49,13 +52,10 @@ static bool accuracy_number(const char *text, uint64_t max, uint64_t *ret_value)
 static bool accuracy_parse(int argc, char *argv[], struct accuracy_options *options)
 {
 	static const struct option longs[] = {
-	    {"hosts", required_argument, NULL, 'n'},
-	    {"class", required_argument, NULL, 'c'},
-	    {"seed", required_argument, NULL, 's'},
-	    {"learn", required_argument, NULL, 'l'},
-	    {"judge", required_argument, NULL, 'j'},
-	    {"json", no_argument, NULL, 'J'},
-	    {NULL, 0, NULL, 0},
+	    {"hosts", required_argument, NULL, 'n'}, {"class", required_argument, NULL, 'c'},
+	    {"seed", required_argument, NULL, 's'},  {"learn", required_argument, NULL, 'l'},
+	    {"judge", required_argument, NULL, 'j'}, {"json", no_argument, NULL, 'J'},
+	    {"each", no_argument, NULL, 'e'},	     {NULL, 0, NULL, 0},
 	};
 	bool any = false, good = true;
 	int letter;
@@ -75,6 +75,8 @@ static bool accuracy_parse(int argc, char *argv[], struct accuracy_options *opti
 			good = accuracy_number(optarg, UINT32_MAX, &options->judge_s) && good;
 		else if (letter == 'J')
 			options->json = true;
+		else if (letter == 'e')
+			options->each = true;
 		else
 			return false;
 	}
@@ -150,6 +152,27 @@ static void accuracy_print_json(struct error_table *table, const char *name, uin
 	(void)fflush(stdout);
 }
 
+/* One host: what each of ours found of its idle power, and its machines' mean error. */
+static void accuracy_print_each(const struct trial_plan *plan, const struct trial_result *result)
+{
+	(void)fprintf(stderr, "%s seed %" PRIu64 ": %zu machines, idle %.1f W;",
+		      host_class_names[plan->host_class], plan->seed, result->vm_count,
+		      result->idle_w);
+	for (size_t model = 0; model < TRIAL_OURS_COUNT; model++) {
+		double error_j = 0, total_j = 0;
+
+		for (size_t vm = 0; vm < result->vm_count; vm++) {
+			error_j += fabs(result->vms[vm].found[model].total_j -
+					result->vms[vm].truth.total_j);
+			total_j += result->vms[vm].truth.total_j;
+		}
+		(void)fprintf(stderr, " %s: %.1f W, %.1f %%;", trial_model_name(model),
+			      result->idle_found_w[model],
+			      total_j > 0 ? PERCENT * error_j / total_j : 0);
+	}
+	(void)fprintf(stderr, "\n");
+}
+
 /* 0, or -errno after a word about it. */
 static int accuracy_class_run(const struct accuracy_options *options, enum host_class host_class,
 			      struct error_table *table)
@@ -168,6 +191,8 @@ static int accuracy_class_run(const struct accuracy_options *options, enum host_
 				      host_class_names[host_class], host);
 			return -1;
 		}
+		if (status == 0 && options->each)
+			accuracy_print_each(&plan, &result);
 		if (status == 0)
 			status = error_table_add(table, &result);
 		if (status < 0) {
