@@ -127,6 +127,29 @@ static void test_times_follow_the_truth(void **state)
 	}
 }
 
+/* Where samples come faster than the scheduler's tick, what was told stays told. */
+static void test_times_never_go_back(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		struct watched watched = watch(HOST_PACKED, seed);
+		uint64_t before_ns = 0, busy_ns = 0;
+
+		for (size_t i = 0; i < 500; i++) {
+			const struct sample *sample = &watched.sample;
+
+			world_advance(watched.world, 0.001);
+			assert_int_equal(observer_sample(watched.observer, &watched.sample), 0);
+			assert_true(sample->vms[0].vcpus[0].time_ns >= before_ns);
+			assert_true(sample->cpu_busy_ns[0] >= busy_ns);
+			before_ns = sample->vms[0].vcpus[0].time_ns;
+			busy_ns = sample->cpu_busy_ns[0];
+		}
+		assert_true(before_ns > 0);
+		watch_end(&watched);
+	}
+}
+
 static void test_events_can_be_taken_away(void **state)
 {
 	struct watched watched = watch(HOST_MIXED, 1);
@@ -239,6 +262,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_counters_tell_the_energy),
 	    cmocka_unit_test(test_times_follow_the_truth),
+	    cmocka_unit_test(test_times_never_go_back),
 	    cmocka_unit_test(test_events_can_be_taken_away),
 	    cmocka_unit_test(test_peers_share_the_whole),
 	    cmocka_unit_test(test_a_record_is_a_trace),

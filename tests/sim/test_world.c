@@ -137,6 +137,53 @@ static void test_a_crowded_cpu_gives_each_his_part(void **state)
 	world_destroy(world);
 }
 
+/* 5 W while anyone runs, and 8 W (1 - exp(-busy CPUs / 4)). */
+static void test_a_package_is_awake_for_all(void **state)
+{
+	struct hardware hardware = plain_hardware(1);
+	double uncore_w = 8 * (1 - exp(-1.0 / 4));
+	struct world *world;
+	size_t half, other;
+
+	(void)state;
+	hardware.wake_w = 5;
+	hardware.uncore_w = 8;
+	world = plain_world(&hardware);
+	half = plain_vm(world, 0, 0.5);
+	other = plain_vm(world, 1, 0.5);
+	world_advance(world, 10);
+	/* Three fourths of the time somebody runs, and equals pay alike. */
+	assert_near(world->vms[half].truth.package_j, 14 + 5 * (5 * 0.75 + uncore_w), 1e-9);
+	assert_near(world->vms[other].truth.package_j, world->vms[half].truth.package_j, 1e-9);
+	world_destroy(world);
+}
+
+/* A thousandth of 4e10 instructions misses, and moves two lines each time. */
+static void test_a_line_costs_on_its_way_and_in_memory(void **state)
+{
+	struct hardware hardware = plain_hardware(1);
+	struct world *world;
+	struct world_vm *vm;
+
+	(void)state;
+	hardware.miss_nj = 10;
+	hardware.dram_line_nj = 30;
+	hardware.sockets = 2;
+	hardware.numa_local = 0.5;
+	world = plain_world(&hardware);
+	vm = &world->vms[plain_vm(world, 0, 1)];
+	vm->load.profiles[0].misses = 0.001;
+	vm->load.profiles[0].overlap = 1;
+	vm->load.profiles[0].traffic = 2;
+	world_advance(world, 10);
+	assert_near(world->threads[vm->vcpus[0]].misses, 4e7, 1e-9);
+	assert_near(vm->truth.package_j, 28 + 8e7 * 10e-9, 1e-9);
+	assert_near(vm->truth.dram_j, 8e7 * 30e-9, 1e-9);
+	assert_near(world->sockets[0].dram_j, 40 + 0.75 * 2.4, 1e-9);
+	assert_near(world->sockets[1].dram_j, 40 + 0.25 * 2.4, 1e-9);
+	world_destroy(world);
+}
+
 static void test_heat_is_paid_by_who_made_it(void **state)
 {
 	struct hardware hardware = plain_hardware(1);
@@ -287,6 +334,8 @@ int main(void)
 	    cmocka_unit_test(test_one_thread_draws_what_the_formula_says),
 	    cmocka_unit_test(test_siblings_share_a_core),
 	    cmocka_unit_test(test_a_crowded_cpu_gives_each_his_part),
+	    cmocka_unit_test(test_a_package_is_awake_for_all),
+	    cmocka_unit_test(test_a_line_costs_on_its_way_and_in_memory),
 	    cmocka_unit_test(test_heat_is_paid_by_who_made_it),
 	    cmocka_unit_test(test_turbo_falls_as_cores_wake),
 	    cmocka_unit_test(test_a_governor_follows_the_load),
