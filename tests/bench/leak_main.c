@@ -144,6 +144,7 @@ static int leak_init(struct leak *leak, const struct leak_options *options)
 	hardware.core_base_w = 0.3;
 	hardware.core_clock_w = 0.2;
 	hardware.core_leak_w = 0.2;
+	hardware.instruction_scale = 1;
 	hardware.governor = options->turbo ? GOVERNOR_TURBO : GOVERNOR_FIXED;
 	status = world_create_empty(&hardware, options->seed, &leak->world);
 	if (status == 0)
