@@ -68,7 +68,7 @@ void accuracy_report_json(struct error_table *table, const char *name)
 	(void)fflush(stdout);
 }
 
-static void report_heading(struct error_table *tables[HOST_CLASS_COUNT], const char *what)
+static void report_heading(struct error_table *const tables[HOST_CLASS_COUNT], const char *what)
 {
 	(void)printf("\n### %s, mean error\n\n| %% |", what);
 	for (size_t i = 0; i < HOST_CLASS_COUNT; i++)
@@ -81,7 +81,7 @@ static void report_heading(struct error_table *tables[HOST_CLASS_COUNT], const c
 	(void)printf("\n");
 }
 
-static void report_means(struct error_table *tables[HOST_CLASS_COUNT], size_t models,
+static void report_means(struct error_table *const tables[HOST_CLASS_COUNT], size_t models,
 			 struct error_row (*column)(struct error_table *table, size_t model))
 {
 	for (size_t model = 0; model < models; model++) {
@@ -101,7 +101,7 @@ static void report_means(struct error_table *tables[HOST_CLASS_COUNT], size_t mo
 	}
 }
 
-void accuracy_report_summary(struct error_table *tables[HOST_CLASS_COUNT])
+void accuracy_report_summary(struct error_table *const tables[HOST_CLASS_COUNT])
 {
 	report_heading(tables, "Total");
 	report_means(tables, TRIAL_MODEL_COUNT, error_table_total);

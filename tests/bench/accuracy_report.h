@@ -13,6 +13,6 @@ void accuracy_report_class(struct error_table *table, const char *name);
 void accuracy_report_json(struct error_table *table, const char *name);
 
 /* The mean errors of all classes in one view; a class that was not measured is NULL. */
-void accuracy_report_summary(struct error_table *tables[HOST_CLASS_COUNT]);
+void accuracy_report_summary(struct error_table *const tables[HOST_CLASS_COUNT]);
 
 #endif
