@@ -68,9 +68,25 @@ void accuracy_report_json(struct error_table *table, const char *name)
 	(void)fflush(stdout);
 }
 
-static void report_heading(struct error_table *const tables[HOST_CLASS_COUNT], const char *what)
+/* The mean of one kind of error: a row for each model, a column for each class. */
+struct report_view {
+	const char *heading;
+	size_t models;
+	struct error_row (*column)(struct error_table *table, size_t model);
+};
+
+static void report_cell(struct error_row row)
 {
-	(void)printf("\n### %s, mean error\n\n| %% |", what);
+	if (row.bias > -1)
+		(void)printf(" %.1f |", PERCENT * row.mean);
+	else
+		(void)printf("  |");
+}
+
+static void report_means(struct error_table *const tables[HOST_CLASS_COUNT],
+			 const struct report_view *view)
+{
+	(void)printf("\n### %s, mean error\n\n| %% |", view->heading);
 	for (size_t i = 0; i < HOST_CLASS_COUNT; i++)
 		if (tables[i] != NULL)
 			(void)printf(" %s |", host_class_names[i]);
@@ -79,34 +95,23 @@ static void report_heading(struct error_table *const tables[HOST_CLASS_COUNT], c
 		if (tables[i] != NULL)
 			(void)printf("---|");
 	(void)printf("\n");
-}
-
-static void report_means(struct error_table *const tables[HOST_CLASS_COUNT], size_t models,
-			 struct error_row (*column)(struct error_table *table, size_t model))
-{
-	for (size_t model = 0; model < models; model++) {
+	for (size_t model = 0; model < view->models; model++) {
 		(void)printf("| %s |", trial_model_name(model));
-		for (size_t i = 0; i < HOST_CLASS_COUNT; i++) {
-			struct error_row row;
-
-			if (tables[i] == NULL)
-				continue;
-			row = column(tables[i], model);
-			if (row.bias > -1)
-				(void)printf(" %.1f |", PERCENT * row.mean);
-			else
-				(void)printf("  |");
-		}
+		for (size_t i = 0; i < HOST_CLASS_COUNT; i++)
+			if (tables[i] != NULL)
+				report_cell(view->column(tables[i], model));
 		(void)printf("\n");
 	}
 }
 
 void accuracy_report_summary(struct error_table *const tables[HOST_CLASS_COUNT])
 {
-	report_heading(tables, "Total");
-	report_means(tables, TRIAL_MODEL_COUNT, error_table_total);
-	report_heading(tables, "Dynamic part");
-	report_means(tables, TRIAL_MODEL_COUNT, error_table_dynamic);
-	report_heading(tables, "Static power");
-	report_means(tables, TRIAL_OURS_COUNT, error_table_static);
+	static const struct report_view views[] = {
+	    {"Total", TRIAL_MODEL_COUNT, error_table_total},
+	    {"Dynamic part", TRIAL_MODEL_COUNT, error_table_dynamic},
+	    {"Static power", TRIAL_OURS_COUNT, error_table_static},
+	};
+
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+		report_means(tables, &views[i]);
 }
