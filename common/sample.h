@@ -32,7 +32,11 @@ struct sample_vcpu {
 	uint64_t time_ns; /* CPU time of the vCPU's thread */
 	uint32_t cpu;	  /* where it last ran: the kernel's CPU number, or SAMPLE_NO_CPU */
 	uint32_t socket;  /* the virtual socket that it belongs to, below the VM's socket_count */
-	bool has_events;  /* the next three were measured */
+	/*
+	 * The next three were measured, up to this sample. What happened between two samples is
+	 * known where both have them; they begin anew, at any number, where one has not.
+	 */
+	bool has_events;
 	uint64_t cycles;
 	uint64_t instructions;
 	uint64_t llc_misses;

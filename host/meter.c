@@ -179,6 +179,9 @@ static int meter_open_machines(struct meter *meter, struct diag *diag)
 	    .topology = meter->topology,
 	    .source = meter->source,
 	    .fd_budget = meter->context.fd_budget,
+	    .events = meter->settings.attribution_events == SETTINGS_EVENTS_AUTO
+			  ? &thread_events_hardware
+			  : NULL,
 	};
 	int status =
 	    vm_provider_open(names[meter->settings.vms_provider], &context, &meter->provider, diag);
@@ -389,11 +392,13 @@ int meter_configure(struct meter *meter, const struct settings *settings, struct
 	    settings->meter_model_tdp_w != meter->settings.meter_model_tdp_w ||
 	    settings->vms_provider != meter->settings.vms_provider ||
 	    settings->vms_time != meter->settings.vms_time ||
+	    settings->attribution_events != meter->settings.attribution_events ||
 	    strcmp(settings->vms_uri, meter->settings.vms_uri) != 0 ||
 	    meter_wants_parts(settings) != meter_wants_parts(&meter->settings))
 		return diag_error(diag, -EINVAL,
-				  "another source or provider of machines, tree.core and "
-				  "tree.uncore need a restart of wattportd; nothing was changed");
+				  "another source or provider of machines, attribution.events, "
+				  "tree.core and tree.uncore need a restart of wattportd; nothing "
+				  "was changed");
 	meter->settings = *settings;
 	ledger_life_set_checkpoint(meter->life, settings->meter_checkpoint_ns);
 	engine_configure(meter->engine, &config);

@@ -64,7 +64,9 @@ int vm_threads_create(const struct vm_threads_context *context, struct vm_thread
 	    .proc_fd = sysroot_proc_fd(context->root),
 	    .want_cpu = context->package_count > 1,
 	    .fd_budget = context->fd_budget,
+	    .events = {.source = context->events, .fd_share = context->fd_budget / 2},
 	};
+	threads->process_context.events.fd_budget = &threads->process_context.fd_budget;
 	threads->vhost_kernel_threads = vhost_scan_needed(threads->process_context.proc_fd);
 	*ret_threads = threads;
 	return 0;
@@ -281,6 +283,13 @@ static void vm_threads_fill_vcpus(const struct vm_threads_vm *vm, struct sample_
 			continue;
 		vcpu->time_ns = vm->time.vcpus[i].time_ns;
 		vcpu->cpu = vm->time.vcpus[i].cpu;
+		/* Without a process the flag is of the last one. */
+		if (vm->process == NULL || !vm->time.vcpus[i].has_events)
+			continue;
+		vcpu->has_events = true;
+		vcpu->cycles = vm->time.vcpus[i].events[THREAD_CYCLES];
+		vcpu->instructions = vm->time.vcpus[i].events[THREAD_INSTRUCTIONS];
+		vcpu->llc_misses = vm->time.vcpus[i].events[THREAD_LLC_MISSES];
 	}
 }
 
@@ -344,6 +353,8 @@ int vm_threads_read(struct vm_threads *threads, struct mono_time now, struct sam
 			report.missed++;
 		vm_threads_count(vm, &report);
 	}
+	report.counted = threads->process_context.events.threads;
+	report.uncounted = threads->process_context.events.error;
 	threads->report = report;
 	return 0;
 }
