@@ -40,6 +40,7 @@ struct meter {
 	struct condition publishing;
 	struct condition naming;
 	struct condition saving;
+	int uncounted; /* why vCPUs' events are not counted, as of the last sample */
 	enum vm_provider_state provider_state;
 };
 
@@ -324,6 +325,18 @@ static int meter_zone_error(const struct sample *sample)
 	return 0;
 }
 
+/* Once when it begins: most often nobody can mend it, and it costs precision alone. */
+static void meter_note_events(struct meter *meter)
+{
+	int error = sampler_host_report(meter->sampler)->uncounted;
+
+	if (error < 0 && error != meter->uncounted)
+		log_info("%s; %s", thread_events_reason(error), thread_events_remedy(error));
+	else if (error == 0 && meter->uncounted < 0)
+		log_info("events of vCPUs are counted");
+	meter->uncounted = error;
+}
+
 void meter_sample(struct meter *meter)
 {
 	struct mono_time start = clock_now_mono(meter->context.clock);
@@ -349,6 +362,7 @@ void meter_sample(struct meter *meter)
 		meter_note(&meter->naming, status, "the trees by uuid are not touched by this");
 	}
 	meter_watch_provider(meter);
+	meter_note_events(meter);
 }
 
 bool meter_refresh(struct meter *meter, const struct uuid *uuid)
@@ -409,10 +423,12 @@ static json_t *meter_status_machines(struct meter *meter)
 {
 	const struct vm_threads_report *report = sampler_host_report(meter->sampler);
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "followed", (json_int_t)report->followed,
-			 "failed", (json_int_t)report->failed, "unkept", (json_int_t)report->unkept,
-			 "jiffies", (json_int_t)report->jiffies, "unseen",
-			 (json_int_t)report->unseen, "missed", (json_int_t)report->missed);
+	return json_pack(
+	    "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "followed", (json_int_t)report->followed,
+	    "failed", (json_int_t)report->failed, "unkept", (json_int_t)report->unkept, "jiffies",
+	    (json_int_t)report->jiffies, "unseen", (json_int_t)report->unseen, "missed",
+	    (json_int_t)report->missed, "counted", (json_int_t)report->counted, "uncounted",
+	    report->uncounted < 0 ? thread_events_reason(report->uncounted) : "");
 }
 
 char *meter_status(struct meter *meter)

@@ -55,6 +55,47 @@ int thread_events_open(struct thread_events *events, const struct thread_events_
 	return 0;
 }
 
+static const struct {
+	int error;
+	const char *reason;
+	const char *remedy;
+} thread_events_refusals[] = {
+    {EACCES, "the kernel does not let us count events",
+     "run wattportd with CAP_PERFMON (Linux 5.8), or sysctl kernel.perf_event_paranoid=-1"},
+    {EPERM, "the kernel does not let us count events",
+     "run wattportd with CAP_PERFMON (Linux 5.8), and let its seccomp filter pass "
+     "perf_event_open"},
+    {ENOENT, "this machine has no counters of cycles, instructions and cache misses",
+     "if it is a virtual machine, give it a PMU: <pmu state='on'/>"},
+    {EOPNOTSUPP, "this machine has no counters of cycles, instructions and cache misses",
+     "if it is a virtual machine, give it a PMU: <pmu state='on'/>"},
+    {ENODEV, "this machine has no counters of cycles, instructions and cache misses",
+     "if it is a virtual machine, give it a PMU: <pmu state='on'/>"},
+    {ENOSYS, "this kernel cannot count events", "run a kernel with CONFIG_PERF_EVENTS"},
+    {EMFILE, "there are too few descriptors to count events of every vCPU",
+     "raise LimitNOFILE= of wattportd.service"},
+    {ENFILE, "there are too few descriptors to count events of every vCPU",
+     "raise the sysctl fs.file-max"},
+};
+
+const char *thread_events_reason(int error)
+{
+	for (size_t i = 0; i < sizeof(thread_events_refusals) / sizeof(thread_events_refusals[0]);
+	     i++)
+		if (thread_events_refusals[i].error == -error)
+			return thread_events_refusals[i].reason;
+	return "events cannot be counted";
+}
+
+const char *thread_events_remedy(int error)
+{
+	for (size_t i = 0; i < sizeof(thread_events_refusals) / sizeof(thread_events_refusals[0]);
+	     i++)
+		if (thread_events_refusals[i].error == -error)
+			return thread_events_refusals[i].remedy;
+	return "set attribution.events = none";
+}
+
 void thread_events_close(struct thread_events *events)
 {
 	for (size_t i = THREAD_EVENT_COUNT; i-- > 0;)

@@ -68,6 +68,11 @@ void thread_events_init(struct thread_events *events);
  */
 int thread_events_open(struct thread_events *events, const struct thread_events_source *source,
 		       int32_t tid);
+
+/* What the negative errno of thread_events_open() means, and what would help: literals. */
+const char *thread_events_reason(int error);
+const char *thread_events_remedy(int error);
+
 void thread_events_close(struct thread_events *events);
 bool thread_events_opened(const struct thread_events *events);
 
