@@ -8,10 +8,10 @@
  *    "zones":[{"id":"package-0","package":0,"kind":"package|dram|psys|core|uncore",
  *    "range_uj":N},..]}
  *   {"t_ns":N,"raw_uj":{"package-0":N,..},"cpu_busy_ns":[N,..],"vms":[{"uuid":"..","name":"..",
- *    "memory_bytes":N,"sockets":1,"overhead_ns":N,"vcpus":[{"time_ns":N,"cpu":N,"cycles":N,
+ *    "memory_bytes":N,"sockets":1,"overhead_ns":N,"halt_poll_ns":N,"vcpus":[{"time_ns":N,"cpu":N,"cycles":N,
  *    "instructions":N,"llc_misses":N},..]},..]}
  *
- * Optional, with what is taken without them: cycles, instructions, llc_misses (not measured); a
+ * Optional, with what is taken without them: cycles, instructions, llc_misses, halt_poll_ns (not measured); a
  * CPU's and a zone's "die" (0, the whole package); head "clock_tick_ns" (10 ms); sample
  * "cpu_busy_ns" (zeros), "vms" (none), "memory_total_bytes", "memory_used_bytes" (unknown); a VM's
  * "name" (its uuid), "memory_bytes", "overhead_ns", "pid" (0), "sockets" (1), "running" (true),

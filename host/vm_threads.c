@@ -1,5 +1,6 @@
 #include "host/vm_threads.h"
 #include "common/cleanup.h"
+#include "host/halt_poll.h"
 #include "host/vhost_scan.h"
 #include "host/vm_cpu_time.h"
 #include "host/vm_process.h"
@@ -20,6 +21,7 @@ struct vm_threads_vm {
 	const struct vm_roster_vm *entry; /* NULL: resting */
 	struct vm_process *process;	  /* NULL: not running, not to be seen, or told */
 	struct vm_cpu_time time;
+	struct halt_poll halt_poll;
 	bool told; /* the provider's own times have been booked in this run */
 	struct vm_roster_process told_run;
 	bool ended; /* its process has ended, and the roster does not know it yet */
@@ -29,6 +31,7 @@ struct vm_threads_vm {
 };
 
 struct vm_threads {
+	int sys_fd;
 	struct vm_process_context process_context;
 	bool vhost_kernel_threads;
 	struct mono_time vhost_scanned;
@@ -67,6 +70,7 @@ int vm_threads_create(const struct vm_threads_context *context, struct vm_thread
 	    .events = {.source = context->events, .fd_share = context->fd_budget / 2},
 	};
 	threads->process_context.events.fd_budget = &threads->process_context.fd_budget;
+	threads->sys_fd = sysroot_sys_fd(context->root);
 	threads->vhost_kernel_threads = vhost_scan_needed(threads->process_context.proc_fd);
 	*ret_threads = threads;
 	return 0;
@@ -252,6 +256,8 @@ static void vm_threads_read_process(struct vm_threads *threads, struct vm_thread
 		vm_threads_open(threads, vm, now);
 	if (vm->entry->has_times)
 		vm_cpu_time_release(&vm->time, now);
+	if (vm->process != NULL)
+		halt_poll_read(&vm->halt_poll, threads->sys_fd, vm->entry->process.pid, now);
 	if (vm->process == NULL)
 		return;
 	status = vm_cpu_time_reserve(&vm->time, vcpu_count);
@@ -318,6 +324,8 @@ static int vm_threads_fill(const struct vm_threads_vm *vm, struct sample *sample
 				      : entry->socket_count;
 	sample_vm->memory_bytes = entry->memory_bytes;
 	sample_vm->overhead_ns = vm->time.overhead_ns;
+	sample_vm->has_halt_poll = vm->halt_poll.known;
+	sample_vm->halt_poll_ns = vm->halt_poll.total_ns;
 	vm_threads_fill_vcpus(vm, sample_vm);
 	return 0;
 }
