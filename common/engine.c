@@ -102,6 +102,19 @@ static struct engine_vm *engine_vm(struct engine *engine, size_t slot, const str
 	return vm;
 }
 
+/* A part of the CPU time that activity.c books; it is shown and weighs nothing. */
+static void engine_take_halt_poll(struct engine_vm *vm, struct ledger_vm *account,
+				  const struct sample_vm *sampled)
+{
+	if (!sampled->has_halt_poll)
+		return;
+	if (vm->has_halt_poll && sampled->halt_poll_ns > vm->halt_poll_ns)
+		account->halt_poll_ns += sampled->halt_poll_ns - vm->halt_poll_ns;
+	vm->has_halt_poll = true;
+	vm->halt_poll_ns = sampled->halt_poll_ns;
+	account->has_halt_poll = 1;
+}
+
 /* Who the machine is, and how it stands; no energy. */
 static int engine_register(struct engine *engine, const struct sample_vm *sampled, uint64_t now_ns)
 {
@@ -129,6 +142,7 @@ static int engine_register(struct engine *engine, const struct sample_vm *sample
 	account->vcpu_count = (uint32_t)sampled->vcpu_count;
 	account->memory_bytes = sampled->running ? sampled->memory_bytes : 0;
 	account->updated_ns = now_ns;
+	engine_take_halt_poll(vm, account, sampled);
 	account->socket_count = sampled->socket_count;
 	if (account->socket_count == 0)
 		account->socket_count = 1;

@@ -28,6 +28,8 @@ struct engine_vm {
 	int64_t socket_carry[ZONE_SOCKET_KIND_COUNT][2][LEDGER_SOCKET_MAX];
 	uint64_t window_guest_uj; /* what its guest counters told when the power window began */
 	uint64_t window_vcpu_ns;
+	bool has_halt_poll; /* the next is of an earlier sample */
+	uint64_t halt_poll_ns;
 };
 
 struct engine_zone {

@@ -29,7 +29,7 @@
 #define LEDGER_DEPARTED_NAME  "(departed)"
 
 /* Bumped with every change of the records below: map and store of another version are not read. */
-#define LEDGER_VERSION 3
+#define LEDGER_VERSION 4
 
 enum ledger_part {
 	LEDGER_ACTIVE,	 /* by the CPU time of vCPUs (DRAM: by memory held) */
@@ -70,6 +70,8 @@ struct ledger_vm {
 	uint64_t memory_bytes;
 	uint64_t vcpu_ns; /* CPU time booked since the account was opened */
 	uint64_t overhead_ns;
+	uint64_t halt_poll_ns;	 /* of vcpu_ns: spent waiting for work without sleeping */
+	uint64_t has_halt_poll;	 /* 1: that is known */
 	uint64_t guest_power_uw; /* what its guest counters tell, over about a second */
 	uint64_t guest_load_ppm; /* of what its vCPUs could have run in that time */
 	uint64_t updated_ns;	 /* struct mono_time of the last sample it was in */

@@ -276,6 +276,19 @@ static void exporter_write_vm_cpu(const struct exporter_scene *scene)
 	}
 }
 
+static void exporter_write_vm_halt_poll(const struct exporter_scene *scene)
+{
+	for (size_t i = 0; i < scene->copy->vm_count; i++) {
+		const struct ledger_vm *vm = &scene->copy->vms[i];
+		struct exporter_labels labels;
+
+		exporter_labels_set(&labels, vm);
+		if (vm->has_halt_poll)
+			metrics_add(scene->metrics, labels.labels, 2,
+				    metrics_nano(vm->halt_poll_ns));
+	}
+}
+
 static void exporter_write_vm_memory(const struct exporter_scene *scene)
 {
 	for (size_t i = 0; i < scene->summary->vm_count; i++) {
@@ -373,6 +386,9 @@ static const struct exporter_family exporter_ledger_families[] = {
     {{"wattport_vm_cpu_seconds", METRICS_COUNTER, "seconds",
       "CPU time of the virtual machine: of its vCPUs, and of the threads that serve it."},
      exporter_write_vm_cpu},
+    {{"wattport_vm_halt_poll_seconds", METRICS_COUNTER, "seconds",
+      "Of the vCPUs' CPU time: KVM's polling for work before a vCPU sleeps."},
+     exporter_write_vm_halt_poll},
     {{"wattport_vm_memory_bytes", METRICS_GAUGE, "bytes",
       "Memory of the host that the virtual machine holds."},
      exporter_write_vm_memory},

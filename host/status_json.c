@@ -167,6 +167,10 @@ static json_t *status_vm(const struct ledger_host *host, const struct summary_vm
 	status_put_text(&object, "precision", summary_precision_name(vm->precision));
 	status_put_number(&object, "vcpu_ns", vm->vcpu_ns);
 	status_put_number(&object, "overhead_ns", vm->overhead_ns);
+	if (vm->has_halt_poll)
+		status_put_number(&object, "halt_poll_ns", vm->halt_poll_ns);
+	else
+		status_put(&object, "halt_poll_ns", json_null());
 	status_put_number(&object, "power_uw", sum->power_uw);
 	status_put_number(&object, "energy_uj", sum->energy_uj);
 	status_put(&object, "zones", status_shares(host, vm));

@@ -238,6 +238,10 @@ static int text_print_facts(const struct summary *summary, const struct summary_
 	table_add(table, text);
 	table_add(table, "CPU time, vCPUs");
 	text_add_duration(table, vm->vcpu_ns);
+	if (vm->has_halt_poll) {
+		table_add(table, "of it, halt polling");
+		text_add_duration(table, vm->halt_poll_ns);
+	}
 	table_add(table, "CPU time, overhead");
 	text_add_duration(table, vm->overhead_ns);
 	table_add(table, "CPU time known in");
