@@ -66,6 +66,7 @@ struct sample_vm {
 
 struct sample {
 	struct mono_time time;
+	bool anew; /* another run of wattportd took it: no counter goes on from the one before */
 	size_t zone_count; /* as the source lists them */
 	struct sample_zone zones[ZONE_MAX];
 	size_t cpu_count; /* as the topology lists them */
