@@ -473,10 +473,18 @@ char *meter_trace_line(struct meter *meter)
 	return trace_format_sample(&head, &meter->sample, &line) < 0 ? NULL : line;
 }
 
-char *meter_trace_head(struct meter *meter)
+char *meter_trace_begin(struct meter *meter)
 {
 	struct trace_head head = meter_head(meter);
-	char *line;
+	cleanup_free char *line = NULL, *sample = NULL;
+	char *text = NULL;
 
-	return trace_format_head(&head, &line) < 0 ? NULL : line;
+	if (trace_format_head(&head, &line) < 0)
+		return NULL;
+	if (meter->sampled.ns == 0)
+		return TAKE_PTR(line);
+	sample = meter_trace_line(meter);
+	if (sample == NULL || asprintf(&text, "%s%s", line, sample) < 0)
+		return NULL;
+	return text;
 }

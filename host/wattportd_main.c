@@ -200,7 +200,7 @@ static char *serve_trace_head(void *context)
 {
 	const struct daemon *daemon = context;
 
-	return meter_trace_head(daemon->meter);
+	return meter_trace_begin(daemon->meter);
 }
 
 static void take_sample(const struct daemon *daemon)
