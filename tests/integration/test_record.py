@@ -123,7 +123,7 @@ class RecordTest(unittest.TestCase):
             os.mkdir(self.runtime)
             os.remove(f"{self.path}/plain")
             os.remove(f"{self.path}/masked.gz")
-        self.skipTest("this machine is too slow to look at a sample before the next is taken")
+        self.fail("no record has the first sample")
         return None
 
     def settled(self):

@@ -61,7 +61,7 @@ static const char *fixture_read(struct fixture *fixture)
 static void test_lines_as_they_come(void **state)
 {
 	struct fixture fixture;
-	struct stat stat_;
+	struct stat status;
 
 	(void)state;
 	fixture_open(&fixture, "trace");
@@ -70,8 +70,8 @@ static void test_lines_as_they_come(void **state)
 	assert_int_equal(fixture_add(&fixture, "two\n", 1, NULL), 0);
 	assert_string_equal(fixture_read(&fixture), "one\ntwo\n");
 	assert_int_equal(trace_file_flush(fixture.file, NULL), 0);
-	assert_int_equal(stat(fixture.path, &stat_), 0);
-	assert_int_equal(stat_.st_mode & 0777, 0600);
+	assert_int_equal(stat(fixture.path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
 	fixture_close(&fixture);
 }
 
