@@ -110,8 +110,7 @@ static uint64_t activity_delta(uint64_t previous, uint64_t now)
 	return now > previous ? now - previous : 0;
 }
 
-/* What `elapsed_ns` leaves of an old weight. */
-static uint64_t activity_fade(uint64_t weight, uint64_t elapsed_ns)
+uint64_t activity_fade(uint64_t weight, uint64_t elapsed_ns)
 {
 	uint64_t keep;
 

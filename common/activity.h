@@ -83,6 +83,9 @@ size_t activity_unit_count(const struct activity *activity);
 /* Whether the unit's energy is in that zone. */
 bool activity_unit_in_zone(const struct activity *activity, size_t unit, const struct zone *zone);
 
+/* What `elapsed_ns` leaves of an older weight. */
+uint64_t activity_fade(uint64_t weight, uint64_t elapsed_ns);
+
 /* The time of everything on the unit's CPUs that is no VM, faded. */
 uint64_t activity_other_ns(const struct activity *activity, size_t unit);
 

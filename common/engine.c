@@ -10,6 +10,30 @@
 
 __extension__ typedef unsigned __int128 wide;
 
+static int engine_zone_start(struct engine *engine, struct engine_zone *zone)
+{
+	zone->window_uj = ledger_host(engine->ledger)->zones[zone->index].energy_uj;
+	for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
+		zone->units[unit] = activity_unit_in_zone(engine->activity, unit, &zone->zone);
+	return calibration_create(engine_zone_cpus(engine, zone), &zone->calibration);
+}
+
+/* core and uncore go by the costs of the package in which they lie: engine_zone.c says why. */
+static const struct calibration *engine_zone_costs(const struct engine *engine,
+						   const struct zone *zone, size_t index)
+{
+	if (zone->kind != ZONE_CORE && zone->kind != ZONE_UNCORE)
+		return engine->zones[index].calibration;
+	for (size_t i = 0; i < engine->zone_count; i++) {
+		const struct zone *other = &engine->zones[i].zone;
+
+		if (other->kind == ZONE_PACKAGE && other->package == zone->package &&
+		    other->die == zone->die)
+			return engine->zones[i].calibration;
+	}
+	return engine->zones[index].calibration;
+}
+
 int engine_create(const struct engine_config *config, const struct topology *topology,
 		  const struct zone zones[], size_t zone_count, struct ledger *ledger,
 		  struct engine **ret_engine)
@@ -35,11 +59,12 @@ int engine_create(const struct engine_config *config, const struct topology *top
 	for (size_t i = 0; i < zone_count; i++) {
 		engine->zones[i].zone = zones[i];
 		engine->zones[i].index = indices[i];
-		engine->zones[i].window_uj = ledger_host(ledger)->zones[indices[i]].energy_uj;
-		for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
-			engine->zones[i].units[unit] =
-			    activity_unit_in_zone(engine->activity, unit, &zones[i]);
+		status = engine_zone_start(engine, &engine->zones[i]);
+		if (status < 0)
+			return status;
 	}
+	for (size_t i = 0; i < zone_count; i++)
+		engine->zones[i].costs = engine_zone_costs(engine, &zones[i], i);
 	ledger_host(ledger)->cpu_count = (uint32_t)topology->cpu_count;
 	ledger_host(ledger)->guest_view_exact = config->guest_view_exact ? 1 : 0;
 	*ret_engine = TAKE_PTR(engine);
@@ -52,6 +77,8 @@ void engine_destroy(struct engine *engine)
 		return;
 	for (size_t slot = 0; slot < LEDGER_VM_MAX; slot++)
 		free(engine->vms[slot]);
+	for (size_t i = 0; i < engine->zone_count; i++)
+		calibration_destroy(engine->zones[i].calibration);
 	activity_destroy(engine->activity);
 	free(engine);
 }
@@ -93,6 +120,8 @@ static struct engine_vm *engine_vm(struct engine *engine, size_t slot, const str
 	if (vm == NULL || uuid_equal(&vm->uuid, uuid))
 		return vm;
 	*vm = (struct engine_vm){.uuid = *uuid};
+	for (size_t i = 0; i < engine->zone_count; i++)
+		calibration_forget(engine->zones[i].calibration, slot);
 	/* What an older life of the account holds is no power of this second. */
 	vm->window_guest_uj = engine_guest_total_uj(engine, ledger_vm(engine->ledger, slot));
 	vm->window_vcpu_ns = ledger_vm(engine->ledger, slot)->vcpu_ns;
@@ -194,29 +223,20 @@ static void engine_take_present(struct engine *engine)
 	}
 }
 
-static uint64_t engine_idle_power(const struct engine *engine, struct engine_zone *zone,
-				  uint64_t energy_uj, uint64_t elapsed_ns)
+const struct engine_idle_power *engine_idle_power(const struct engine *engine, enum zone_kind kind)
 {
-	const struct engine_idle_power *given = NULL;
-	uint64_t estimate_uw =
-	    idle_power_add(&zone->idle_power, elapsed_ns, energy_uj,
-			   engine_zone_busy_ns(engine, zone), engine_zone_cpus(engine, zone));
-
-	switch (zone->zone.kind) {
+	switch (kind) {
 	case ZONE_PACKAGE:
-		given = &engine->config.package;
-		break;
+		return &engine->config.package;
 	case ZONE_DRAM:
-		given = &engine->config.dram;
-		break;
+		return &engine->config.dram;
 	case ZONE_PSYS:
-		given = &engine->config.psys;
-		break;
+		return &engine->config.psys;
 	case ZONE_CORE:
 	case ZONE_UNCORE:
 		break;
 	}
-	return given != NULL && given->given ? given->power_uw : estimate_uw;
+	return NULL;
 }
 
 /* A reading that says nothing: beyond the counter's range, or more than a total can hold. */
@@ -249,7 +269,7 @@ static void engine_take_zone(struct engine *engine, struct engine_zone *zone,
 			engine_refuse(host);
 			break;
 		}
-		host->idle_power_uw = engine_idle_power(engine, zone, energy_uj, elapsed_ns);
+		engine_zone_weigh(engine, zone, sample, energy_uj, elapsed_ns);
 		engine_zone_book(engine, zone, sample, energy_uj, elapsed_ns);
 		break;
 	case COUNTER_FIRST:
