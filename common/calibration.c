@@ -25,21 +25,16 @@
 #define SPREAD_SECONDS	 120.0
 #define ENVELOPE_SECONDS 30000.0 /* the smallest power seen doubles in that time */
 
-/*
- * Full load draws 1 + LOAD_RATIO times the static power. Measured: 2.6 (EPYC 8024P) to 6
- * (2 Xeon E5-2620v3), 3.4 for Xeon Gold; nothing is known of the host at hand.
- */
-#define LOAD_RATIO 3.0
-
 /* How far a prior is trusted: standard deviations. */
 #define STATIC_TRUST	  0.5  /* of the prior's static power */
+#define RECALLED_TRUST	  0.15 /* of the static power of an earlier run */
 #define AWAKE_TRUST	  0.1  /* of the prior's static power */
 #define COST_TRUST	  1.0  /* of what a busy thread costs by the prior */
 #define BLIND_VM_TRUST	  0.4  /* of a deviation, where time is all that is known */
 #define COUNTED_VM_TRUST  0.15 /* the same where events tell the load's kind */
 #define DEVIATION_MIN	  (-0.75)
 #define DEVIATION_MAX	  3.0
-#define RESIDUALS_ALIKE	  4.0	/* residuals of so many seconds are one surprise, not many */
+#define RESIDUALS_ALIKE	  20.0	/* residuals of so many seconds are one surprise, not many */
 #define SPREAD_MIN	  0.003 /* of the power: no model is better */
 #define SPREAD_FIRST	  0.1
 #define HUBER_SPREADS	  2.0
@@ -84,10 +79,13 @@ struct calibration_vm {
 
 struct calibration {
 	size_t cpu_count;
+	double load_ratio;
 	bool static_given;
+	bool recalled;
 	bool primed; /* x[] is a solution */
 	bool has_events;
-	double static_w;	     /* given */
+	double static_w; /* given */
+	double recalled_static_w, recalled_thread_w;
 	double learned_s, elapsed_s; /* of the interval that is being gathered */
 	double energy_j;
 	double envelope_w;
@@ -109,13 +107,14 @@ struct calibration {
 	struct normal_equations total;
 };
 
-int calibration_create(size_t cpu_count, struct calibration **ret_calibration)
+int calibration_create(size_t cpu_count, double load_ratio, struct calibration **ret_calibration)
 {
 	struct calibration *calibration = calloc(1, sizeof(*calibration));
 
 	if (calibration == NULL)
 		return -ENOMEM;
 	calibration->cpu_count = cpu_count > 0 ? cpu_count : 1;
+	calibration->load_ratio = load_ratio;
 	memset(calibration->slots, NO_SLOT, sizeof(calibration->slots));
 	for (size_t i = 0; i < CALIBRATION_VM_MAX; i++)
 		calibration->vms[i].key = NO_KEY;
@@ -149,6 +148,14 @@ uint64_t calibration_cost(const struct calibration *calibration, const struct fe
 			CALIBRATION_COST_ONE;
 	whole = cost < UINT64_MAX ? (uint64_t)cost : UINT64_MAX;
 	return whole == 0 && work->amount[FEATURES_THREAD] > 0 ? 1 : whole;
+}
+
+void calibration_recall(struct calibration *calibration, uint64_t static_power_uw,
+			uint64_t thread_power_uw)
+{
+	calibration->recalled = true;
+	calibration->recalled_static_w = fmin((double)static_power_uw / UW_PER_W, POWER_MAX_W);
+	calibration->recalled_thread_w = fmin((double)thread_power_uw / UW_PER_W, POWER_MAX_W);
 }
 
 static bool calibration_is_learning(const struct calibration *calibration)
@@ -317,16 +324,23 @@ static void calibration_bounds(const struct calibration *calibration,
 	double mean_w = total->target[UNKNOWN_STATIC] / total->weight;
 	double threads = sums[UNKNOWN_FEATURES + FEATURES_THREAD] / total->weight;
 	double static_w =
-	    mean_w / (1 + LOAD_RATIO * threads / (double)calibration->cpu_count);
-	double thread_w = LOAD_RATIO * static_w / (double)calibration->cpu_count;
+	    mean_w / (1 + calibration->load_ratio * threads / (double)calibration->cpu_count);
+	double thread_w = calibration->load_ratio * static_w / (double)calibration->cpu_count;
 	double smallest = SPREAD_MIN * mean_w;
+	double static_trust = STATIC_TRUST;
 	double variance = RESIDUALS_ALIKE * fmax(calibration->spread, smallest * smallest);
 	size_t column = sums[UNKNOWN_FEATURES + FEATURES_CYCLES] > 0 ? 1 : 0;
 
+	if (calibration->recalled) {
+		static_w = fmax(calibration->recalled_static_w, smallest);
+		thread_w = fmax(calibration->recalled_thread_w, smallest);
+		static_trust = RECALLED_TRUST;
+	}
 	static_w = fmin(static_w, calibration->envelope_w);
+	static_trust *= static_w;
 	bounds[UNKNOWN_STATIC] = (struct normal_equations_bound){
 	    .mean = static_w,
-	    .penalty = variance / (STATIC_TRUST * static_w * STATIC_TRUST * static_w),
+	    .penalty = variance / (static_trust * static_trust),
 	    .upper = calibration->envelope_w,
 	};
 	if (calibration->static_given)
@@ -411,8 +425,10 @@ static void calibration_publish(struct calibration *calibration)
 	dynamic += deviation;
 	/* Next to nothing ran yet: what the prior says of a thread. */
 	if (threads < calibration->total.weight * 1e-3)
-		calibration->thread_w = LOAD_RATIO * calibration->x[UNKNOWN_STATIC] /
-					(double)calibration->cpu_count;
+		calibration->thread_w =
+		    calibration->recalled ? calibration->recalled_thread_w
+					  : calibration->load_ratio * calibration->x[UNKNOWN_STATIC] /
+						(double)calibration->cpu_count;
 	else
 		calibration->thread_w = dynamic / threads;
 }

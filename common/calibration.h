@@ -64,12 +64,19 @@ struct calibration_state {
 
 struct calibration;
 
-/* For a zone of that many CPUs. 0 or -ENOMEM. */
-int calibration_create(size_t cpu_count, struct calibration **ret_calibration);
+/*
+ * For a zone of that many CPUs, of which the prior is that full load adds `load_ratio` times the
+ * static power to it. 0 or -ENOMEM.
+ */
+int calibration_create(size_t cpu_count, double load_ratio, struct calibration **ret_calibration);
 void calibration_destroy(struct calibration *calibration);
 
 /* The static power is that, whatever the counter says (an operator knows); or it is found. */
 void calibration_fix_static(struct calibration *calibration, bool given, uint64_t power_uw);
+
+/* What an earlier run has found stands in the place of the prior, and is trusted more. */
+void calibration_recall(struct calibration *calibration, uint64_t static_power_uw,
+			uint64_t thread_power_uw);
 
 /*
  * What the work costs in nanojoules, without deviations; divided by 2^shift, that the longest

@@ -174,6 +174,7 @@ void engine_zone_weigh(struct engine *engine, struct engine_zone *zone,
 	const struct engine_idle_power *given = engine_idle_power(engine, zone->zone.kind);
 	bool has_events = activity_has_events(engine->activity);
 	bool by_operator = given != NULL && given->given;
+	struct calibration_state state;
 
 	calibration_fix_static(zone->calibration, by_operator, by_operator ? given->power_uw : 0);
 	for (size_t i = 0; i < engine->present_count; i++)
@@ -185,8 +186,10 @@ void engine_zone_weigh(struct engine *engine, struct engine_zone *zone,
 		calibration_add(zone->calibration, elapsed_ns, energy_uj, has_events);
 	else
 		calibration_drop(zone->calibration);
-	host->idle_power_uw = by_operator
-				  ? given->power_uw
-				  : calibration_state(zone->calibration).static_power_uw;
+	state = calibration_state(zone->calibration);
+	host->idle_power_uw = by_operator ? given->power_uw : state.static_power_uw;
+	host->thread_power_uw = state.thread_power_uw;
+	host->calibration_error_ppm = state.error_ppm;
+	host->calibration_learning = state.learning ? 1 : 0;
 	engine_offer_rates(engine, zone, sample, engine_rate(energy_uj, elapsed_ns));
 }

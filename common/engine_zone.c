@@ -229,6 +229,7 @@ static void engine_show(struct engine *engine, const struct engine_zone *zone, s
 	const struct engine_present *present = &engine->present[i];
 	struct ledger_vm *account = ledger_vm(engine->ledger, present->slot);
 	struct ledger_share *share = &account->shares[zone->index];
+	struct guest_view_account *view = &engine_share(engine, zone, i)->guest_view;
 	struct guest_view_interval interval = {
 	    .elapsed_ns = elapsed_ns,
 	    .dynamic_uj = share->part_uj[LEDGER_ACTIVE] - before[LEDGER_ACTIVE] +
@@ -243,9 +244,11 @@ static void engine_show(struct engine *engine, const struct engine_zone *zone, s
 		interval.static_uj += interval.dynamic_uj;
 		interval.dynamic_uj = 0;
 	}
-	if (!engine->config.guest_view_exact)
-		guest_view_apply(&zone->rates, &engine_share(engine, zone, i)->guest_view,
-				 &interval);
+	if (!engine->config.guest_view_exact) {
+		guest_view_apply(&zone->rates, view, &interval);
+		share->guest_thread_power_uw = guest_view_rate(&view->dynamic);
+		share->guest_rent_power_nw = guest_view_rate(&view->fixed);
+	}
 	engine_fit(account, share, &interval);
 	share->guest_view_uj += interval.dynamic_uj + interval.static_uj;
 	switch (zone->zone.kind) {

@@ -84,18 +84,35 @@ static uint64_t guest_view_show(struct guest_view_lane *lane, wide amount, uint6
 	return shown_uj;
 }
 
+static void guest_view_start(struct guest_view_account *account, uint64_t thread_power_uw,
+			     uint64_t rent_power_nw)
+{
+	account->dynamic.rate = thread_power_uw;
+	account->dynamic.gain = GUEST_VIEW_GAIN_ONE;
+	account->fixed.rate = rent_power_nw;
+	account->fixed.gain = GUEST_VIEW_GAIN_ONE;
+	account->started = true;
+}
+
+void guest_view_resume(struct guest_view_account *account, uint64_t thread_power_uw,
+		       uint64_t rent_power_nw)
+{
+	if (thread_power_uw > 0 || rent_power_nw > 0)
+		guest_view_start(account, thread_power_uw, rent_power_nw);
+}
+
+uint64_t guest_view_rate(const struct guest_view_lane *lane)
+{
+	return guest_view_saturate((wide)lane->rate * lane->gain / GUEST_VIEW_GAIN_ONE);
+}
+
 void guest_view_apply(const struct guest_view_rates *rates, struct guest_view_account *account,
 		      struct guest_view_interval *interval)
 {
 	struct guest_view_lane *dynamic = &account->dynamic, *fixed = &account->fixed;
 
-	if (!account->started && rates->known) {
-		dynamic->rate = rates->thread_power_uw;
-		dynamic->gain = GUEST_VIEW_GAIN_ONE;
-		fixed->rate = rates->rent_power_nw;
-		fixed->gain = GUEST_VIEW_GAIN_ONE;
-		account->started = true;
-	}
+	if (!account->started && rates->known)
+		guest_view_start(account, rates->thread_power_uw, rates->rent_power_nw);
 	interval->dynamic_uj = guest_view_show(dynamic, (wide)interval->busy_ns * dynamic->rate,
 					       UW_NS_PER_UJ, interval->dynamic_uj);
 	interval->static_uj =

@@ -69,6 +69,13 @@ struct guest_view_interval {
 	uint64_t rent;
 };
 
+/* Goes on with the rates of an earlier run; does nothing where both are 0. */
+void guest_view_resume(struct guest_view_account *account, uint64_t thread_power_uw,
+		       uint64_t rent_power_nw);
+
+/* The rates as they are now, for guest_view_resume(); 0 before the start. */
+uint64_t guest_view_rate(const struct guest_view_lane *lane);
+
 /*
  * Turns an account's exact interval into the one that is shown: replaces dynamic_uj and static_uj.
  */

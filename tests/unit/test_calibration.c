@@ -19,7 +19,7 @@ struct machine {
 
 static void machine_start(struct machine *machine, uint64_t seed)
 {
-	assert_int_equal(calibration_create(CPUS, &machine->calibration), 0);
+	assert_int_equal(calibration_create(CPUS, 3, &machine->calibration), 0);
 	machine->random = seed;
 	for (size_t i = 0; i < VMS; i++)
 		machine->loads[i] = machine->least;
@@ -199,7 +199,7 @@ static void test_costs_are_monotonous_after_nonsense(void **state)
 	for (int round = 0; round < 30; round++) {
 		struct calibration *calibration;
 
-		assert_int_equal(calibration_create(CPUS, &calibration), 0);
+		assert_int_equal(calibration_create(CPUS, 3, &calibration), 0);
 		for (int second = 0; second < 200; second++) {
 			struct features work;
 			struct calibration_state now;
