@@ -1,48 +1,12 @@
-#include "common/activity.h"
+#include "common/activity_internal.h"
 #include "common/cleanup.h"
-#include "common/core_share.h"
 
 #include <assert.h>
 #include <errno.h>
 
 #define FADE_ONE (UINT64_C(1) << 16)
 
-#define ASLEEP_ONE (UINT64_C(1) << 47)
-
-/* How far the VMs' time may run ahead of the CPUs' coarser clock and still be made up for. */
-#define DEBT_NS_PER_CPU UINT64_C(50000000)
-
 __extension__ typedef unsigned __int128 wide;
-
-struct unit {
-	uint32_t package;
-	uint32_t die;
-	size_t cpus;
-	uint64_t busy_ns;  /* this interval */
-	uint64_t vm_ns;	   /* this interval, of all VMs */
-	uint64_t debt_ns;  /* VMs' time that the CPUs' clock has not shown yet */
-	uint64_t other_ns; /* faded */
-	uint64_t core_ns;  /* this interval: of its CPUs */
-	uint64_t awake_ns; /* this interval: any of its CPUs was busy */
-	struct features vms;
-	struct features other;
-};
-
-struct activity {
-	const struct topology *topology;
-	size_t unit_count;
-	struct unit units[ACTIVITY_UNIT_MAX];
-	uint8_t cpu_unit[TOPOLOGY_CPU_MAX]; /* by the index of topology->cpus[] */
-	bool primed;
-	uint64_t time_ns;
-	uint64_t elapsed_ns;
-	uint64_t *cpu_busy_ns;
-	uint64_t *cpu_interval_ns; /* of it, this interval's */
-	struct core_share *core_share;
-	bool has_events; /* this interval's */
-	size_t vm_count;
-	struct activity_vm vms[SAMPLE_VM_MAX]; /* sorted by uuid */
-};
 
 static_assert(ACTIVITY_UNIT_MAX <= UINT8_MAX, "cpu_unit[] holds them");
 
@@ -56,7 +20,7 @@ static size_t activity_find_unit(struct activity *activity, const struct topolog
 	if (activity->unit_count == ACTIVITY_UNIT_MAX)
 		return ACTIVITY_UNIT_MAX - 1;
 	activity->units[activity->unit_count] =
-	    (struct unit){.package = cpu->package, .die = cpu->die};
+	    (struct activity_unit){.package = cpu->package, .die = cpu->die};
 	return activity->unit_count++;
 }
 
@@ -102,12 +66,6 @@ void activity_destroy(struct activity *activity)
 	free(activity->cpu_interval_ns);
 	free(activity->cpu_busy_ns);
 	free(activity);
-}
-
-/* What came since `previous`; a counter that went back gives nothing. */
-static uint64_t activity_delta(uint64_t previous, uint64_t now)
-{
-	return now > previous ? now - previous : 0;
 }
 
 uint64_t activity_fade(uint64_t weight, uint64_t elapsed_ns)
@@ -243,17 +201,6 @@ static void activity_place_by_seat(struct activity *activity, const struct sampl
 		seats[0] = 1;
 }
 
-/* Of what has no CPU of its own in a sample: as much of a core as any thread of the unit had. */
-static void activity_weigh_overhead(const struct unit *unit, uint64_t time_ns,
-				    struct features *features)
-{
-	uint64_t core_ns = time_ns;
-
-	if (unit->busy_ns > unit->core_ns)
-		core_ns = features_scale(time_ns, unit->core_ns, unit->busy_ns);
-	*features = features_of_time(time_ns, core_ns);
-}
-
 /* Overhead has no place of its own in a sample: it goes where the vCPUs ran. */
 static void activity_place_overhead(struct activity *activity, struct activity_vm *vm,
 				    const struct sample_vm *sampled)
@@ -280,8 +227,8 @@ static void activity_place_overhead(struct activity *activity, struct activity_v
 
 		vm->overhead[unit] += here_ns;
 		vm->unit_ns[unit] += here_ns;
-		activity_weigh_overhead(&activity->units[unit], here_ns,
-					&vm->overhead_features[unit]);
+		activity_unit_weigh(&activity->units[unit], here_ns,
+				    &vm->overhead_features[unit]);
 		left_ns -= here_ns;
 	}
 }
@@ -312,7 +259,7 @@ static void activity_vm_step(struct activity *activity, struct activity_vm *vm,
 								 : vm->socket_count - 1]++;
 		activity_place_vcpu(activity, vm, vcpu, &spent);
 	}
-	vm->overhead_ns = activity_delta(previous->overhead_ns, sampled->overhead_ns);
+	vm->overhead_ns = features_delta(previous->overhead_ns, sampled->overhead_ns);
 	previous->overhead_ns = sampled->overhead_ns;
 	activity_place_overhead(activity, vm, sampled);
 	for (size_t unit = 0; unit < activity->unit_count; unit++) {
@@ -395,101 +342,12 @@ static int activity_take_vm(struct activity *activity, const struct sample *samp
 	return 0;
 }
 
-static void activity_take_cpus(struct activity *activity, const struct sample *sample)
-{
-	uint64_t asleep[ACTIVITY_UNIT_MAX];
-	size_t count = sample->cpu_count < activity->topology->cpu_count
-			   ? sample->cpu_count
-			   : activity->topology->cpu_count;
-
-	for (size_t i = 0; i < count; i++) {
-		/* What the first sample shows came since boot: that is no interval. */
-		activity->cpu_interval_ns[i] =
-		    activity->primed
-			? activity_delta(activity->cpu_busy_ns[i], sample->cpu_busy_ns[i])
-			: 0;
-		activity->cpu_busy_ns[i] = sample->cpu_busy_ns[i];
-	}
-	core_share_step(activity->core_share, activity->cpu_interval_ns, activity->elapsed_ns);
-	for (size_t unit = 0; unit < activity->unit_count; unit++)
-		asleep[unit] = ASLEEP_ONE;
-	for (size_t i = 0; i < count; i++) {
-		struct unit *unit = &activity->units[activity->cpu_unit[i]];
-		uint64_t idle = CORE_SHARE_ONE - core_share_busy(activity->core_share, i);
-		uint64_t *alone = &asleep[activity->cpu_unit[i]];
-
-		unit->busy_ns += activity->cpu_interval_ns[i];
-		unit->core_ns +=
-		    features_scale(activity->cpu_interval_ns[i],
-				   core_share_of(activity->core_share, i), CORE_SHARE_ONE);
-		*alone = *alone / CORE_SHARE_ONE * idle;
-	}
-	/* As chances that do not depend on each other: the unit sleeps when all its CPUs do. */
-	for (size_t unit = 0; unit < activity->unit_count; unit++)
-		activity->units[unit].awake_ns =
-		    activity->elapsed_ns -
-		    features_scale(activity->elapsed_ns, asleep[unit], ASLEEP_ONE);
-}
-
-/*
- * Busy time that no VM spent. The CPUs' clock is coarser than the threads': where the VMs seem to
- * have spent more than there was, the difference is kept and taken off the following intervals, so
- * that the sum over time is right; beyond DEBT_NS_PER_CPU it is no rounding and is forgotten.
- */
-static void activity_settle_other(struct activity *activity)
-{
-	for (size_t i = 0; i < activity->unit_count; i++) {
-		struct unit *unit = &activity->units[i];
-		uint64_t claimed_ns = unit->vm_ns + unit->debt_ns;
-		uint64_t debt_max_ns = unit->cpus * DEBT_NS_PER_CPU;
-
-		unit->other_ns = activity_fade(unit->other_ns, activity->elapsed_ns);
-		if (unit->busy_ns >= claimed_ns) {
-			activity_weigh_overhead(unit, unit->busy_ns - claimed_ns, &unit->other);
-			unit->other_ns += unit->busy_ns - claimed_ns;
-			unit->debt_ns = 0;
-			continue;
-		}
-		unit->debt_ns = claimed_ns - unit->busy_ns;
-		if (unit->debt_ns > debt_max_ns)
-			unit->debt_ns = debt_max_ns;
-	}
-}
-
-static void activity_share_awake(const struct unit *unit, uint64_t total_ns,
-				 struct features *features)
-{
-	features->amount[FEATURES_AWAKE] =
-	    features_scale(unit->awake_ns, features->amount[FEATURES_THREAD], total_ns);
-}
-
-/* That a unit is awake is the doing of all who ran on it, by their time. */
-static void activity_divide_awake(struct activity *activity)
-{
-	for (size_t i = 0; i < activity->unit_count; i++) {
-		struct unit *unit = &activity->units[i];
-		uint64_t total_ns = unit->vms.amount[FEATURES_THREAD];
-
-		total_ns = features_sum(total_ns, unit->other.amount[FEATURES_THREAD]);
-		if (total_ns == 0)
-			continue;
-		activity_share_awake(unit, total_ns, &unit->other);
-		for (size_t vm = 0; vm < activity->vm_count; vm++) {
-			if (!activity->vms[vm].present)
-				continue;
-			activity_share_awake(unit, total_ns, &activity->vms[vm].vcpu_features[i]);
-			activity_share_awake(unit, total_ns,
-					     &activity->vms[vm].overhead_features[i]);
-		}
-	}
-}
-
 int activity_step(struct activity *activity, const struct sample *sample)
 {
 	int result = 0;
 
 	activity->elapsed_ns =
-	    activity->primed ? activity_delta(activity->time_ns, sample->time.ns) : 0;
+	    activity->primed ? features_delta(activity->time_ns, sample->time.ns) : 0;
 	activity->time_ns = sample->time.ns;
 	for (size_t unit = 0; unit < activity->unit_count; unit++) {
 		activity->units[unit].busy_ns = 0;
@@ -504,7 +362,7 @@ int activity_step(struct activity *activity, const struct sample *sample)
 		activity->vms[i].present = false;
 	}
 	activity_make_room(activity, sample);
-	activity_take_cpus(activity, sample);
+	activity_units_take(activity, sample);
 	for (size_t i = 0; i < sample->vm_count; i++) {
 		int status;
 
@@ -516,8 +374,8 @@ int activity_step(struct activity *activity, const struct sample *sample)
 	}
 	activity_forget(activity);
 	if (activity->primed)
-		activity_settle_other(activity);
-	activity_divide_awake(activity);
+		activity_units_settle(activity);
+	activity_units_divide_awake(activity);
 	activity->primed = true;
 	return result;
 }

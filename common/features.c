@@ -33,7 +33,7 @@ struct features_counters features_counters(const struct sample_vcpu *vcpu)
 					  .llc_misses = vcpu->llc_misses};
 }
 
-static uint64_t features_delta(uint64_t before, uint64_t now)
+uint64_t features_delta(uint64_t before, uint64_t now)
 {
 	return now > before ? now - before : 0;
 }

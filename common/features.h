@@ -60,6 +60,9 @@ struct features features_of_time(uint64_t time_ns, uint64_t core_ns);
 void features_add(struct features *total, const struct features *added, uint64_t part,
 		  uint64_t whole);
 
+/* What came since `before`; a counter that went back gives nothing. */
+uint64_t features_delta(uint64_t before, uint64_t now);
+
 /* Saturating: amount * part / whole, where `whole` is not 0; a + b. */
 uint64_t features_scale(uint64_t amount, uint64_t part, uint64_t whole);
 uint64_t features_sum(uint64_t a, uint64_t b);
