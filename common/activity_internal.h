@@ -18,6 +18,7 @@ struct activity_unit {
 	uint64_t other_ns; /* faded */
 	uint64_t core_ns;  /* this interval: of its CPUs */
 	uint64_t awake_ns; /* this interval: any of its CPUs was busy */
+	uint64_t uncore_ns; /* this interval: FEATURES_UNCORE */
 	struct features vms;
 	struct features other;
 };

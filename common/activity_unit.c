@@ -3,6 +3,9 @@
  */
 #include "common/activity_internal.h"
 
+/* So many busy CPUs bring half of what the shared parts draw when all are busy. */
+#define UNCORE_CPUS 2
+
 #define ASLEEP_ONE (UINT64_C(1) << 47)
 
 /* How far the VMs' time may run ahead of the CPUs' coarser clock and still be made up for. */
@@ -48,11 +51,17 @@ void activity_units_take(struct activity *activity, const struct sample *sample)
 				   core_share_of(activity->core_share, i), CORE_SHARE_ONE);
 		*alone = *alone / CORE_SHARE_ONE * idle;
 	}
-	/* As chances that do not depend on each other: the unit sleeps when all its CPUs do. */
-	for (size_t unit = 0; unit < activity->unit_count; unit++)
-		activity->units[unit].awake_ns =
-		    activity->elapsed_ns -
-		    features_scale(activity->elapsed_ns, asleep[unit], ASLEEP_ONE);
+	for (size_t i = 0; i < activity->unit_count; i++) {
+		struct activity_unit *unit = &activity->units[i];
+		uint64_t most_ns = features_sum(
+		    unit->busy_ns, features_scale(activity->elapsed_ns, UNCORE_CPUS, 1));
+
+		/* As chances that do not depend on each other: it sleeps when all its CPUs do. */
+		unit->awake_ns = activity->elapsed_ns -
+				 features_scale(activity->elapsed_ns, asleep[i], ASLEEP_ONE);
+		unit->uncore_ns =
+		    most_ns > 0 ? features_scale(activity->elapsed_ns, unit->busy_ns, most_ns) : 0;
+	}
 }
 
 /*
@@ -85,6 +94,8 @@ static void activity_share_awake(const struct activity_unit *unit, uint64_t tota
 {
 	features->amount[FEATURES_AWAKE] =
 	    features_scale(unit->awake_ns, features->amount[FEATURES_THREAD], total_ns);
+	features->amount[FEATURES_UNCORE] =
+	    features_scale(unit->uncore_ns, features->amount[FEATURES_THREAD], total_ns);
 }
 
 /* That a unit is awake is the doing of all who ran on it, by their time. */

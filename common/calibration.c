@@ -28,8 +28,6 @@
 /* How far a prior is trusted: standard deviations. */
 #define STATIC_TRUST	  0.5  /* of the prior's static power */
 #define RECALLED_TRUST	  0.15 /* of the static power of an earlier run */
-#define AWAKE_TRUST	  0.1  /* of the prior's static power */
-#define COST_TRUST	  1.0  /* of what a busy thread costs by the prior */
 #define BLIND_VM_TRUST	  0.4  /* of a deviation, where time is all that is known */
 #define COUNTED_VM_TRUST  0.15 /* the same where events tell the load's kind */
 #define DEVIATION_MIN	  (-0.75)
@@ -52,16 +50,29 @@ __extension__ typedef unsigned __int128 wide;
 /* Below which part of its CPUs' time the zone is in that stratum; the first is the quiet one. */
 static const double stratum_loads[CALIBRATION_STRATA - 1] = {0.02, 0.1, 0.25, 0.5, 0.75};
 
-/* How a thread's cost is made up, until something better is known; both columns sum to 1. */
-static const double prior_parts[FEATURES_COUNT][2] = {
-    [FEATURES_CORE] = {0.85, 0.25},
-    [FEATURES_THREAD] = {0.15, 0.05},
-    [FEATURES_CYCLES] = {0, 0.2},
-    [FEATURES_CYCLES_FAST] = {0, 0.15},
-    [FEATURES_INSTRUCTIONS] = {0, 0.15},
-    [FEATURES_INSTRUCTIONS_FAST] = {0, 0.1},
-    [FEATURES_LLC_MISSES] = {0, 0.1},
+/* How a thread's cost is made up, until something better is known; each column sums to 1. */
+enum prior_column {
+	PRIOR_TIME, /* no events */
+	PRIOR_EVENTS,
+	PRIOR_MEMORY, /* events, and misses are what counts */
+	PRIOR_COUNT,
 };
+static const double prior_parts[FEATURES_COUNT][PRIOR_COUNT] = {
+    [FEATURES_CORE] = {0.85, 0.25, 0},	      [FEATURES_THREAD] = {0.15, 0.05, 0},
+    [FEATURES_CYCLES] = {0, 0.2, 0},	      [FEATURES_CYCLES_FAST] = {0, 0.15, 0},
+    [FEATURES_INSTRUCTIONS] = {0, 0.15, 0},   [FEATURES_INSTRUCTIONS_FAST] = {0, 0.1, 0},
+    [FEATURES_LLC_MISSES] = {0, 0.1, 1},
+};
+/* How far a part may be from that, likewise. */
+static const double part_trusts[PRIOR_COUNT] = {1, 1, 0.1};
+
+/*
+ * What wakes with the first busy CPU and what comes with the next few, of the static power. In the
+ * measured machines both together are far more (EPYC 8024P: 20 W of 18), in others nothing.
+ */
+#define SHARED_PART  0.05
+#define SHARED_TRUST 0.1
+
 #define BLIND_PART 0.7 /* what a thread's time does not cost where events are counted */
 
 static_assert(UNKNOWN_COUNT <= NORMAL_EQUATIONS_MAX, "all unknowns fit");
@@ -79,7 +90,7 @@ struct calibration_vm {
 
 struct calibration {
 	size_t cpu_count;
-	double load_ratio;
+	struct calibration_prior prior;
 	bool static_given;
 	bool recalled;
 	bool primed; /* x[] is a solution */
@@ -107,14 +118,15 @@ struct calibration {
 	struct normal_equations total;
 };
 
-int calibration_create(size_t cpu_count, double load_ratio, struct calibration **ret_calibration)
+int calibration_create(size_t cpu_count, const struct calibration_prior *prior,
+		       struct calibration **ret_calibration)
 {
 	struct calibration *calibration = calloc(1, sizeof(*calibration));
 
 	if (calibration == NULL)
 		return -ENOMEM;
 	calibration->cpu_count = cpu_count > 0 ? cpu_count : 1;
-	calibration->load_ratio = load_ratio;
+	calibration->prior = *prior;
 	memset(calibration->slots, NO_SLOT, sizeof(calibration->slots));
 	for (size_t i = 0; i < CALIBRATION_VM_MAX; i++)
 		calibration->vms[i].key = NO_KEY;
@@ -324,13 +336,15 @@ static void calibration_bounds(const struct calibration *calibration,
 	double mean_w = total->target[UNKNOWN_STATIC] / total->weight;
 	double threads = sums[UNKNOWN_FEATURES + FEATURES_THREAD] / total->weight;
 	double static_w =
-	    mean_w / (1 + calibration->load_ratio * threads / (double)calibration->cpu_count);
-	double thread_w = calibration->load_ratio * static_w / (double)calibration->cpu_count;
+	    mean_w / (1 + calibration->prior.load_ratio * threads / (double)calibration->cpu_count);
+	double thread_w = calibration->prior.load_ratio * static_w / (double)calibration->cpu_count;
 	double smallest = SPREAD_MIN * mean_w;
 	double static_trust = STATIC_TRUST;
 	double variance = RESIDUALS_ALIKE * fmax(calibration->spread, smallest * smallest);
-	size_t column = sums[UNKNOWN_FEATURES + FEATURES_CYCLES] > 0 ? 1 : 0;
+	enum prior_column column = PRIOR_TIME;
 
+	if (sums[UNKNOWN_FEATURES + FEATURES_CYCLES] > 0)
+		column = calibration->prior.memory ? PRIOR_MEMORY : PRIOR_EVENTS;
 	if (calibration->recalled) {
 		static_w = fmax(calibration->recalled_static_w, smallest);
 		thread_w = fmax(calibration->recalled_thread_w, smallest);
@@ -353,7 +367,7 @@ static void calibration_bounds(const struct calibration *calibration,
 		/* What one unit costs if all that threads cost is for this feature. */
 		double unit_w = amount > 0 ? thread_w * threads / amount : 0;
 		double part = prior_parts[i][column];
-		double trust = COST_TRUST * unit_w;
+		double trust = part_trusts[column] * unit_w;
 
 		if (i == FEATURES_BLIND) {
 			/* Its own amount says nothing of what one of its threads costs. */
@@ -361,10 +375,15 @@ static void calibration_bounds(const struct calibration *calibration,
 
 			unit_w = amount > 0 ? thread_w * threads / cores : 0;
 			part = BLIND_PART;
-			trust = COST_TRUST * unit_w;
+			trust = unit_w;
 		}
-		if (i == FEATURES_AWAKE)
-			trust = AWAKE_TRUST * static_w;
+		if (i == FEATURES_LLC_MISSES)
+			trust = unit_w;
+		if (i == FEATURES_AWAKE || i == FEATURES_UNCORE) {
+			unit_w = static_w;
+			part = SHARED_PART;
+			trust = SHARED_TRUST * static_w;
+		}
 		bounds[UNKNOWN_FEATURES + i] = (struct normal_equations_bound){
 		    .mean = part * unit_w,
 		    .penalty = trust > 0 ? variance / (trust * trust) : 1,
@@ -372,7 +391,7 @@ static void calibration_bounds(const struct calibration *calibration,
 		};
 	}
 	for (size_t i = 0; i < CALIBRATION_VM_MAX; i++) {
-		double trust = column == 1 ? COUNTED_VM_TRUST : BLIND_VM_TRUST;
+		double trust = column == PRIOR_TIME ? BLIND_VM_TRUST : COUNTED_VM_TRUST;
 
 		bounds[UNKNOWN_VMS + i] = (struct normal_equations_bound){
 		    .penalty = variance / (trust * trust),
@@ -427,7 +446,7 @@ static void calibration_publish(struct calibration *calibration)
 	if (threads < calibration->total.weight * 1e-3)
 		calibration->thread_w =
 		    calibration->recalled ? calibration->recalled_thread_w
-					  : calibration->load_ratio * calibration->x[UNKNOWN_STATIC] /
+					  : calibration->prior.load_ratio * calibration->x[UNKNOWN_STATIC] /
 						(double)calibration->cpu_count;
 	else
 		calibration->thread_w = dynamic / threads;

@@ -64,11 +64,15 @@ struct calibration_state {
 
 struct calibration;
 
-/*
- * For a zone of that many CPUs, of which the prior is that full load adds `load_ratio` times the
- * static power to it. 0 or -ENOMEM.
- */
-int calibration_create(size_t cpu_count, double load_ratio, struct calibration **ret_calibration);
+/* What is known of a zone beforehand. */
+struct calibration_prior {
+	double load_ratio; /* full load adds so many times the static power */
+	bool memory;	   /* cache misses are what draws its power */
+};
+
+/* For a zone of that many CPUs. 0 or -ENOMEM. */
+int calibration_create(size_t cpu_count, const struct calibration_prior *prior,
+		       struct calibration **ret_calibration);
 void calibration_destroy(struct calibration *calibration);
 
 /* The static power is that, whatever the counter says (an operator knows); or it is found. */

@@ -15,8 +15,13 @@ __extension__ typedef unsigned __int128 wide;
  * that were measured: 1.7 (EPYC 8024P), 5 (2 Xeon E5-2620v3), 2 to 3 for most servers. Memory draws
  * half of its power for being there, and so do supplies, fans and disks, which are in psys.
  */
-static const double load_ratios[] = {
-    [ZONE_PACKAGE] = 2.5, [ZONE_CORE] = 10, [ZONE_UNCORE] = 1, [ZONE_DRAM] = 1, [ZONE_PSYS] = 1.5};
+static const struct calibration_prior priors[] = {
+    [ZONE_PACKAGE] = {.load_ratio = 2.5},
+    [ZONE_CORE] = {.load_ratio = 10},
+    [ZONE_UNCORE] = {.load_ratio = 1},
+    [ZONE_DRAM] = {.load_ratio = 1, .memory = true},
+    [ZONE_PSYS] = {.load_ratio = 1.5},
+};
 
 static int engine_zone_start(struct engine *engine, struct engine_zone *zone)
 {
@@ -26,7 +31,7 @@ static int engine_zone_start(struct engine *engine, struct engine_zone *zone)
 	zone->window_uj = row->energy_uj;
 	for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
 		zone->units[unit] = activity_unit_in_zone(engine->activity, unit, &zone->zone);
-	status = calibration_create(engine_zone_cpus(engine, zone), load_ratios[zone->zone.kind],
+	status = calibration_create(engine_zone_cpus(engine, zone), &priors[zone->zone.kind],
 				    &zone->calibration);
 	if (status < 0)
 		return status;

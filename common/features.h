@@ -20,6 +20,7 @@
  */
 enum features_kind {
 	FEATURES_AWAKE,	 /* that any CPU of a package was busy, divided by the threads' time */
+	FEATURES_UNCORE, /* what all CPUs share, which comes with the first few: likewise */
 	FEATURES_CORE,	 /* time times core_share.h: adds up to the time that cores were busy */
 	FEATURES_THREAD, /* time */
 	FEATURES_BLIND,	 /* as FEATURES_CORE, of threads whose events are not counted */

@@ -7,6 +7,8 @@
 #define CPUS	  16
 #define VMS	  6
 
+static const struct calibration_prior prior = {.load_ratio = 3};
+
 /* A machine that has nothing of the calibration's model but that it is additive in its VMs. */
 struct machine {
 	struct calibration *calibration;
@@ -19,7 +21,7 @@ struct machine {
 
 static void machine_start(struct machine *machine, uint64_t seed)
 {
-	assert_int_equal(calibration_create(CPUS, 3, &machine->calibration), 0);
+	assert_int_equal(calibration_create(CPUS, &prior, &machine->calibration), 0);
 	machine->random = seed;
 	for (size_t i = 0; i < VMS; i++)
 		machine->loads[i] = machine->least;
@@ -199,7 +201,7 @@ static void test_costs_are_monotonous_after_nonsense(void **state)
 	for (int round = 0; round < 30; round++) {
 		struct calibration *calibration;
 
-		assert_int_equal(calibration_create(CPUS, 3, &calibration), 0);
+		assert_int_equal(calibration_create(CPUS, &prior, &calibration), 0);
 		for (int second = 0; second < 200; second++) {
 			struct features work;
 			struct calibration_state now;
