@@ -520,12 +520,15 @@ void calibration_drop(struct calibration *calibration)
 
 struct calibration_state calibration_state(const struct calibration *calibration)
 {
+	const struct normal_equations *total = &calibration->total;
 	double static_w = calibration->primed ? calibration->x[UNKNOWN_STATIC] : 0;
+	double power_w = calibration->primed ? total->target[UNKNOWN_STATIC] / total->weight : 0;
 
 	if (calibration->static_given)
 		static_w = calibration->static_w;
 	return (struct calibration_state){
 	    .static_power_uw = (uint64_t)(fmin(static_w, POWER_MAX_W) * UW_PER_W + 0.5),
+	    .power_uw = (uint64_t)(fmin(power_w, POWER_MAX_W) * UW_PER_W + 0.5),
 	    .thread_power_uw =
 		(uint64_t)(fmin(calibration->thread_w, POWER_MAX_W) * UW_PER_W + 0.5),
 	    .error_ppm = (uint64_t)(sqrt(calibration->error) * PPM + 0.5),

@@ -56,6 +56,7 @@
 /* What is known now. */
 struct calibration_state {
 	uint64_t static_power_uw;
+	uint64_t power_uw;	  /* drawn in the mean */
 	uint64_t thread_power_uw; /* what a busy thread draws in the mean, beyond the static part */
 	uint64_t error_ppm;	  /* of the power, root mean square, told beforehand */
 	uint64_t learned_ns;	  /* how long it has learned */

@@ -118,53 +118,90 @@ static void engine_weigh_other(struct engine *engine, struct engine_zone *zone, 
 	engine_learn(zone, CALIBRATION_KEY_HOST, &work);
 }
 
-/* Microjoules over nanoseconds, in microwatts. */
-static uint64_t engine_rate(uint64_t energy_uj, uint64_t elapsed_ns)
+/* One unit's part of a power, in nanowatts; of nothing there are no parts. */
+static uint64_t engine_part_nw(uint64_t power_uw, uint64_t units)
 {
-	return elapsed_ns > 0 ? features_scale(energy_uj, CLOCK_NS_PER_SECOND, elapsed_ns) : 0;
+	return units > 0 ? features_scale(power_uw, 1000, units) : 0;
 }
 
-/* What a guest that is new is told at first: what a thread costs here in the mean, and rent. */
-static void engine_offer_rates(const struct engine *engine, struct engine_zone *zone,
-			       const struct sample *sample, uint64_t power_uw)
+/* The units of rent that there are: vCPUs, or mebibytes. */
+static uint64_t engine_rent(const struct engine *engine, const struct engine_zone *zone,
+			    const struct sample *sample)
 {
-	struct calibration_state state = calibration_state(zone->calibration);
-	uint64_t static_uw = ledger_host(engine->ledger)->zones[zone->index].idle_power_uw;
-	uint64_t rent = engine->topology->cpu_count;
+	uint64_t vms = engine_vm_memory(engine);
+	uint64_t total = sample->memory_total_bytes / MEBIBYTE;
 	uint64_t vcpus = 0;
 
-	zone->rates.known = state.learned_ns > 0;
-	zone->rates.thread_power_uw = state.thread_power_uw;
-	if (zone->zone.kind == ZONE_DRAM) {
-		/* Memory is all rent: what is held draws, whatever runs. */
+	if (zone->zone.kind == ZONE_DRAM)
+		return total > vms ? total : vms;
+	for (size_t i = 0; i < engine->present_count; i++)
+		vcpus += engine->present[i].activity->vcpu_count;
+	return vcpus + attribution_unrented_vcpus(engine->topology->cpu_count, vcpus);
+}
+
+/* Without cache misses memory is all rent: what is held draws, whatever runs. */
+static void engine_offer_memory(const struct engine *engine, struct engine_zone *zone,
+				const struct sample *sample)
+{
+	uint64_t power_uw = calibration_state(zone->calibration).power_uw;
+	uint64_t static_uw = ledger_host(engine->ledger)->zones[zone->index].idle_power_uw;
+	uint64_t total = engine_rent(engine, zone, sample);
+	uint64_t vms = engine_vm_memory(engine);
+	uint64_t used = sample->memory_used_bytes / MEBIBYTE;
+
+	if (static_uw > power_uw)
 		static_uw = power_uw;
-		zone->rates.thread_power_uw = 0;
-		rent = sample->memory_total_bytes / MEBIBYTE;
-		if (rent < engine_vm_memory(engine))
-			rent = engine_vm_memory(engine);
-	} else {
-		for (size_t i = 0; i < engine->present_count; i++)
-			vcpus += engine->present[i].activity->vcpu_count;
-		if (rent < vcpus)
-			rent = vcpus;
-	}
+	used = used > vms ? used : vms;
+	zone->rates.thread_power_uw = 0;
+	zone->rates.rent_power_nw = engine_part_nw(power_uw - static_uw, used);
 	switch (engine->config.idle) {
 	case ATTRIBUTION_IDLE_VCPU:
+		zone->rates.rent_power_nw = features_sum(zone->rates.rent_power_nw,
+							 engine_part_nw(static_uw, total));
 		break;
 	case ATTRIBUTION_IDLE_BUSY:
-		if (zone->zone.kind == ZONE_DRAM)
-			break;
-		zone->rates.thread_power_uw = features_sum(
-		    zone->rates.thread_power_uw,
-		    features_scale(static_uw, activity_elapsed_ns(engine->activity),
-				   engine_zone_busy_ns(engine, zone) + CLOCK_NS_PER_SECOND / 100));
-		static_uw = 0;
+		zone->rates.rent_power_nw = engine_part_nw(power_uw, used);
 		break;
 	case ATTRIBUTION_IDLE_NONE:
-		static_uw = zone->zone.kind == ZONE_DRAM ? static_uw : 0;
 		break;
 	}
-	zone->rates.rent_power_nw = features_scale(static_uw, 1000, rent > 0 ? rent : 1);
+}
+
+static void engine_offer_time(const struct engine *engine, struct engine_zone *zone,
+			      const struct sample *sample)
+{
+	uint64_t static_uw = ledger_host(engine->ledger)->zones[zone->index].idle_power_uw;
+	uint64_t busy_ns = engine_zone_busy_ns(engine, zone);
+	uint64_t elapsed_ns = activity_elapsed_ns(engine->activity);
+
+	zone->rates.thread_power_uw = calibration_state(zone->calibration).thread_power_uw;
+	zone->rates.rent_power_nw = 0;
+	switch (engine->config.idle) {
+	case ATTRIBUTION_IDLE_VCPU:
+		zone->rates.rent_power_nw =
+		    engine_part_nw(static_uw, engine_rent(engine, zone, sample));
+		break;
+	case ATTRIBUTION_IDLE_BUSY:
+		/* A host at rest does not lay all of it on the first thread that stirs. */
+		zone->rates.thread_power_uw =
+		    features_sum(zone->rates.thread_power_uw,
+				 features_scale(static_uw, elapsed_ns,
+						busy_ns > elapsed_ns ? busy_ns : elapsed_ns + 1));
+		break;
+	case ATTRIBUTION_IDLE_NONE:
+		break;
+	}
+}
+
+/* What a guest that is new is told at first: what a thread and its rent cost here in the mean. */
+static void engine_offer_rates(const struct engine *engine, struct engine_zone *zone,
+			       const struct sample *sample)
+{
+	zone->rates.known = calibration_state(zone->calibration).learned_ns > 0;
+	if (zone->by_memory)
+		engine_offer_memory(engine, zone, sample);
+	else
+		engine_offer_time(engine, zone, sample);
 }
 
 void engine_zone_weigh(struct engine *engine, struct engine_zone *zone,
@@ -191,5 +228,5 @@ void engine_zone_weigh(struct engine *engine, struct engine_zone *zone,
 	host->thread_power_uw = state.thread_power_uw;
 	host->calibration_error_ppm = state.error_ppm;
 	host->calibration_learning = state.learning ? 1 : 0;
-	engine_offer_rates(engine, zone, sample, engine_rate(energy_uj, elapsed_ns));
+	engine_offer_rates(engine, zone, sample);
 }

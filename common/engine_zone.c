@@ -240,7 +240,7 @@ static void engine_show(struct engine *engine, const struct engine_zone *zone, s
 						 : present->activity->vcpu_count,
 	};
 
-	if (zone->zone.kind == ZONE_DRAM) {
+	if (zone->by_memory) {
 		interval.static_uj += interval.dynamic_uj;
 		interval.dynamic_uj = 0;
 	}
