@@ -87,11 +87,11 @@ static void scene_advance(struct scene *scene, bool work, double seconds)
 	scene->guest_ns += guest_ns;
 	scene->guest_cycles += guest_ns * ghz;
 	scene->guest_instructions += guest_ns * ghz * 1.3 * beside;
-	scene->guest_misses += guest_ns * 0.002 / beside;
+	scene->guest_misses += guest_ns * 0.002;
 	scene->neighbour_ns += work ? seconds * 1e9 : 0;
 	scene->package_j +=
 	    seconds * (30 + own * 5 * beside * ghz / 3.4 + (work ? NEIGHBOUR_W : 0));
-	scene->dram_j += seconds * (6 + own * 0.5 + (work ? 3 : 0));
+	scene->dram_j += seconds * (6 + own * 0.4 + (work ? 3 : 0));
 }
 
 static void scene_add_guest(struct scene *scene, bool events)
