@@ -21,8 +21,10 @@
  *   - a symbolic link's size is its length (0 there), as in every other file system.
  *   - `power/` is left out, as nothing of a guest's zone can be suspended, and `device`, a link to
  *     the directory above.
- *   - nobody limits a guest's power here: constraint_0 of each zone says so with 0 uW, as a host
- *     does whose firmware sets none. constraint_1 and _2 could say no more.
+ *   - nobody limits a guest's power here: constraint_0 of each zone says so with a limit of 0 uW,
+ *     as a host does whose firmware sets none, and with a maximum that no zone comes near: thermald
+ *     takes 0 for a limit, and measures only what has one beyond its bounds. constraint_1 and _2
+ *     could say no more.
  *
  * `wattport/snapshot` is all counters in one consistent read:
  *     t_ns N                when the sample was taken; 0: none yet. Exact: the host's
@@ -53,6 +55,7 @@
 #define VTREE_LINK_SIZE	      128  /* of a link's target, with the NUL */
 #define VTREE_NODE_BITS	      18   /* of a node's id that may be set */
 #define VTREE_ENERGY_RANGE_UJ UINT64_C(9007199254740991) /* 2^53 - 1: whole in a double */
+#define VTREE_POWER_MAX_UW    UINT64_C(1000000000)	 /* fits into 32 bits, too */
 
 /* What a tree consists of. */
 struct vtree_shape {

@@ -111,8 +111,9 @@ static int vtree_file(const struct vtree_values *values, struct vtree_parts part
 	case ATTRIBUTE_CONSTRAINT_NAME:
 		return snprintf(text, VTREE_CONTENT_SIZE, "long_term\n");
 	case ATTRIBUTE_CONSTRAINT_LIMIT:
-	case ATTRIBUTE_CONSTRAINT_MAX:
 		return vtree_number(text, 0);
+	case ATTRIBUTE_CONSTRAINT_MAX:
+		return vtree_number(text, VTREE_POWER_MAX_UW);
 	case ATTRIBUTE_CONSTRAINT_WINDOW:
 		/* One hardware time unit (SDM vol. 4, MSR_RAPL_POWER_UNIT): what hosts without a
 		 * limit show. */

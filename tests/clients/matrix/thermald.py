@@ -1,4 +1,5 @@
-"""thermald, the daemon that limits power. It measures where it has to find out the maximum, and in its debug mode."""
+"""thermald, the daemon that limits power. It measures where it has to find out the maximum: not where one of up to 100 W
+is stated."""
 
 import re
 
@@ -27,7 +28,6 @@ def parse(runs):
 
 CLIENT = Client(
     name="thermald", package="thermald", parse=parse, reads="nested, constraints",
-    files={"/run/thermald/debug_mode": ""},  # a guest's tree states no maximum
     command="thermald --no-daemon --loglevel=debug --test-mode --ignore-cpuid-check --poll-interval 4",
     # What it would like to have beside RAPL, and a guest has not; and that it may not set limits.
     harmless="[Tt]hermal|zone cpu|INT3400|time window|acpi|write failed|failed to write|max power limit range",
