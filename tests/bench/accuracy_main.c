@@ -1,15 +1,16 @@
 /*
  * accuracy: how far each model is from the truth, on random simulated hosts of each class.
  *
- *     accuracy [--hosts N] [--class NAME] [--seed N] [--json]
+ *     accuracy [--hosts N] [--class NAME] [--seed N] [--json] [--each]
  *
  * What is measured stands in trial.h, what the columns mean in error_table.h.
  */
 #include "common/parse.h"
-#include "tests/bench/error_table.h"
+#include "tests/bench/accuracy_report.h"
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,11 +27,13 @@ struct accuracy_options {
 	uint64_t judge_s;
 	bool classes[HOST_CLASS_COUNT];
 	bool json;
+	bool each;
 };
 
 static const char usage[] =
     "usage: accuracy [--hosts N] [--class NAME]... [--seed N] [--learn SECONDS]\n"
-    "                [--judge SECONDS] [--json]\n"
+    "                [--judge SECONDS] [--json] [--each]\n"
+    "--each writes a line for each host as well, to standard error.\n"
     "classes: equal mixed dvfs smt light packed bursty\n";
 
 static int accuracy_class(const char *name)
@@ -49,13 +52,10 @@ static bool accuracy_number(const char *text, uint64_t max, uint64_t *ret_value)
 static bool accuracy_parse(int argc, char *argv[], struct accuracy_options *options)
 {
 	static const struct option longs[] = {
-	    {"hosts", required_argument, NULL, 'n'},
-	    {"class", required_argument, NULL, 'c'},
-	    {"seed", required_argument, NULL, 's'},
-	    {"learn", required_argument, NULL, 'l'},
-	    {"judge", required_argument, NULL, 'j'},
-	    {"json", no_argument, NULL, 'J'},
-	    {NULL, 0, NULL, 0},
+	    {"hosts", required_argument, NULL, 'n'}, {"class", required_argument, NULL, 'c'},
+	    {"seed", required_argument, NULL, 's'},  {"learn", required_argument, NULL, 'l'},
+	    {"judge", required_argument, NULL, 'j'}, {"json", no_argument, NULL, 'J'},
+	    {"each", no_argument, NULL, 'e'},	     {NULL, 0, NULL, 0},
 	};
 	bool any = false, good = true;
 	int letter;
@@ -75,6 +75,8 @@ static bool accuracy_parse(int argc, char *argv[], struct accuracy_options *opti
 			good = accuracy_number(optarg, UINT32_MAX, &options->judge_s) && good;
 		else if (letter == 'J')
 			options->json = true;
+		else if (letter == 'e')
+			options->each = true;
 		else
 			return false;
 	}
@@ -83,71 +85,25 @@ static bool accuracy_parse(int argc, char *argv[], struct accuracy_options *opti
 	return good && optind == argc;
 }
 
-static void accuracy_print_row(const struct error_row *row, bool machine)
+/* One host: what each of ours found of its idle power, and its machines' mean error. */
+static void accuracy_print_each(const struct trial_plan *plan, const struct trial_result *result)
 {
-	(void)printf(" %.1f |", PERCENT * row->mean);
-	if (machine)
-		(void)printf(" %.1f |", PERCENT * row->machine);
-	(void)printf(" %.1f | %+.1f |", PERCENT * row->p95, PERCENT * row->bias);
-}
+	(void)fprintf(stderr, "%s seed %" PRIu64 ": %zu machines, idle %.1f W;",
+		      host_class_names[plan->host_class], plan->seed, result->vm_count,
+		      result->idle_w);
+	for (size_t model = 0; model < TRIAL_OURS_COUNT; model++) {
+		double error_j = 0, total_j = 0;
 
-static void accuracy_print(struct error_table *table, const char *name, uint64_t hosts)
-{
-	(void)printf("\n### %s: %" PRIu64 " hosts, %zu machines\n\n", name, hosts,
-		     error_table_machines(table));
-	(void)printf("| %% | total: mean | machine | p95 | bias | dynamic: mean | machine | p95 | "
-		     "bias | static power: mean | p95 | bias |\n"
-		     "|---|---|---|---|---|---|---|---|---|---|---|---|\n");
-	for (size_t model = 0; model < TRIAL_MODEL_COUNT; model++) {
-		struct error_row total = error_table_total(table, model);
-		struct error_row dynamic = error_table_dynamic(table, model);
-
-		(void)printf("| %s |", trial_model_name(model));
-		accuracy_print_row(&total, true);
-		/* A model that knows no dynamic part gives none at all. */
-		if (dynamic.bias > -1)
-			accuracy_print_row(&dynamic, true);
-		else
-			(void)printf("  |  |  |  |");
-		if (model < TRIAL_OURS_COUNT) {
-			struct error_row still = error_table_static(table, model);
-
-			accuracy_print_row(&still, false);
-		} else {
-			(void)printf("  |  |  |");
+		for (size_t vm = 0; vm < result->vm_count; vm++) {
+			error_j += fabs(result->vms[vm].found[model].total_j -
+					result->vms[vm].truth.total_j);
+			total_j += result->vms[vm].truth.total_j;
 		}
-		(void)printf("\n");
+		(void)fprintf(stderr, " %s: %.1f W, %.1f %%;", trial_model_name(model),
+			      result->idle_found_w[model],
+			      total_j > 0 ? PERCENT * error_j / total_j : 0);
 	}
-	(void)fflush(stdout);
-}
-
-static void accuracy_json_row(const char *name, const struct error_row *row)
-{
-	(void)printf(",\"%s\":{\"mean\":%.5f,\"machine\":%.5f,\"p95\":%.5f,\"bias\":%.5f}", name,
-		     row->mean, row->machine, row->p95, row->bias);
-}
-
-/* A line for each model. */
-static void accuracy_print_json(struct error_table *table, const char *name, uint64_t hosts)
-{
-	for (size_t model = 0; model < TRIAL_MODEL_COUNT; model++) {
-		struct error_row total = error_table_total(table, model);
-		struct error_row dynamic = error_table_dynamic(table, model);
-
-		(void)printf("{\"class\":\"%s\",\"hosts\":%" PRIu64
-			     ",\"machines\":%zu,\"model\":\"%s\"",
-			     name, hosts, error_table_machines(table), trial_model_name(model));
-		accuracy_json_row("total", &total);
-		if (dynamic.bias > -1)
-			accuracy_json_row("dynamic", &dynamic);
-		if (model < TRIAL_OURS_COUNT) {
-			struct error_row still = error_table_static(table, model);
-
-			accuracy_json_row("static", &still);
-		}
-		(void)printf("}\n");
-	}
-	(void)fflush(stdout);
+	(void)fprintf(stderr, "\n");
 }
 
 /* 0, or -errno after a word about it. */
@@ -168,6 +124,8 @@ static int accuracy_class_run(const struct accuracy_options *options, enum host_
 				      host_class_names[host_class], host);
 			return -1;
 		}
+		if (status == 0 && options->each)
+			accuracy_print_each(&plan, &result);
 		if (status == 0)
 			status = error_table_add(table, &result);
 		if (status < 0) {
@@ -177,9 +135,9 @@ static int accuracy_class_run(const struct accuracy_options *options, enum host_
 		}
 	}
 	if (options->json)
-		accuracy_print_json(table, host_class_names[host_class], options->hosts);
+		accuracy_report_json(table, host_class_names[host_class]);
 	else
-		accuracy_print(table, host_class_names[host_class], options->hosts);
+		accuracy_report_class(table, host_class_names[host_class]);
 	return 0;
 }
 
@@ -187,23 +145,23 @@ int main(int argc, char *argv[])
 {
 	struct accuracy_options options = {
 	    .hosts = HOSTS_DEFAULT, .seed = 1, .learn_s = LEARN_S, .judge_s = JUDGE_S};
+	struct error_table *tables[HOST_CLASS_COUNT] = {NULL};
+	int status = 0;
 
 	if (!accuracy_parse(argc, argv, &options)) {
 		(void)fputs(usage, stderr);
 		return 2;
 	}
-	for (int i = 0; i < HOST_CLASS_COUNT; i++) {
-		struct error_table *table = NULL;
-		int status;
-
+	for (int i = 0; i < HOST_CLASS_COUNT && status == 0; i++) {
 		if (!options.classes[i])
 			continue;
-		status = error_table_create(&table);
+		status = error_table_create(&tables[i]);
 		if (status == 0)
-			status = accuracy_class_run(&options, (enum host_class)i, table);
-		error_table_destroy(table);
-		if (status < 0)
-			return 1;
+			status = accuracy_class_run(&options, (enum host_class)i, tables[i]);
 	}
-	return 0;
+	if (status == 0 && !options.json)
+		accuracy_report_summary(tables);
+	for (size_t i = 0; i < HOST_CLASS_COUNT; i++)
+		error_table_destroy(tables[i]);
+	return status == 0 ? 0 : 1;
 }

@@ -83,6 +83,11 @@ int error_table_add(struct error_table *table, const struct trial_result *result
 	return 0;
 }
 
+size_t error_table_hosts(const struct error_table *table)
+{
+	return table->host_count;
+}
+
 size_t error_table_machines(const struct error_table *table)
 {
 	return table->vm_count;

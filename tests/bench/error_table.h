@@ -33,6 +33,7 @@ void error_table_destroy(struct error_table *table);
 /* 0 or -ENOMEM. */
 int error_table_add(struct error_table *table, const struct trial_result *result);
 
+size_t error_table_hosts(const struct error_table *table);
 size_t error_table_machines(const struct error_table *table);
 struct error_row error_table_total(struct error_table *table, size_t model);
 struct error_row error_table_dynamic(struct error_table *table, size_t model);

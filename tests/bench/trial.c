@@ -33,6 +33,7 @@ const char *trial_model_name(size_t model)
 	static const char *const names[TRIAL_OURS_COUNT] = {
 	    [TRIAL_TIME] = "ours, time",
 	    [TRIAL_SIBLINGS] = "ours, time and siblings",
+	    [TRIAL_IDLE_GIVEN] = "ours, siblings, idle power given",
 	    [TRIAL_EVENTS] = "ours, events",
 	};
 
@@ -76,10 +77,22 @@ static int trial_blind(struct trial *trial)
 	return status;
 }
 
+static struct engine_config trial_config(const struct trial *trial, size_t model)
+{
+	const struct hardware *hardware = &trial->world->hardware;
+	struct engine_config config = {.idle = ATTRIBUTION_IDLE_VCPU, .guest_view_exact = true};
+
+	if (model != TRIAL_IDLE_GIVEN)
+		return config;
+	config.package = (struct engine_idle_power){
+	    .given = true, .power_uw = (uint64_t)(hardware->idle_w / MICRO)};
+	config.dram = (struct engine_idle_power){
+	    .given = true, .power_uw = (uint64_t)(hardware->dram_idle_w / MICRO)};
+	return config;
+}
+
 static int trial_create(const struct trial_plan *plan, struct trial **ret_trial)
 {
-	const struct engine_config config = {.idle = ATTRIBUTION_IDLE_VCPU,
-					     .guest_view_exact = true};
 	cleanup_trial struct trial *trial = calloc(1, sizeof(*trial));
 	const struct trace_head *head;
 	int status;
@@ -99,6 +112,8 @@ static int trial_create(const struct trial_plan *plan, struct trial **ret_trial)
 	if (status == 0)
 		status = peers_create(head, &trial->peers);
 	for (size_t i = 0; status == 0 && i < TRIAL_OURS_COUNT; i++) {
+		struct engine_config config = trial_config(trial, i);
+
 		status = ledger_create(&trial->ours[i].ledger);
 		if (status == 0)
 			status = engine_create(
@@ -166,9 +181,13 @@ static struct trial_vm trial_look(const struct trial *trial, size_t vm)
 	const struct truth *truth = &trial->world->vms[vm].truth;
 	struct uuid uuid = observer_uuid(&trial->world->vms[vm]);
 	struct peer_share peers = peers_share(trial->peers, &uuid);
-	struct trial_vm now = {.truth.dynamic_j = truth->package_j + truth->dram_j};
+	struct trial_vm now = {.truth.dynamic_j = truth->package_j};
 
-	now.truth.total_j = now.truth.dynamic_j + truth->package_idle_j + truth->dram_idle_j;
+	now.truth.total_j = truth->package_j + truth->package_idle_j;
+	if (trial->world->hardware.dram_counted) {
+		now.truth.dynamic_j += truth->dram_j;
+		now.truth.total_j += truth->dram_j + truth->dram_idle_j;
+	}
 	for (size_t i = 0; i < TRIAL_OURS_COUNT; i++)
 		now.found[i] = trial_account(trial->ours[i].ledger, &uuid);
 	for (size_t i = 0; i < PEER_COUNT; i++)

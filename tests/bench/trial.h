@@ -2,9 +2,7 @@
  * trial.h: one simulated host measured by all models at once, and what each of them made of it.
  *
  * A quarter of an hour to learn, then everything is mixed anew (world_remix()), and the second
- * quarter counts. The engine runs three times on the same samples: with a topology in which every
- * CPU is a core of its own, so that it knows nothing of siblings; with the true one; and with
- * events.
+ * quarter counts. Several engines see the same samples, each of which knows less or more.
  */
 #ifndef WATTPORT_TESTS_BENCH_TRIAL_H
 #define WATTPORT_TESTS_BENCH_TRIAL_H
@@ -13,9 +11,10 @@
 #include "tests/sim/world.h"
 
 enum trial_model {
-	TRIAL_TIME,
-	TRIAL_SIBLINGS,
-	TRIAL_EVENTS,
+	TRIAL_TIME,	  /* takes every CPU for a core of its own */
+	TRIAL_SIBLINGS,	  /* the topology as it is */
+	TRIAL_IDLE_GIVEN, /* the same, and the true idle power as if the operator had given it */
+	TRIAL_EVENTS,	  /* the topology, and events */
 	TRIAL_OURS_COUNT,
 	TRIAL_PEERS = TRIAL_OURS_COUNT, /* then in the order of enum peer */
 	TRIAL_MODEL_COUNT = TRIAL_PEERS + PEER_COUNT,
@@ -30,7 +29,7 @@ struct trial_plan {
 	unsigned int judge_s;
 };
 
-/* Joules of packages and DRAM; dynamic is what is not idle power. */
+/* Joules of packages, and of DRAM where it is counted; dynamic is what is not idle power. */
 struct trial_energy {
 	double total_j;
 	double dynamic_j;

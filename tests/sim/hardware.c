@@ -77,6 +77,7 @@ static void hardware_draw_memory(struct hardware *hardware, struct dice *dice)
 	static const double sizes_gib[] = {64, 96, 128, 192, 256, 384};
 
 	hardware->memory_gib = sizes_gib[dice_below(dice, sizeof(sizes_gib) / sizeof(double))];
+	hardware->dram_counted = dice_chance(dice, 0.8);
 	hardware->dram_idle_w = hardware->memory_gib * dice_range(dice, 0.02, 0.06);
 	hardware->dram_line_nj = dice_scale(dice, 10, 40);
 	hardware->numa_local = dice_range(dice, 0.5, 1.0);

@@ -70,6 +70,7 @@ struct hardware {
 	double heat_lag_s;
 
 	double memory_gib; /* of a socket */
+	bool dram_counted; /* there is a zone for it */
 	double dram_idle_w;
 	double dram_line_nj;
 	double numa_local; /* the part of the traffic that stays on the thread's socket */

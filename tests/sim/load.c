@@ -84,6 +84,8 @@ void load_draw(struct load *ret_load, enum host_class host_class, const struct p
 		load.low *= 0.3;
 		load.high = dice_range(dice, 0.1, 0.6);
 	}
+	if (host_class == HOST_SMT)
+		load.low = dice_range(dice, 0.3, 0.9);
 	if (load.high < load.low)
 		load.high = load.low;
 	load.level = dice_range(dice, load.low, load.high);

@@ -89,7 +89,8 @@ static int observer_describe(struct observer *observer)
 	}
 	for (uint32_t package = 0; package < hardware->sockets; package++) {
 		observer_add_zone(observer, ZONE_PACKAGE, package);
-		observer_add_zone(observer, ZONE_DRAM, package);
+		if (hardware->dram_counted)
+			observer_add_zone(observer, ZONE_DRAM, package);
 	}
 	if (hardware->psys)
 		observer_add_zone(observer, ZONE_PSYS, 0);

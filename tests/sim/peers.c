@@ -9,7 +9,8 @@
 #define MICRO	    1e-6
 
 const char *const peer_names[PEER_COUNT] = {
-    [PEER_CAPACITY] = "capacity share",
+    [PEER_CAPACITY] = "capacity share, of all vCPUs",
+    [PEER_RENT] = "capacity share, of the host",
     [PEER_ACTIVE] = "active share",
     [PEER_TICKS] = "ticks of 10 ms at 1 s",
     [PEER_RATIO] = "ratio, idle by count",
@@ -137,7 +138,8 @@ static void peers_give(struct peers *peers, double energy_j, double elapsed_s, d
 		if (!vm->present)
 			continue;
 		part = busy_s > 0 ? vm->used_s / busy_s : 0;
-		vm->share.total_j[PEER_CAPACITY] +=
+		vm->share.total_j[PEER_CAPACITY] += energy_j * (double)vm->vcpu_count / allocated;
+		vm->share.total_j[PEER_RENT] +=
 		    energy_j * (double)vm->vcpu_count / (allocated > cpus ? allocated : cpus);
 		vm->share.total_j[PEER_ACTIVE] += energy_j * part;
 		vm->share.total_j[PEER_RATIO] += idle_j / count + (energy_j - idle_j) * part;

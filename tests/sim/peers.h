@@ -4,12 +4,14 @@
  * Beside ours, for comparison. Energy is that of packages and DRAM together; an interval is divided
  * in whole, at each sample:
  *
- *   PEER_CAPACITY  energy * vCPUs / L, L the host's CPUs, or all vCPUs where these are more
+ *   PEER_CAPACITY  energy * vCPUs / those of all machines: the whole is shared by capacity
+ *   PEER_RENT      energy * vCPUs / L, L the host's CPUs, or all vCPUs where these are more: what
+ *                  is not rented stays with the host
  *   PEER_ACTIVE    energy * CPU time / busy time of all CPUs, static power included
- *   PEER_TICKS     the same in jiffies of 10 ms and once a second, as Scaphandre counts
- *                  (utime + stime of a process, from /proc)
+ *   PEER_TICKS     the same in jiffies of 10 ms and once a second, after the manner of tools that
+ *                  read /proc/PID/stat, such as Scaphandre
  *   PEER_RATIO     idle power (the least that a second has shown) evenly to the machines there are,
- *                  the rest by CPU time, as Kepler's ratio model does
+ *                  the rest by CPU time, after the manner of Kepler's ratio
  *
  * A machine's CPU time is that of its vCPU and overhead threads. One thread.
  */
@@ -21,6 +23,7 @@
 
 enum peer {
 	PEER_CAPACITY,
+	PEER_RENT,
 	PEER_ACTIVE,
 	PEER_TICKS,
 	PEER_RATIO,

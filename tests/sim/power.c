@@ -176,7 +176,7 @@ static void power_cores(struct world *world)
 static void power_uncore(struct world *world, size_t socket)
 {
 	const struct hardware *hardware = &world->hardware;
-	double busy[WORLD_THREAD_MAX], values[WORLD_THREAD_MAX];
+	double busy[WORLD_THREAD_MAX], values[WORLD_THREAD_MAX] = {0};
 	size_t threads[WORLD_THREAD_MAX], count = 0;
 	double total = 0, uncore_w;
 
@@ -193,7 +193,9 @@ static void power_uncore(struct world *world, size_t socket)
 	if (count == 0)
 		return;
 	uncore_w = hardware->uncore_w * (1 - exp(-total / hardware->uncore_cpus));
-	(void)shapley_any(busy, count, values);
+	/* Where waking costs nothing there is nothing to divide. */
+	if (hardware->wake_w > 0)
+		(void)shapley_any(busy, count, values);
 	for (size_t k = 0; k < count; k++)
 		world->threads[threads[k]].energy_j +=
 		    world->step_s * (hardware->wake_w * values[k] + uncore_w * busy[k] / total);

@@ -164,7 +164,8 @@ static double world_draw_crowding(struct world *world)
 	case HOST_LIGHT:
 		return dice_range(&world->dice, 1, 6) / cpus;
 	case HOST_SMT:
-		return dice_range(&world->dice, 0.6, 1.2);
+		/* Some cores are shared and some are not. */
+		return dice_range(&world->dice, 0.5, 1.1);
 	case HOST_EQUAL:
 	case HOST_MIXED:
 	case HOST_DVFS:
@@ -223,7 +224,8 @@ int world_create(enum host_class host_class, uint64_t seed, struct world **ret_w
 	world->dice = dice;
 	world->host_class = host_class;
 	world->crowding = world_draw_crowding(world);
-	world->pinning = host_class == HOST_PACKED || dice_chance(&world->dice, 0.4);
+	world->pinning = host_class == HOST_PACKED ||
+			 dice_chance(&world->dice, host_class == HOST_SMT ? 0.75 : 0.4);
 	world->changes_per_s = dice_range(&world->dice, CHANGES_MIN, CHANGES_MAX) / QUARTER_S;
 	profile_draw(&world->common, (enum profile_family)dice_below(&world->dice, PROFILE_POLLING),
 		     &world->dice);
