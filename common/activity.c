@@ -227,8 +227,7 @@ static void activity_place_overhead(struct activity *activity, struct activity_v
 
 		vm->overhead[unit] += here_ns;
 		vm->unit_ns[unit] += here_ns;
-		activity_unit_weigh(&activity->units[unit], here_ns,
-				    &vm->overhead_features[unit]);
+		activity_unit_weigh(&activity->units[unit], here_ns, &vm->overhead_features[unit]);
 		left_ns -= here_ns;
 	}
 }
@@ -251,8 +250,7 @@ static void activity_vm_step(struct activity *activity, struct activity_vm *vm,
 	vm->vcpu_ns = 0;
 	for (size_t i = 0; i < sampled->vcpu_count; i++) {
 		const struct sample_vcpu *vcpu = &sampled->vcpus[i];
-		struct features_counters spent =
-		    features_spent(&previous->vcpus[i], vcpu);
+		struct features_counters spent = features_spent(&previous->vcpus[i], vcpu);
 
 		vm->vcpu_ns += spent.time_ns;
 		vm->socket_vcpus[vcpu->socket < vm->socket_count ? vcpu->socket
@@ -267,7 +265,7 @@ static void activity_vm_step(struct activity *activity, struct activity_vm *vm,
 		if (vm->present) {
 			features_add(&activity->units[unit].vms, &vm->vcpu_features[unit], 1, 1);
 			features_add(&activity->units[unit].vms, &vm->overhead_features[unit], 1,
-					1);
+				     1);
 		}
 	}
 }
@@ -409,8 +407,7 @@ uint64_t activity_other_ns(const struct activity *activity, size_t unit)
 	return activity->units[unit].other_ns;
 }
 
-const struct features *activity_other_features(const struct activity *activity,
-							size_t unit)
+const struct features *activity_other_features(const struct activity *activity, size_t unit)
 {
 	return &activity->units[unit].other;
 }

@@ -55,7 +55,7 @@ struct activity_vm {
 	uint64_t *overhead;	/* [unit] */
 	uint64_t *unit_ns;	/* [unit] this interval's vCPU and overhead time, not faded */
 	uint32_t *socket_vcpus; /* [socket] */
-	struct features *vcpu_features;     /* [unit] */
+	struct features *vcpu_features;	    /* [unit] */
 	struct features *overhead_features; /* [unit] */
 	struct activity_previous previous;
 };
@@ -90,8 +90,7 @@ uint64_t activity_fade(uint64_t weight, uint64_t elapsed_ns);
 uint64_t activity_other_ns(const struct activity *activity, size_t unit);
 
 /* The same in this interval, as features. */
-const struct features *activity_other_features(const struct activity *activity,
-							size_t unit);
+const struct features *activity_other_features(const struct activity *activity, size_t unit);
 
 /* Whether a thread's events were counted anywhere in this interval. */
 bool activity_has_events(const struct activity *activity);

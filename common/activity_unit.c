@@ -6,7 +6,7 @@
 /* So many busy CPUs bring half of what the shared parts draw when all are busy. */
 #define UNCORE_CPUS 2
 
-#define ASLEEP_ONE (UINT64_C(1) << 47)
+#define ASLEEP_ONE  (UINT64_C(1) << 47)
 
 /* How far the VMs' time may run ahead of the CPUs' coarser clock and still be made up for. */
 #define DEBT_NS_PER_CPU UINT64_C(50000000)

@@ -13,8 +13,8 @@
 #define UNKNOWN_VMS	 (UNKNOWN_FEATURES + FEATURES_COUNT)
 #define UNKNOWN_COUNT	 (UNKNOWN_VMS + CALIBRATION_VM_MAX)
 
-#define NO_SLOT UINT8_MAX
-#define NO_KEY	UINT32_MAX
+#define NO_SLOT		 UINT8_MAX
+#define NO_KEY		 UINT32_MAX
 
 /* How long what was seen is remembered, in seconds. */
 #define STRATUM_SECONDS	 600.0	 /* of intervals of the same load */
@@ -26,24 +26,24 @@
 #define ENVELOPE_SECONDS 30000.0 /* the smallest power seen doubles in that time */
 
 /* How far a prior is trusted: standard deviations. */
-#define STATIC_TRUST	  0.5  /* of the prior's static power */
-#define RECALLED_TRUST	  0.15 /* of the static power of an earlier run */
-#define BLIND_VM_TRUST	  0.4  /* of a deviation, where time is all that is known */
-#define COUNTED_VM_TRUST  0.15 /* the same where events tell the load's kind */
-#define DEVIATION_MIN	  (-0.75)
-#define DEVIATION_MAX	  3.0
-#define RESIDUALS_ALIKE	  20.0	/* residuals of so many seconds are one surprise, not many */
-#define SPREAD_MIN	  0.003 /* of the power: no model is better */
-#define SPREAD_FIRST	  0.1
-#define HUBER_SPREADS	  2.0
-#define THREAD_COST_MIN	  1e-3 /* nanojoules a nanosecond: whoever runs has a weight */
-#define COST_MAX	  1e6
-#define FIRST_ROUNDS	  200
-#define LATER_ROUNDS	  12
-#define LONGEST_SECONDS	  10.0 /* a longer interval counts no more than that */
-#define UW_PER_W	  1e6
-#define POWER_MAX_W	  1e9
-#define PPM		  1e6
+#define STATIC_TRUST	 0.5  /* of the prior's static power */
+#define RECALLED_TRUST	 0.15 /* of the static power of an earlier run */
+#define BLIND_VM_TRUST	 0.4  /* of a deviation, where time is all that is known */
+#define COUNTED_VM_TRUST 0.15 /* the same where events tell the load's kind */
+#define DEVIATION_MIN	 (-0.75)
+#define DEVIATION_MAX	 3.0
+#define RESIDUALS_ALIKE	 20.0  /* residuals of so many seconds are one surprise, not many */
+#define SPREAD_MIN	 0.003 /* of the power: no model is better */
+#define SPREAD_FIRST	 0.1
+#define HUBER_SPREADS	 2.0
+#define THREAD_COST_MIN	 1e-3 /* nanojoules a nanosecond: whoever runs has a weight */
+#define COST_MAX	 1e6
+#define FIRST_ROUNDS	 200
+#define LATER_ROUNDS	 12
+#define LONGEST_SECONDS	 10.0 /* a longer interval counts no more than that */
+#define UW_PER_W	 1e6
+#define POWER_MAX_W	 1e9
+#define PPM		 1e6
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -58,9 +58,9 @@ enum prior_column {
 	PRIOR_COUNT,
 };
 static const double prior_parts[FEATURES_COUNT][PRIOR_COUNT] = {
-    [FEATURES_CORE] = {0.85, 0.25, 0},	      [FEATURES_THREAD] = {0.15, 0.05, 0},
-    [FEATURES_CYCLES] = {0, 0.2, 0},	      [FEATURES_CYCLES_FAST] = {0, 0.15, 0},
-    [FEATURES_INSTRUCTIONS] = {0, 0.15, 0},   [FEATURES_INSTRUCTIONS_FAST] = {0, 0.1, 0},
+    [FEATURES_CORE] = {0.85, 0.25, 0},	    [FEATURES_THREAD] = {0.15, 0.05, 0},
+    [FEATURES_CYCLES] = {0, 0.2, 0},	    [FEATURES_CYCLES_FAST] = {0, 0.15, 0},
+    [FEATURES_INSTRUCTIONS] = {0, 0.15, 0}, [FEATURES_INSTRUCTIONS_FAST] = {0, 0.1, 0},
     [FEATURES_LLC_MISSES] = {0, 0.1, 1},
 };
 /* How far a part may be from that, likewise. */
@@ -73,7 +73,7 @@ static const double part_trusts[PRIOR_COUNT] = {1, 1, 0.1};
 #define SHARED_PART  0.05
 #define SHARED_TRUST 0.1
 
-#define BLIND_PART 0.7 /* what a thread's time does not cost where events are counted */
+#define BLIND_PART   0.7 /* what a thread's time does not cost where events are counted */
 
 static_assert(UNKNOWN_COUNT <= NORMAL_EQUATIONS_MAX, "all unknowns fit");
 
@@ -156,8 +156,8 @@ uint64_t calibration_cost(const struct calibration *calibration, const struct fe
 
 	assert(shift < 64);
 	for (size_t i = 0; i < FEATURES_COUNT; i++)
-		cost += (wide)(work->amount[i] >> shift) * calibration->costs[i] /
-			CALIBRATION_COST_ONE;
+		cost +=
+		    (wide)(work->amount[i] >> shift) * calibration->costs[i] / CALIBRATION_COST_ONE;
 	whole = cost < UINT64_MAX ? (uint64_t)cost : UINT64_MAX;
 	return whole == 0 && work->amount[FEATURES_THREAD] > 0 ? 1 : whole;
 }
@@ -444,10 +444,10 @@ static void calibration_publish(struct calibration *calibration)
 	dynamic += deviation;
 	/* Next to nothing ran yet: what the prior says of a thread. */
 	if (threads < calibration->total.weight * 1e-3)
-		calibration->thread_w =
-		    calibration->recalled ? calibration->recalled_thread_w
-					  : calibration->prior.load_ratio * calibration->x[UNKNOWN_STATIC] /
-						(double)calibration->cpu_count;
+		calibration->thread_w = calibration->recalled ? calibration->recalled_thread_w
+							      : calibration->prior.load_ratio *
+								    calibration->x[UNKNOWN_STATIC] /
+								    (double)calibration->cpu_count;
 	else
 		calibration->thread_w = dynamic / threads;
 }
@@ -500,8 +500,7 @@ void calibration_add(struct calibration *calibration, uint64_t elapsed_ns, uint6
 		struct calibration_vm *vm = &calibration->vms[i];
 		double use_w = vm->cost_nj / (calibration->elapsed_s * 1e9);
 
-		vm->use_w +=
-		    (use_w - vm->use_w) * (1 - exp(-calibration->elapsed_s / USE_SECONDS));
+		vm->use_w += (use_w - vm->use_w) * (1 - exp(-calibration->elapsed_s / USE_SECONDS));
 	}
 	calibration_drop(calibration);
 }

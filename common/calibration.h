@@ -94,8 +94,8 @@ uint64_t calibration_cost(const struct calibration *calibration, const struct fe
 uint64_t calibration_ratio(const struct calibration *calibration, size_t key);
 
 /* Before calibration_add(): of the same interval, the work of one VM and its cost. */
-void calibration_add_work(struct calibration *calibration, size_t key,
-			  const struct features *work, uint64_t cost_nj);
+void calibration_add_work(struct calibration *calibration, size_t key, const struct features *work,
+			  uint64_t cost_nj);
 
 /* The VM of that key is another one from now on. */
 void calibration_forget(struct calibration *calibration, size_t key);

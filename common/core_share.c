@@ -7,9 +7,9 @@
 __extension__ typedef unsigned __int128 wide;
 
 struct core_share_cpu {
-	uint32_t busy;	/* of CORE_SHARE_ONE */
-	uint32_t share; /* likewise */
-	uint32_t next;	/* the next CPU of the same core, in a ring */
+	uint32_t busy;	    /* of CORE_SHARE_ONE */
+	uint32_t share;	    /* likewise */
+	uint32_t next;	    /* the next CPU of the same core, in a ring */
 	uint64_t memory_ns; /* busy time that is remembered */
 };
 
@@ -106,8 +106,7 @@ void core_share_step(struct core_share *share, const uint64_t busy_ns[], uint64_
 	if (share->window_ns > keep_ns) {
 		for (size_t i = 0; i < share->cpu_count; i++)
 			share->cpus[i].memory_ns =
-			    (uint64_t)((wide)share->cpus[i].memory_ns * keep_ns /
-				       share->window_ns);
+			    (uint64_t)((wide)share->cpus[i].memory_ns * keep_ns / share->window_ns);
 		share->window_ns = keep_ns;
 	}
 	share->window_ns += elapsed_ns;
@@ -116,8 +115,7 @@ void core_share_step(struct core_share *share, const uint64_t busy_ns[], uint64_
 
 		/* A clock that leaps shows more than there was. */
 		cpu->memory_ns += busy_ns[i] < elapsed_ns ? busy_ns[i] : elapsed_ns;
-		cpu->busy = (uint32_t)((wide)cpu->memory_ns * CORE_SHARE_ONE /
-				       share->window_ns);
+		cpu->busy = (uint32_t)((wide)cpu->memory_ns * CORE_SHARE_ONE / share->window_ns);
 	}
 	for (size_t i = 0; i < share->cpu_count; i++)
 		share->cpus[i].share = core_share_expect(share, i);

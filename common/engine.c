@@ -16,10 +16,8 @@ __extension__ typedef unsigned __int128 wide;
  * half of its power for being there, and so do supplies, fans and disks, which are in psys.
  */
 static const struct calibration_prior priors[] = {
-    [ZONE_PACKAGE] = {.load_ratio = 2.5},
-    [ZONE_CORE] = {.load_ratio = 10},
-    [ZONE_UNCORE] = {.load_ratio = 1},
-    [ZONE_DRAM] = {.load_ratio = 1, .memory = true},
+    [ZONE_PACKAGE] = {.load_ratio = 2.5}, [ZONE_CORE] = {.load_ratio = 10},
+    [ZONE_UNCORE] = {.load_ratio = 1},	  [ZONE_DRAM] = {.load_ratio = 1, .memory = true},
     [ZONE_PSYS] = {.load_ratio = 1.5},
 };
 
@@ -149,8 +147,7 @@ static struct engine_vm *engine_vm(struct engine *engine, size_t slot, const str
 	vm->window_guest_uj = engine_guest_total_uj(engine, ledger_vm(engine->ledger, slot));
 	vm->window_vcpu_ns = ledger_vm(engine->ledger, slot)->vcpu_ns;
 	for (uint32_t zone = 0; zone < ledger_host(engine->ledger)->zone_count; zone++) {
-		const struct ledger_share *share =
-		    &ledger_vm(engine->ledger, slot)->shares[zone];
+		const struct ledger_share *share = &ledger_vm(engine->ledger, slot)->shares[zone];
 
 		vm->shares[zone].window_uj = ledger_share_total_uj(share);
 		guest_view_resume(&vm->shares[zone].guest_view, share->guest_thread_power_uw,

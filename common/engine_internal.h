@@ -40,7 +40,7 @@ struct engine_zone {
 	struct calibration *calibration;
 	/* By whose coefficients it is divided: its own, or its package's. */
 	const struct calibration *costs;
-	bool by_memory; /* this interval */
+	bool by_memory;	       /* this interval */
 	uint64_t other_weight; /* faded */
 	uint64_t static_debt;
 	struct guest_view_rates rates; /* for guests that are new */
@@ -86,8 +86,8 @@ const struct engine_idle_power *engine_idle_power(const struct engine *engine, e
  * Weighs the interval's work and lets the zone's calibration learn from it. Afterwards every share
  * and the zone have their weights, and the host's record the static power.
  */
-void engine_zone_weigh(struct engine *engine, struct engine_zone *zone,
-		       const struct sample *sample, uint64_t energy_uj, uint64_t elapsed_ns);
+void engine_zone_weigh(struct engine *engine, struct engine_zone *zone, const struct sample *sample,
+		       uint64_t energy_uj, uint64_t elapsed_ns);
 
 /* Divides `energy_uj`, measured over `elapsed_ns`, and books all of it. */
 void engine_zone_book(struct engine *engine, struct engine_zone *zone, const struct sample *sample,

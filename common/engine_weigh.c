@@ -77,8 +77,8 @@ static void engine_weigh(const struct engine_zone *zone, size_t key, const struc
 			 uint64_t elapsed_ns, uint64_t *weight)
 {
 	uint64_t cost = calibration_cost(zone->costs, work, engine_shift(elapsed_ns));
-	uint64_t own = features_scale(cost, calibration_ratio(zone->costs, key),
-				      CALIBRATION_RATIO_ONE);
+	uint64_t own =
+	    features_scale(cost, calibration_ratio(zone->costs, key), CALIBRATION_RATIO_ONE);
 
 	/* Whoever ran has a weight, also where a deviation made it less than one. */
 	if (own == 0 && cost > 0)
@@ -156,8 +156,8 @@ static void engine_offer_memory(const struct engine *engine, struct engine_zone 
 	zone->rates.rent_power_nw = engine_part_nw(power_uw - static_uw, used);
 	switch (engine->config.idle) {
 	case ATTRIBUTION_IDLE_VCPU:
-		zone->rates.rent_power_nw = features_sum(zone->rates.rent_power_nw,
-							 engine_part_nw(static_uw, total));
+		zone->rates.rent_power_nw =
+		    features_sum(zone->rates.rent_power_nw, engine_part_nw(static_uw, total));
 		break;
 	case ATTRIBUTION_IDLE_BUSY:
 		zone->rates.rent_power_nw = engine_part_nw(power_uw, used);
@@ -204,8 +204,8 @@ static void engine_offer_rates(const struct engine *engine, struct engine_zone *
 		engine_offer_time(engine, zone, sample);
 }
 
-void engine_zone_weigh(struct engine *engine, struct engine_zone *zone,
-		       const struct sample *sample, uint64_t energy_uj, uint64_t elapsed_ns)
+void engine_zone_weigh(struct engine *engine, struct engine_zone *zone, const struct sample *sample,
+		       uint64_t energy_uj, uint64_t elapsed_ns)
 {
 	struct ledger_zone *host = &ledger_host(engine->ledger)->zones[zone->index];
 	const struct engine_idle_power *given = engine_idle_power(engine, zone->zone.kind);

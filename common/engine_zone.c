@@ -73,8 +73,9 @@ static uint64_t engine_host_memory(const struct engine *engine, uint64_t bytes)
 }
 
 /*
- * By use: what the work cost by engine_weigh.c; for DRAM without cache misses, memory held. Claims 2i and 2i+1 are the active and the overhead time
- * of VM i. What nobody used is the host's, unless it is static energy: that stays idle.
+ * By use: what the work cost by engine_weigh.c; for DRAM without cache misses, memory held. Claims
+ * 2i and 2i+1 are the active and the overhead time of VM i. What nobody used is the host's, unless
+ * it is static energy: that stays idle.
  */
 static uint64_t engine_divide_by_use(struct engine *engine, struct engine_zone *zone,
 				     const struct sample *sample, uint64_t energy_uj,
@@ -91,13 +92,13 @@ static uint64_t engine_divide_by_use(struct engine *engine, struct engine_zone *
 		claims[2 * i] = (struct attribution_claim){
 		    .weight = memory ? engine_memory(engine, i) : share->active_weight,
 		    .carry = share->carry[LEDGER_ACTIVE]};
-		claims[2 * i + 1] = (struct attribution_claim){
-		    .weight = memory ? 0 : share->overhead_weight,
-		    .carry = share->carry[LEDGER_OVERHEAD]};
+		claims[2 * i + 1] =
+		    (struct attribution_claim){.weight = memory ? 0 : share->overhead_weight,
+					       .carry = share->carry[LEDGER_OVERHEAD]};
 	}
 	claims[last] = (struct attribution_claim){
-	    .weight = memory ? engine_host_memory(engine, sample->memory_used_bytes)
-			     : zone->other_weight,
+	    .weight =
+		memory ? engine_host_memory(engine, sample->memory_used_bytes) : zone->other_weight,
 	    .carry = zone->other_carry};
 	left_uj = attribution_divide(energy_uj, claims, last + 1, &engine->scratch);
 	for (size_t i = 0; i < engine->present_count; i++) {

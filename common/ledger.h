@@ -52,7 +52,7 @@ struct ledger_share {
 	/* Its rates in isolated view, so that they go on after a restart; 0: none yet. */
 	uint64_t guest_thread_power_uw;
 	uint64_t guest_rent_power_nw;
-	uint64_t power_uw;	/* of the parts, over about the last second */
+	uint64_t power_uw; /* of the parts, over about the last second */
 };
 
 /* What the guest's tree shows of one virtual socket. */
@@ -105,7 +105,7 @@ struct ledger_zone {
 	uint64_t idle_uj;   /* of it: static power that nobody has rented */
 	uint64_t other_uj;  /* of it: host processes, and what cannot be told apart */
 	uint64_t power_uw;
-	uint64_t idle_power_uw; /* the static power that attribution reckons with */
+	uint64_t idle_power_uw;		/* the static power that attribution reckons with */
 	uint64_t thread_power_uw;	/* what a busy thread draws beyond it, in the mean */
 	uint64_t calibration_error_ppm; /* how far off it is, of the power: calibration.h */
 	uint64_t calibration_learning;	/* 1: still learning */

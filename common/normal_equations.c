@@ -2,8 +2,8 @@
 
 #include <assert.h>
 
-void normal_equations_add(struct normal_equations *sums, const double row[], double y, double weight,
-			  size_t count)
+void normal_equations_add(struct normal_equations *sums, const double row[], double y,
+			  double weight, size_t count)
 {
 	assert(count <= NORMAL_EQUATIONS_MAX);
 	sums->weight += weight;

@@ -29,8 +29,8 @@ struct normal_equations_bound {
 };
 
 /* One more row: a x = y. */
-void normal_equations_add(struct normal_equations *sums, const double row[], double y, double weight,
-			  size_t count);
+void normal_equations_add(struct normal_equations *sums, const double row[], double y,
+			  double weight, size_t count);
 /* Everything that was seen counts that much from now on. */
 void normal_equations_fade(struct normal_equations *sums, double keep, size_t count);
 

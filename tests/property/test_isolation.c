@@ -47,11 +47,9 @@ static void scene_start(struct scene *scene, bool exact, bool events)
 
 	*scene = (struct scene){
 	    .random = events ? 5 : 7,
-	    .zones = {{.id = "package-0", .die = ZONE_ANY_DIE, .range_uj = UINT64_MAX},
-		      {.id = "dram-0",
-		       .kind = ZONE_DRAM,
-		       .die = ZONE_ANY_DIE,
-		       .range_uj = UINT64_MAX}}};
+	    .zones = {
+		{.id = "package-0", .die = ZONE_ANY_DIE, .range_uj = UINT64_MAX},
+		{.id = "dram-0", .kind = ZONE_DRAM, .die = ZONE_ANY_DIE, .range_uj = UINT64_MAX}}};
 	assert_int_equal(topology_create(&scene->topology), 0);
 	for (uint32_t cpu = 0; cpu < CPUS; cpu++) {
 		struct topology_cpu row = {.cpu = cpu, .core = cpu / 2};
@@ -59,9 +57,9 @@ static void scene_start(struct scene *scene, bool exact, bool events)
 		assert_int_equal(topology_add(scene->topology, &row), 0);
 	}
 	assert_int_equal(ledger_create(&scene->ledger), 0);
-	assert_int_equal(engine_create(&config, scene->topology, scene->zones, 2, scene->ledger,
-				       &scene->engine),
-			 0);
+	assert_int_equal(
+	    engine_create(&config, scene->topology, scene->zones, 2, scene->ledger, &scene->engine),
+	    0);
 	assert_int_equal(sample_init(&scene->sample, CPUS), 0);
 	scene->sample.zone_count = 2;
 	scene->sample.memory_total_bytes = UINT64_C(64) << 30;
@@ -119,10 +117,9 @@ static void scene_sample(struct scene *scene, double time_s, bool guest, bool ev
 	scene->sample.zones[0].raw_uj = (uint64_t)(scene->package_j * 1e6);
 	scene->sample.zones[1].raw_uj = (uint64_t)(scene->dram_j * 1e6);
 	for (size_t cpu = 0; cpu < CPUS; cpu++)
-		scene->sample.cpu_busy_ns[cpu] =
-		    cpu == 0	? (uint64_t)scene->guest_ns
-		    : cpu <= 8 ? (uint64_t)scene->neighbour_ns
-			       : 0;
+		scene->sample.cpu_busy_ns[cpu] = cpu == 0   ? (uint64_t)scene->guest_ns
+						 : cpu <= 8 ? (uint64_t)scene->neighbour_ns
+							    : 0;
 	if (guest)
 		scene_add_guest(scene, events);
 	assert_int_equal(sample_add_vm(&scene->sample, 8, &vm), 0);
@@ -130,13 +127,13 @@ static void scene_sample(struct scene *scene, double time_s, bool guest, bool ev
 	vm->uuid.bytes[0] = 2;
 	vm->memory_bytes = UINT64_C(8) << 30;
 	for (uint32_t i = 0; i < 8; i++)
-		vm->vcpus[i] = (struct sample_vcpu){
-		    .time_ns = (uint64_t)scene->neighbour_ns,
-		    .cpu = 1 + i,
-		    .has_events = events,
-		    .cycles = (uint64_t)(scene->neighbour_ns * 2.6),
-		    .instructions = (uint64_t)(scene->neighbour_ns * 2),
-		    .llc_misses = (uint64_t)(scene->neighbour_ns * 0.002)};
+		vm->vcpus[i] =
+		    (struct sample_vcpu){.time_ns = (uint64_t)scene->neighbour_ns,
+					 .cpu = 1 + i,
+					 .has_events = events,
+					 .cycles = (uint64_t)(scene->neighbour_ns * 2.6),
+					 .instructions = (uint64_t)(scene->neighbour_ns * 2),
+					 .llc_misses = (uint64_t)(scene->neighbour_ns * 0.002)};
 	assert_int_equal(engine_step(scene->engine, &scene->sample), 0);
 }
 
@@ -205,8 +202,8 @@ static double tally_prime(const struct tally *tally, double *ret_correlation)
 	}
 	both = (tally->sum[0] + tally->sum[1]) / count;
 	total = (tally->squares[0] + tally->squares[1]) / count - both * both;
-	*ret_correlation = (mean[1] - mean[0]) * sqrt(tally->count[0] * tally->count[1]) / count /
-			   sqrt(total);
+	*ret_correlation =
+	    (mean[1] - mean[0]) * sqrt(tally->count[0] * tally->count[1]) / count / sqrt(total);
 	return (mean[1] - mean[0]) / sqrt((variance[0] + variance[1]) / 2);
 }
 

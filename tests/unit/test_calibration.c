@@ -80,10 +80,8 @@ static void test_static_power_of_a_host_that_never_rests(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= 10; seed++) {
-		struct machine machine = {.static_w = 35,
-					  .costs_w = {4, 4, 4, 4, 4, 4},
-					  .least = 0.5,
-					  .most = 2.5};
+		struct machine machine = {
+		    .static_w = 35, .costs_w = {4, 4, 4, 4, 4, 4}, .least = 0.5, .most = 2.5};
 
 		machine_start(&machine, seed);
 		for (int second = 0; second < 900; second++)

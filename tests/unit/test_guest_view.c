@@ -131,8 +131,7 @@ static void test_rates_are_resumed(void **state)
 		guest_view_apply(&rates, &before, &own);
 	}
 	assert_true(guest_view_rate(&before.dynamic) > 13000000);
-	guest_view_resume(&after, guest_view_rate(&before.dynamic),
-			  guest_view_rate(&before.fixed));
+	guest_view_resume(&after, guest_view_rate(&before.dynamic), guest_view_rate(&before.fixed));
 	own.dynamic_uj = 0;
 	guest_view_apply(&rates, &after, &own);
 	assert_int_equal(own.dynamic_uj, guest_view_rate(&before.dynamic) / 2);
