@@ -1,20 +1,13 @@
-#include "common/calibration.h"
+#include "common/calibration_internal.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
-#include "common/normal_equations.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
 
-/* Unknowns: the static power, the features' coefficients, the VMs' deviations. */
-#define UNKNOWN_STATIC	 0
-#define UNKNOWN_FEATURES 1
-#define UNKNOWN_VMS	 (UNKNOWN_FEATURES + FEATURES_COUNT)
-#define UNKNOWN_COUNT	 (UNKNOWN_VMS + CALIBRATION_VM_MAX)
-
-#define NO_SLOT		 UINT8_MAX
-#define NO_KEY		 UINT32_MAX
+#define NO_SLOT UINT8_MAX
+#define NO_KEY	UINT32_MAX
 
 /* How long what was seen is remembered, in seconds. */
 #define STRATUM_SECONDS	 600.0	 /* of intervals of the same load */
@@ -25,98 +18,21 @@
 #define SPREAD_SECONDS	 120.0
 #define ENVELOPE_SECONDS 30000.0 /* the smallest power seen doubles in that time */
 
-/* How far a prior is trusted: standard deviations. */
-#define STATIC_TRUST	 0.5  /* of the prior's static power */
-#define RECALLED_TRUST	 0.15 /* of the static power of an earlier run */
-#define BLIND_VM_TRUST	 0.4  /* of a deviation, where time is all that is known */
-#define COUNTED_VM_TRUST 0.15 /* the same where events tell the load's kind */
-#define DEVIATION_MIN	 (-0.75)
-#define DEVIATION_MAX	 3.0
-#define RESIDUALS_ALIKE	 20.0  /* residuals of so many seconds are one surprise, not many */
-#define SPREAD_MIN	 0.003 /* of the power: no model is better */
-#define SPREAD_FIRST	 0.1
-#define HUBER_SPREADS	 2.0
-#define THREAD_COST_MIN	 1e-3 /* nanojoules a nanosecond: whoever runs has a weight */
-#define COST_MAX	 1e6
-#define FIRST_ROUNDS	 200
-#define LATER_ROUNDS	 12
-#define LONGEST_SECONDS	 10.0 /* a longer interval counts no more than that */
-#define UW_PER_W	 1e6
-#define POWER_MAX_W	 1e9
-#define PPM		 1e6
+/* How far off an interval may be, of the power. */
+#define SPREAD_FIRST	0.1
+#define HUBER_SPREADS	2.0
+#define THREAD_COST_MIN 1e-3 /* nanojoules a nanosecond: whoever runs has a weight */
+#define FIRST_ROUNDS	200
+#define LATER_ROUNDS	12
+#define LONGEST_SECONDS 10.0 /* a longer interval counts no more than that */
+#define UW_PER_W	1e6
+#define POWER_MAX_W	1e9
+#define PPM		1e6
 
 __extension__ typedef unsigned __int128 wide;
 
 /* Below which part of its CPUs' time the zone is in that stratum; the first is the quiet one. */
 static const double stratum_loads[CALIBRATION_STRATA - 1] = {0.02, 0.1, 0.25, 0.5, 0.75};
-
-/* How a thread's cost is made up, until something better is known; each column sums to 1. */
-enum prior_column {
-	PRIOR_TIME, /* no events */
-	PRIOR_EVENTS,
-	PRIOR_MEMORY, /* events, and misses are what counts */
-	PRIOR_COUNT,
-};
-static const double prior_parts[FEATURES_COUNT][PRIOR_COUNT] = {
-    [FEATURES_CORE] = {0.85, 0.25, 0},	    [FEATURES_THREAD] = {0.15, 0.05, 0},
-    [FEATURES_CYCLES] = {0, 0.2, 0},	    [FEATURES_CYCLES_FAST] = {0, 0.15, 0},
-    [FEATURES_INSTRUCTIONS] = {0, 0.15, 0}, [FEATURES_INSTRUCTIONS_FAST] = {0, 0.1, 0},
-    [FEATURES_LLC_MISSES] = {0, 0.1, 1},
-};
-/* How far a part may be from that, likewise. */
-static const double part_trusts[PRIOR_COUNT] = {1, 1, 0.1};
-
-/*
- * What wakes with the first busy CPU and what comes with the next few, of the static power. In the
- * measured machines both together are far more (EPYC 8024P: 20 W of 18), in others nothing.
- */
-#define SHARED_PART  0.05
-#define SHARED_TRUST 0.1
-
-#define BLIND_PART   0.7 /* what a thread's time does not cost where events are counted */
-
-static_assert(UNKNOWN_COUNT <= NORMAL_EQUATIONS_MAX, "all unknowns fit");
-
-struct stratum {
-	double scale; /* what its sums count for */
-	struct normal_equations sums;
-};
-
-struct calibration_vm {
-	uint32_t key;
-	double use_w;	/* mean */
-	double cost_nj; /* of the interval that is being gathered */
-};
-
-struct calibration {
-	size_t cpu_count;
-	struct calibration_prior prior;
-	bool static_given;
-	bool recalled;
-	bool primed; /* x[] is a solution */
-	bool has_events;
-	double static_w; /* given */
-	double recalled_static_w, recalled_thread_w;
-	double learned_s, elapsed_s; /* of the interval that is being gathered */
-	double energy_j;
-	double envelope_w;
-	double recent_w[2];
-	double spread, spread_weight; /* of residuals, squared */
-	double error, error_weight;   /* the same of the power, told beforehand */
-	double thread_w;
-	double mean_deviation; /* for VMs that have none of their own */
-	struct features work;
-	struct {
-		uint32_t key;
-		double cost_nj;
-	} challenger;
-	struct calibration_vm vms[CALIBRATION_VM_MAX];
-	uint8_t slots[CALIBRATION_KEY_MAX + 1];
-	uint64_t costs[FEATURES_COUNT];
-	double x[UNKNOWN_COUNT];
-	struct stratum strata[CALIBRATION_STRATA];
-	struct normal_equations total;
-};
 
 int calibration_create(size_t cpu_count, const struct calibration_prior *prior,
 		       struct calibration **ret_calibration)
@@ -186,7 +102,7 @@ uint64_t calibration_ratio(const struct calibration *calibration, size_t key)
 	if (calibration_is_learning(calibration))
 		return CALIBRATION_RATIO_ONE;
 	ratio = 1 + (slot == NO_SLOT ? calibration->mean_deviation
-				     : calibration->x[UNKNOWN_VMS + slot]);
+				     : calibration->x[CALIBRATION_UNKNOWN_VMS + slot]);
 	return (uint64_t)(ratio * (double)CALIBRATION_RATIO_ONE);
 }
 
@@ -195,10 +111,10 @@ static void calibration_clear_slot(struct calibration *calibration, size_t slot)
 	if (calibration->vms[slot].key != NO_KEY)
 		calibration->slots[calibration->vms[slot].key] = NO_SLOT;
 	calibration->vms[slot] = (struct calibration_vm){.key = NO_KEY};
-	calibration->x[UNKNOWN_VMS + slot] = 0;
+	calibration->x[CALIBRATION_UNKNOWN_VMS + slot] = 0;
 	for (size_t i = 0; i < CALIBRATION_STRATA; i++)
-		normal_equations_forget(&calibration->strata[i].sums, UNKNOWN_VMS + slot,
-					UNKNOWN_COUNT);
+		normal_equations_forget(&calibration->strata[i].sums,
+					CALIBRATION_UNKNOWN_VMS + slot, CALIBRATION_UNKNOWN_COUNT);
 }
 
 static void calibration_take_slot(struct calibration *calibration, size_t slot, size_t key)
@@ -257,15 +173,16 @@ static double calibration_row(const struct calibration *calibration, double row[
 {
 	double elapsed_ns = calibration->elapsed_s * 1e9, load;
 
-	row[UNKNOWN_STATIC] = 1;
+	row[CALIBRATION_UNKNOWN_STATIC] = 1;
 	for (size_t i = 0; i < FEATURES_COUNT; i++)
-		row[UNKNOWN_FEATURES + i] = (double)calibration->work.amount[i] / elapsed_ns;
+		row[CALIBRATION_UNKNOWN_FEATURES + i] =
+		    (double)calibration->work.amount[i] / elapsed_ns;
 	/* Where no events are counted anywhere, time is what all threads are known by. */
 	if (!calibration->has_events)
-		row[UNKNOWN_FEATURES + FEATURES_BLIND] = 0;
+		row[CALIBRATION_UNKNOWN_FEATURES + FEATURES_BLIND] = 0;
 	for (size_t i = 0; i < CALIBRATION_VM_MAX; i++)
-		row[UNKNOWN_VMS + i] = calibration->vms[i].cost_nj / elapsed_ns;
-	load = row[UNKNOWN_FEATURES + FEATURES_THREAD] / (double)calibration->cpu_count;
+		row[CALIBRATION_UNKNOWN_VMS + i] = calibration->vms[i].cost_nj / elapsed_ns;
+	load = row[CALIBRATION_UNKNOWN_FEATURES + FEATURES_THREAD] / (double)calibration->cpu_count;
 	return load;
 }
 
@@ -273,7 +190,7 @@ static double calibration_predict(const struct calibration *calibration, const d
 {
 	double power_w = 0;
 
-	for (size_t i = 0; i < UNKNOWN_COUNT; i++)
+	for (size_t i = 0; i < CALIBRATION_UNKNOWN_COUNT; i++)
 		power_w += calibration->x[i] * row[i];
 	return power_w;
 }
@@ -327,116 +244,43 @@ static void calibration_bound_static(struct calibration *calibration, double pow
 		calibration->envelope_w = highest_w;
 }
 
-/* What the zone's mean power says of every unknown, and how far that is trusted. */
-static void calibration_bounds(const struct calibration *calibration,
-			       struct normal_equations_bound bounds[])
-{
-	const struct normal_equations *total = &calibration->total;
-	const double *sums = total->product[UNKNOWN_STATIC];
-	double mean_w = total->target[UNKNOWN_STATIC] / total->weight;
-	double threads = sums[UNKNOWN_FEATURES + FEATURES_THREAD] / total->weight;
-	double static_w =
-	    mean_w / (1 + calibration->prior.load_ratio * threads / (double)calibration->cpu_count);
-	double thread_w = calibration->prior.load_ratio * static_w / (double)calibration->cpu_count;
-	double smallest = SPREAD_MIN * mean_w;
-	double static_trust = STATIC_TRUST;
-	double variance = RESIDUALS_ALIKE * fmax(calibration->spread, smallest * smallest);
-	enum prior_column column = PRIOR_TIME;
-
-	if (sums[UNKNOWN_FEATURES + FEATURES_CYCLES] > 0)
-		column = calibration->prior.memory ? PRIOR_MEMORY : PRIOR_EVENTS;
-	if (calibration->recalled) {
-		static_w = fmax(calibration->recalled_static_w, smallest);
-		thread_w = fmax(calibration->recalled_thread_w, smallest);
-		static_trust = RECALLED_TRUST;
-	}
-	static_w = fmin(static_w, calibration->envelope_w);
-	static_trust *= static_w;
-	bounds[UNKNOWN_STATIC] = (struct normal_equations_bound){
-	    .mean = static_w,
-	    .penalty = variance / (static_trust * static_trust),
-	    .upper = calibration->envelope_w,
-	};
-	if (calibration->static_given)
-		bounds[UNKNOWN_STATIC] =
-		    (struct normal_equations_bound){.mean = calibration->static_w,
-						    .lower = calibration->static_w,
-						    .upper = calibration->static_w};
-	for (size_t i = 0; i < FEATURES_COUNT; i++) {
-		double amount = sums[UNKNOWN_FEATURES + i] / total->weight;
-		/* What one unit costs if all that threads cost is for this feature. */
-		double unit_w = amount > 0 ? thread_w * threads / amount : 0;
-		double part = prior_parts[i][column];
-		double trust = part_trusts[column] * unit_w;
-
-		if (i == FEATURES_BLIND) {
-			/* Its own amount says nothing of what one of its threads costs. */
-			double cores = sums[UNKNOWN_FEATURES + FEATURES_CORE] / total->weight;
-
-			unit_w = amount > 0 ? thread_w * threads / cores : 0;
-			part = BLIND_PART;
-			trust = unit_w;
-		}
-		if (i == FEATURES_LLC_MISSES)
-			trust = unit_w;
-		if (i == FEATURES_AWAKE || i == FEATURES_UNCORE) {
-			unit_w = static_w;
-			part = SHARED_PART;
-			trust = SHARED_TRUST * static_w;
-		}
-		bounds[UNKNOWN_FEATURES + i] = (struct normal_equations_bound){
-		    .mean = part * unit_w,
-		    .penalty = trust > 0 ? variance / (trust * trust) : 1,
-		    .upper = COST_MAX,
-		};
-	}
-	for (size_t i = 0; i < CALIBRATION_VM_MAX; i++) {
-		double trust = column == PRIOR_TIME ? BLIND_VM_TRUST : COUNTED_VM_TRUST;
-
-		bounds[UNKNOWN_VMS + i] = (struct normal_equations_bound){
-		    .penalty = variance / (trust * trust),
-		    .lower = DEVIATION_MIN,
-		    .upper = DEVIATION_MAX,
-		};
-	}
-}
-
 static void calibration_remember(struct calibration *calibration, size_t level, const double row[],
 				 double power_w, double weight)
 {
-	struct stratum *stratum = &calibration->strata[level];
+	struct calibration_stratum *stratum = &calibration->strata[level];
 	double seconds = calibration->elapsed_s;
 
 	for (size_t i = 0; i < CALIBRATION_STRATA; i++)
 		calibration->strata[i].scale *=
 		    exp(-seconds / (i == 0 ? QUIET_SECONDS : BUSY_SECONDS));
 	normal_equations_fade(&stratum->sums, stratum->scale * exp(-seconds / STRATUM_SECONDS),
-			      UNKNOWN_COUNT);
+			      CALIBRATION_UNKNOWN_COUNT);
 	stratum->scale = 1;
-	normal_equations_add(&stratum->sums, row, power_w, weight, UNKNOWN_COUNT);
+	normal_equations_add(&stratum->sums, row, power_w, weight, CALIBRATION_UNKNOWN_COUNT);
 	memset(&calibration->total, 0, sizeof(calibration->total));
 	for (size_t i = 0; i < CALIBRATION_STRATA; i++)
 		if (calibration->strata[i].sums.weight > 0)
 			normal_equations_gather(&calibration->total, &calibration->strata[i].sums,
-						calibration->strata[i].scale, UNKNOWN_COUNT);
+						calibration->strata[i].scale,
+						CALIBRATION_UNKNOWN_COUNT);
 }
 
 /* The solution, as what the engine reckons with. */
 static void calibration_publish(struct calibration *calibration)
 {
-	const double *sums = calibration->total.product[UNKNOWN_STATIC];
-	double threads = sums[UNKNOWN_FEATURES + FEATURES_THREAD];
+	const double *sums = calibration->total.product[CALIBRATION_UNKNOWN_STATIC];
+	double threads = sums[CALIBRATION_UNKNOWN_FEATURES + FEATURES_THREAD];
 	double dynamic = 0, deviation = 0, work = 0;
 
 	for (size_t i = 0; i < FEATURES_COUNT; i++) {
-		double cost = calibration->x[UNKNOWN_FEATURES + i];
+		double cost = calibration->x[CALIBRATION_UNKNOWN_FEATURES + i];
 
-		dynamic += cost * sums[UNKNOWN_FEATURES + i];
+		dynamic += cost * sums[CALIBRATION_UNKNOWN_FEATURES + i];
 		if (i == FEATURES_THREAD && cost < THREAD_COST_MIN)
 			cost = THREAD_COST_MIN;
 		calibration->costs[i] = (uint64_t)(cost * (double)CALIBRATION_COST_ONE + 0.5);
 	}
-	for (size_t i = UNKNOWN_VMS; i < UNKNOWN_COUNT; i++) {
+	for (size_t i = CALIBRATION_UNKNOWN_VMS; i < CALIBRATION_UNKNOWN_COUNT; i++) {
 		deviation += calibration->x[i] * sums[i];
 		work += sums[i];
 	}
@@ -444,18 +288,19 @@ static void calibration_publish(struct calibration *calibration)
 	dynamic += deviation;
 	/* Next to nothing ran yet: what the prior says of a thread. */
 	if (threads < calibration->total.weight * 1e-3)
-		calibration->thread_w = calibration->recalled ? calibration->recalled_thread_w
-							      : calibration->prior.load_ratio *
-								    calibration->x[UNKNOWN_STATIC] /
-								    (double)calibration->cpu_count;
+		calibration->thread_w = calibration->recalled
+					    ? calibration->recalled_thread_w
+					    : calibration->prior.load_ratio *
+						  calibration->x[CALIBRATION_UNKNOWN_STATIC] /
+						  (double)calibration->cpu_count;
 	else
 		calibration->thread_w = dynamic / threads;
 }
 
 static void calibration_fit(struct calibration *calibration)
 {
-	struct normal_equations_bound bounds[UNKNOWN_COUNT];
-	double row[UNKNOWN_COUNT];
+	struct normal_equations_bound bounds[CALIBRATION_UNKNOWN_COUNT];
+	double row[CALIBRATION_UNKNOWN_COUNT];
 	double power_w = calibration->energy_j / calibration->elapsed_s;
 	double seconds = fmin(calibration->elapsed_s, LONGEST_SECONDS);
 	double load, worth;
@@ -472,13 +317,14 @@ static void calibration_fit(struct calibration *calibration)
 		calibration->spread = SPREAD_FIRST * power_w * SPREAD_FIRST * power_w;
 		calibration->spread_weight = seconds;
 	}
-	if (!(calibration->total.target[UNKNOWN_STATIC] > 0))
+	if (!(calibration->total.target[CALIBRATION_UNKNOWN_STATIC] > 0))
 		return;
-	calibration_bounds(calibration, bounds);
+	calibration_prior_bounds(calibration, bounds);
 	if (!calibration->primed)
-		for (size_t i = 0; i < UNKNOWN_COUNT; i++)
+		for (size_t i = 0; i < CALIBRATION_UNKNOWN_COUNT; i++)
 			calibration->x[i] = bounds[i].mean;
-	normal_equations_solve(&calibration->total, bounds, calibration->x, UNKNOWN_COUNT,
+	normal_equations_solve(&calibration->total, bounds, calibration->x,
+			       CALIBRATION_UNKNOWN_COUNT,
 			       calibration->primed ? LATER_ROUNDS : FIRST_ROUNDS);
 	calibration->primed = true;
 	calibration_publish(calibration);
@@ -520,8 +366,9 @@ void calibration_drop(struct calibration *calibration)
 struct calibration_state calibration_state(const struct calibration *calibration)
 {
 	const struct normal_equations *total = &calibration->total;
-	double static_w = calibration->primed ? calibration->x[UNKNOWN_STATIC] : 0;
-	double power_w = calibration->primed ? total->target[UNKNOWN_STATIC] / total->weight : 0;
+	double static_w = calibration->primed ? calibration->x[CALIBRATION_UNKNOWN_STATIC] : 0;
+	double power_w =
+	    calibration->primed ? total->target[CALIBRATION_UNKNOWN_STATIC] / total->weight : 0;
 
 	if (calibration->static_given)
 		static_w = calibration->static_w;
