@@ -49,7 +49,10 @@ enum ledger_vm_state {
 struct ledger_share {
 	uint64_t part_uj[LEDGER_PART_COUNT];
 	uint64_t guest_view_uj; /* what the guest was told: equal to the parts' sum in exact view */
-	uint64_t power_uw;	/* of the parts, over about the last second */
+	/* Its rates in isolated view, so that they go on after a restart; 0: none yet. */
+	uint64_t guest_thread_power_uw;
+	uint64_t guest_rent_power_nw;
+	uint64_t power_uw; /* of the parts, over about the last second */
 };
 
 /* What the guest's tree shows of one virtual socket. */
@@ -104,7 +107,10 @@ struct ledger_zone {
 	uint64_t idle_uj;   /* of it: static power that nobody has rented */
 	uint64_t other_uj;  /* of it: host processes, and what cannot be told apart */
 	uint64_t power_uw;
-	uint64_t idle_power_uw; /* the static power that attribution reckons with */
+	uint64_t idle_power_uw;		/* the static power that attribution reckons with */
+	uint64_t thread_power_uw;	/* what a busy thread draws beyond it, in the mean */
+	uint64_t calibration_error_ppm; /* how far off it is, of the power: calibration.h */
+	uint64_t calibration_learning;	/* 1: still learning */
 	uint64_t faults[LEDGER_FAULT_COUNT];
 };
 

@@ -107,6 +107,8 @@ static json_t *status_zone(const struct ledger_copy *copy, uint32_t index)
 	status_put_bool(&object, "counted", summary_counts_zone(&copy->host, index));
 	status_put_number(&object, "power_uw", zone->power_uw);
 	status_put_number(&object, "static_power_uw", zone->idle_power_uw);
+	status_put_bool(&object, "calibrating", zone->calibration_learning != 0);
+	status_put_number(&object, "calibration_error_ppm", zone->calibration_error_ppm);
 	status_put_number(&object, "energy_uj", zone->energy_uj);
 	status_put_number(&object, "idle_uj", zone->idle_uj);
 	status_put_number(&object, "other_uj", zone->other_uj);

@@ -104,6 +104,9 @@ static void fixture_set_host(struct ledger_host *host)
 		row->energy_uj = row->idle_uj + row->other_uj;
 		row->power_uw = row->available ? 45678901 + zone : 0;
 		row->idle_power_uw = 15000000;
+		row->thread_power_uw = 4321000;
+		row->calibration_error_ppm = 23456;
+		row->calibration_learning = zone == FIXTURE_PSYS ? 1 : 0;
 		row->faults[LEDGER_FAULT_UNREADABLE] = zone == FIXTURE_PACKAGE_1 ? 17 : 0;
 	}
 }

@@ -33,7 +33,7 @@ static void bench_start(struct bench *bench, uint32_t packages, const struct eng
 		    (struct zone){.package = package, .die = ZONE_ANY_DIE, .range_uj = 1000000 * J};
 		(void)snprintf(zone->id, sizeof(zone->id), "package-%u", package);
 		for (uint32_t cpu = 4 * package; cpu < 4 * package + 4; cpu++) {
-			struct topology_cpu row = {.cpu = cpu, .package = package};
+			struct topology_cpu row = {.cpu = cpu, .core = cpu, .package = package};
 
 			assert_int_equal(topology_add(bench->topology, &row), 0);
 		}
