@@ -153,8 +153,8 @@ static void activity_admit(struct activity *activity, size_t at, const struct sa
 	activity->vm_count++;
 }
 
-/* The units' time of one vCPU: all where it last ran, or evenly where that is not known. */
-static void activity_place_vcpu(struct activity *activity, struct activity_vm *vm,
+/* The units' time of one vCPU: all on its CPU, or evenly where that is not known. */
+static void activity_place_here(struct activity *activity, struct activity_vm *vm,
 				const struct sample_vcpu *vcpu,
 				const struct features_counters *spent)
 {
@@ -184,6 +184,35 @@ static void activity_place_vcpu(struct activity *activity, struct activity_vm *v
 		vm->unit_ns[unit] += here_ns;
 		features_add(&vm->vcpu_features[unit], &features, 1, activity->unit_count);
 	}
+}
+
+static bool activity_is_other_unit(const struct activity *activity, uint32_t cpu, uint32_t other)
+{
+	int a = cpu == SAMPLE_NO_CPU ? -ENOENT : topology_index(activity->topology, cpu);
+	int b = other == SAMPLE_NO_CPU ? -ENOENT : topology_index(activity->topology, other);
+
+	return a >= 0 && b >= 0 && activity->cpu_unit[a] != activity->cpu_unit[b];
+}
+
+/*
+ * A vCPU that was on another unit at the sample before has moved in between, nobody knows when:
+ * half of its time there is right on average and off by half of the interval at most. All of it
+ * where it is now would be right on average, too, and off by the whole.
+ */
+static void activity_place_vcpu(struct activity *activity, struct activity_vm *vm,
+				const struct sample_vcpu *vcpu,
+				const struct features_counters *spent)
+{
+	struct features_counters rest = *spent;
+	struct sample_vcpu before = *vcpu;
+
+	if (activity_is_other_unit(activity, spent->cpu, vcpu->cpu)) {
+		struct features_counters half = features_halve(&rest);
+
+		before.cpu = spent->cpu;
+		activity_place_here(activity, vm, &before, &half);
+	}
+	activity_place_here(activity, vm, vcpu, &rest);
 }
 
 /* Where a VM's vCPUs are, for overhead in an interval in which none of them ran. */

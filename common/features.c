@@ -27,6 +27,7 @@ uint64_t features_scale(uint64_t amount, uint64_t part, uint64_t whole)
 struct features_counters features_counters(const struct sample_vcpu *vcpu)
 {
 	return (struct features_counters){.has_events = vcpu->has_events,
+					  .cpu = vcpu->cpu,
 					  .time_ns = vcpu->time_ns,
 					  .cycles = vcpu->cycles,
 					  .instructions = vcpu->instructions,
@@ -46,11 +47,27 @@ struct features_counters features_spent(struct features_counters *previous,
 	*previous = after;
 	return (struct features_counters){
 	    .has_events = before.has_events && after.has_events,
+	    .cpu = before.cpu,
 	    .time_ns = features_delta(before.time_ns, after.time_ns),
 	    .cycles = features_delta(before.cycles, after.cycles),
 	    .instructions = features_delta(before.instructions, after.instructions),
 	    .llc_misses = features_delta(before.llc_misses, after.llc_misses),
 	};
+}
+
+struct features_counters features_halve(struct features_counters *spent)
+{
+	struct features_counters half = *spent;
+
+	half.time_ns /= 2;
+	half.cycles /= 2;
+	half.instructions /= 2;
+	half.llc_misses /= 2;
+	spent->time_ns -= half.time_ns;
+	spent->cycles -= half.cycles;
+	spent->instructions -= half.instructions;
+	spent->llc_misses -= half.llc_misses;
+	return half;
 }
 
 struct features features_of_time(uint64_t time_ns, uint64_t core_ns)

@@ -39,6 +39,7 @@ struct features {
 /* A thread's counters, or what they have come on by. */
 struct features_counters {
 	bool has_events;
+	uint32_t cpu; /* as in the sample; of what has come: where the thread was before */
 	uint64_t time_ns;
 	uint64_t cycles;
 	uint64_t instructions;
@@ -50,6 +51,9 @@ struct features_counters features_counters(const struct sample_vcpu *vcpu);
 /* What has come since *previous, which is replaced; a counter that went back gives nothing. */
 struct features_counters features_spent(struct features_counters *previous,
 					const struct sample_vcpu *now);
+
+/* Half of it, and what is left in *spent. */
+struct features_counters features_halve(struct features_counters *spent);
 
 /* One thread's interval, on a CPU that left it that much of its core, of CORE_SHARE_ONE. */
 struct features features_weigh(const struct features_counters *spent, uint32_t core_share);
