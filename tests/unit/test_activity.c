@@ -396,7 +396,7 @@ static void test_sockets_change(void **state)
 	step(&host, 100 * MS);
 	assert_int_equal(only_vm(&host)->socket_count, 1);
 	assert_int_equal(only_vm(&host)->socket_vcpus[0], 3);
-	assert_int_equal(only_vm(&host)->active[0], 40 + 30 + 10);
+	assert_int_equal(only_vm(&host)->active[0], 40 + (30 + 10) / 2);
 	host_stop(&host);
 }
 
