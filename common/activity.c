@@ -1,4 +1,4 @@
-#include "common/activity.h"
+#include "common/activity_internal.h"
 #include "common/cleanup.h"
 
 #include <assert.h>
@@ -6,33 +6,7 @@
 
 #define FADE_ONE (UINT64_C(1) << 16)
 
-/* How far the VMs' time may run ahead of the CPUs' coarser clock and still be made up for. */
-#define DEBT_NS_PER_CPU UINT64_C(50000000)
-
 __extension__ typedef unsigned __int128 wide;
-
-struct unit {
-	uint32_t package;
-	uint32_t die;
-	size_t cpus;
-	uint64_t busy_ns;  /* this interval */
-	uint64_t vm_ns;	   /* this interval, of all VMs */
-	uint64_t debt_ns;  /* VMs' time that the CPUs' clock has not shown yet */
-	uint64_t other_ns; /* faded */
-};
-
-struct activity {
-	const struct topology *topology;
-	size_t unit_count;
-	struct unit units[ACTIVITY_UNIT_MAX];
-	uint8_t cpu_unit[TOPOLOGY_CPU_MAX]; /* by the index of topology->cpus[] */
-	bool primed;
-	uint64_t time_ns;
-	uint64_t elapsed_ns;
-	uint64_t *cpu_busy_ns;
-	size_t vm_count;
-	struct activity_vm vms[SAMPLE_VM_MAX]; /* sorted by uuid */
-};
 
 static_assert(ACTIVITY_UNIT_MAX <= UINT8_MAX, "cpu_unit[] holds them");
 
@@ -46,7 +20,7 @@ static size_t activity_find_unit(struct activity *activity, const struct topolog
 	if (activity->unit_count == ACTIVITY_UNIT_MAX)
 		return ACTIVITY_UNIT_MAX - 1;
 	activity->units[activity->unit_count] =
-	    (struct unit){.package = cpu->package, .die = cpu->die};
+	    (struct activity_unit){.package = cpu->package, .die = cpu->die};
 	return activity->unit_count++;
 }
 
@@ -58,7 +32,10 @@ int activity_create(const struct topology *topology, struct activity **ret_activ
 		return -ENOMEM;
 	activity->topology = topology;
 	activity->cpu_busy_ns = calloc(topology->cpu_count + 1, sizeof(activity->cpu_busy_ns[0]));
-	if (activity->cpu_busy_ns == NULL)
+	activity->cpu_interval_ns =
+	    calloc(topology->cpu_count + 1, sizeof(activity->cpu_interval_ns[0]));
+	if (activity->cpu_busy_ns == NULL || activity->cpu_interval_ns == NULL ||
+	    core_share_create(topology, &activity->core_share) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < topology->cpu_count; i++) {
 		size_t unit = activity_find_unit(activity, &topology->cpus[i]);
@@ -76,7 +53,7 @@ int activity_create(const struct topology *topology, struct activity **ret_activ
 static void activity_vm_finish(struct activity_vm *vm)
 {
 	free(vm->active);
-	free(vm->previous.vcpu_ns);
+	free(vm->previous.vcpus);
 }
 
 void activity_destroy(struct activity *activity)
@@ -85,18 +62,13 @@ void activity_destroy(struct activity *activity)
 		return;
 	for (size_t i = 0; i < activity->vm_count; i++)
 		activity_vm_finish(&activity->vms[i]);
+	core_share_destroy(activity->core_share);
+	free(activity->cpu_interval_ns);
 	free(activity->cpu_busy_ns);
 	free(activity);
 }
 
-/* What came since `previous`; a counter that went back gives nothing. */
-static uint64_t activity_delta(uint64_t previous, uint64_t now)
-{
-	return now > previous ? now - previous : 0;
-}
-
-/* What `elapsed_ns` leaves of an old weight. */
-static uint64_t activity_fade(uint64_t weight, uint64_t elapsed_ns)
+uint64_t activity_fade(uint64_t weight, uint64_t elapsed_ns)
 {
 	uint64_t keep;
 
@@ -131,7 +103,7 @@ static int activity_search(const struct activity *activity, const struct uuid *u
 /* Arrays for that many sockets; what the old ones held fades from memory. */
 static int activity_vm_reshape(struct activity_vm *vm, size_t units, uint32_t sockets)
 {
-	size_t count = units * sockets + 2 * units;
+	size_t count = units * sockets + 2 * units + 2 * units * FEATURES_COUNT;
 	uint64_t *memory;
 
 	assert(units > 0 && sockets > 0);
@@ -145,7 +117,9 @@ static int activity_vm_reshape(struct activity_vm *vm, size_t units, uint32_t so
 	vm->active = memory;
 	vm->overhead = memory + units * sockets;
 	vm->unit_ns = vm->overhead + units;
-	vm->socket_vcpus = (uint32_t *)(vm->unit_ns + units);
+	vm->vcpu_features = (struct features *)(vm->unit_ns + units);
+	vm->overhead_features = vm->vcpu_features + units;
+	vm->socket_vcpus = (uint32_t *)(vm->overhead_features + units);
 	vm->socket_count = sockets;
 	return 0;
 }
@@ -153,18 +127,18 @@ static int activity_vm_reshape(struct activity_vm *vm, size_t units, uint32_t so
 /* Room for that many vCPUs: one that is new starts from what it shows now, the others go on. */
 static int activity_vm_plug(struct activity_previous *previous, const struct sample_vm *sampled)
 {
-	size_t known = previous->vcpu_ns != NULL ? previous->vcpu_count : 0;
-	uint64_t *vcpu_ns;
+	size_t known = previous->vcpus != NULL ? previous->vcpu_count : 0;
+	struct features_counters *vcpus;
 
-	if (previous->vcpu_ns != NULL && previous->vcpu_count == sampled->vcpu_count)
+	if (previous->vcpus != NULL && previous->vcpu_count == sampled->vcpu_count)
 		return 0;
 	/* Never of size 0: then NULL would be no failure. */
-	vcpu_ns = realloc(previous->vcpu_ns, (sampled->vcpu_count + 1) * sizeof(*vcpu_ns));
-	if (vcpu_ns == NULL)
+	vcpus = realloc(previous->vcpus, (sampled->vcpu_count + 1) * sizeof(*vcpus));
+	if (vcpus == NULL)
 		return -ENOMEM;
 	for (size_t i = known; i < sampled->vcpu_count; i++)
-		vcpu_ns[i] = sampled->vcpus[i].time_ns;
-	previous->vcpu_ns = vcpu_ns;
+		vcpus[i] = features_counters(&sampled->vcpus[i]);
+	previous->vcpus = vcpus;
 	previous->vcpu_count = sampled->vcpu_count;
 	return 0;
 }
@@ -179,31 +153,66 @@ static void activity_admit(struct activity *activity, size_t at, const struct sa
 	activity->vm_count++;
 }
 
-/* The units' time of one vCPU: all where it last ran, or evenly where that is not known. */
-static void activity_place_vcpu(struct activity *activity, struct activity_vm *vm,
-				const struct sample_vcpu *vcpu, uint64_t time_ns)
+/* The units' time of one vCPU: all on its CPU, or evenly where that is not known. */
+static void activity_place_here(struct activity *activity, struct activity_vm *vm,
+				const struct sample_vcpu *vcpu,
+				const struct features_counters *spent)
 {
 	uint32_t socket = vcpu->socket < vm->socket_count ? vcpu->socket : vm->socket_count - 1;
 	int cpu =
 	    vcpu->cpu == SAMPLE_NO_CPU ? -ENOENT : topology_index(activity->topology, vcpu->cpu);
+	struct features features = features_weigh(
+	    spent, cpu >= 0 ? core_share_of(activity->core_share, (size_t)cpu) : CORE_SHARE_ONE);
 	uint64_t part_ns;
 
+	activity->has_events = activity->has_events || spent->has_events;
 	if (cpu >= 0) {
 		size_t unit = activity->cpu_unit[cpu];
 
-		vm->active[unit * vm->socket_count + socket] += time_ns;
-		vm->unit_ns[unit] += time_ns;
+		vm->active[unit * vm->socket_count + socket] += spent->time_ns;
+		vm->unit_ns[unit] += spent->time_ns;
+		features_add(&vm->vcpu_features[unit], &features, 1, 1);
 		return;
 	}
 	assert(activity->unit_count > 0);
-	part_ns = time_ns / activity->unit_count;
+	part_ns = spent->time_ns / activity->unit_count;
 	for (size_t unit = 0; unit < activity->unit_count; unit++) {
 		uint64_t here_ns =
-		    unit == 0 ? time_ns - part_ns * (activity->unit_count - 1) : part_ns;
+		    unit == 0 ? spent->time_ns - part_ns * (activity->unit_count - 1) : part_ns;
 
 		vm->active[unit * vm->socket_count + socket] += here_ns;
 		vm->unit_ns[unit] += here_ns;
+		features_add(&vm->vcpu_features[unit], &features, 1, activity->unit_count);
 	}
+}
+
+static bool activity_is_other_unit(const struct activity *activity, uint32_t cpu, uint32_t other)
+{
+	int a = cpu == SAMPLE_NO_CPU ? -ENOENT : topology_index(activity->topology, cpu);
+	int b = other == SAMPLE_NO_CPU ? -ENOENT : topology_index(activity->topology, other);
+
+	return a >= 0 && b >= 0 && activity->cpu_unit[a] != activity->cpu_unit[b];
+}
+
+/*
+ * A vCPU that was on another unit at the sample before has moved in between, nobody knows when:
+ * half of its time there is right on average and off by half of the interval at most. All of it
+ * where it is now would be right on average, too, and off by the whole.
+ */
+static void activity_place_vcpu(struct activity *activity, struct activity_vm *vm,
+				const struct sample_vcpu *vcpu,
+				const struct features_counters *spent)
+{
+	struct features_counters rest = *spent;
+	struct sample_vcpu before = *vcpu;
+
+	if (activity_is_other_unit(activity, spent->cpu, vcpu->cpu)) {
+		struct features_counters half = features_halve(&rest);
+
+		before.cpu = spent->cpu;
+		activity_place_here(activity, vm, &before, &half);
+	}
+	activity_place_here(activity, vm, vcpu, &rest);
 }
 
 /* Where a VM's vCPUs are, for overhead in an interval in which none of them ran. */
@@ -247,6 +256,7 @@ static void activity_place_overhead(struct activity *activity, struct activity_v
 
 		vm->overhead[unit] += here_ns;
 		vm->unit_ns[unit] += here_ns;
+		activity_unit_weigh(&activity->units[unit], here_ns, &vm->overhead_features[unit]);
 		left_ns -= here_ns;
 	}
 }
@@ -262,24 +272,31 @@ static void activity_vm_step(struct activity *activity, struct activity_vm *vm,
 	for (size_t unit = 0; unit < activity->unit_count; unit++) {
 		vm->overhead[unit] = activity_fade(vm->overhead[unit], activity->elapsed_ns);
 		vm->unit_ns[unit] = 0;
+		vm->vcpu_features[unit] = (struct features){0};
+		vm->overhead_features[unit] = (struct features){0};
 	}
 	memset(vm->socket_vcpus, 0, vm->socket_count * sizeof(vm->socket_vcpus[0]));
 	vm->vcpu_ns = 0;
 	for (size_t i = 0; i < sampled->vcpu_count; i++) {
 		const struct sample_vcpu *vcpu = &sampled->vcpus[i];
-		uint64_t time_ns = activity_delta(previous->vcpu_ns[i], vcpu->time_ns);
+		struct features_counters spent = features_spent(&previous->vcpus[i], vcpu);
 
-		previous->vcpu_ns[i] = vcpu->time_ns;
-		vm->vcpu_ns += time_ns;
+		vm->vcpu_ns += spent.time_ns;
 		vm->socket_vcpus[vcpu->socket < vm->socket_count ? vcpu->socket
 								 : vm->socket_count - 1]++;
-		activity_place_vcpu(activity, vm, vcpu, time_ns);
+		activity_place_vcpu(activity, vm, vcpu, &spent);
 	}
-	vm->overhead_ns = activity_delta(previous->overhead_ns, sampled->overhead_ns);
+	vm->overhead_ns = features_delta(previous->overhead_ns, sampled->overhead_ns);
 	previous->overhead_ns = sampled->overhead_ns;
 	activity_place_overhead(activity, vm, sampled);
-	for (size_t unit = 0; unit < activity->unit_count; unit++)
+	for (size_t unit = 0; unit < activity->unit_count; unit++) {
 		activity->units[unit].vm_ns += vm->unit_ns[unit];
+		if (vm->present) {
+			features_add(&activity->units[unit].vms, &vm->vcpu_features[unit], 1, 1);
+			features_add(&activity->units[unit].vms, &vm->overhead_features[unit], 1,
+				     1);
+		}
+	}
 }
 
 /* Those that were not in this sample, or not running, start anew when they return. */
@@ -352,63 +369,27 @@ static int activity_take_vm(struct activity *activity, const struct sample *samp
 	return 0;
 }
 
-static void activity_take_cpus(struct activity *activity, const struct sample *sample)
-{
-	size_t count = sample->cpu_count < activity->topology->cpu_count
-			   ? sample->cpu_count
-			   : activity->topology->cpu_count;
-
-	for (size_t i = 0; i < count; i++) {
-		struct unit *unit = &activity->units[activity->cpu_unit[i]];
-
-		/* What the first sample shows came since boot: that is no interval. */
-		if (activity->primed)
-			unit->busy_ns +=
-			    activity_delta(activity->cpu_busy_ns[i], sample->cpu_busy_ns[i]);
-		activity->cpu_busy_ns[i] = sample->cpu_busy_ns[i];
-	}
-}
-
-/*
- * Busy time that no VM spent. The CPUs' clock is coarser than the threads': where the VMs seem to
- * have spent more than there was, the difference is kept and taken off the following intervals, so
- * that the sum over time is right; beyond DEBT_NS_PER_CPU it is no rounding and is forgotten.
- */
-static void activity_settle_other(struct activity *activity)
-{
-	for (size_t i = 0; i < activity->unit_count; i++) {
-		struct unit *unit = &activity->units[i];
-		uint64_t claimed_ns = unit->vm_ns + unit->debt_ns;
-		uint64_t debt_max_ns = unit->cpus * DEBT_NS_PER_CPU;
-
-		unit->other_ns = activity_fade(unit->other_ns, activity->elapsed_ns);
-		if (unit->busy_ns >= claimed_ns) {
-			unit->other_ns += unit->busy_ns - claimed_ns;
-			unit->debt_ns = 0;
-			continue;
-		}
-		unit->debt_ns = claimed_ns - unit->busy_ns;
-		if (unit->debt_ns > debt_max_ns)
-			unit->debt_ns = debt_max_ns;
-	}
-}
-
 int activity_step(struct activity *activity, const struct sample *sample)
 {
 	int result = 0;
 
 	activity->elapsed_ns =
-	    activity->primed ? activity_delta(activity->time_ns, sample->time.ns) : 0;
+	    activity->primed ? features_delta(activity->time_ns, sample->time.ns) : 0;
 	activity->time_ns = sample->time.ns;
 	for (size_t unit = 0; unit < activity->unit_count; unit++) {
 		activity->units[unit].busy_ns = 0;
 		activity->units[unit].vm_ns = 0;
+		activity->units[unit].core_ns = 0;
+		activity->units[unit].vms = (struct features){0};
+		activity->units[unit].other = (struct features){0};
 	}
+	activity->has_events = false;
 	for (size_t i = 0; i < activity->vm_count; i++) {
 		activity->vms[i].previous.seen = false;
 		activity->vms[i].present = false;
 	}
 	activity_make_room(activity, sample);
+	activity_units_take(activity, sample);
 	for (size_t i = 0; i < sample->vm_count; i++) {
 		int status;
 
@@ -419,9 +400,9 @@ int activity_step(struct activity *activity, const struct sample *sample)
 			result = status;
 	}
 	activity_forget(activity);
-	activity_take_cpus(activity, sample);
 	if (activity->primed)
-		activity_settle_other(activity);
+		activity_units_settle(activity);
+	activity_units_divide_awake(activity);
 	activity->primed = true;
 	return result;
 }
@@ -453,6 +434,16 @@ bool activity_unit_in_zone(const struct activity *activity, size_t unit, const s
 uint64_t activity_other_ns(const struct activity *activity, size_t unit)
 {
 	return activity->units[unit].other_ns;
+}
+
+const struct features *activity_other_features(const struct activity *activity, size_t unit)
+{
+	return &activity->units[unit].other;
+}
+
+bool activity_has_events(const struct activity *activity)
+{
+	return activity->has_events;
 }
 
 uint64_t activity_busy_ns(const struct activity *activity, size_t unit)

@@ -6,6 +6,9 @@
  * of two dies counted as one; psys counts them all). Pure over samples: no I/O, no clock; one
  * thread.
  *
+ * What draws power is told by features.h. A VM's features and the host's own add up to the unit's,
+ * so that calibration.h can find what each costs.
+ *
  * CPU time comes in coarse steps: a running thread's schedstat moves with the scheduler's tick (1
  * to 10 ms), /proc/stat by 10 ms. An interval shorter than that would see now nobody, now one
  * thread alone, and its energy would go astray. So weights fade over ACTIVITY_MEMORY_NS: an
@@ -15,6 +18,7 @@
 #ifndef WATTPORT_COMMON_ACTIVITY_H
 #define WATTPORT_COMMON_ACTIVITY_H
 
+#include "common/features.h"
 #include "common/ledger.h"
 #include "common/sample.h"
 #include "common/topology.h"
@@ -31,7 +35,7 @@ struct activity_previous {
 	bool seen; /* in the sample that is being taken */
 	uint64_t overhead_ns;
 	size_t vcpu_count;
-	uint64_t *vcpu_ns;
+	struct features_counters *vcpus;
 };
 
 /*
@@ -51,6 +55,8 @@ struct activity_vm {
 	uint64_t *overhead;	/* [unit] */
 	uint64_t *unit_ns;	/* [unit] this interval's vCPU and overhead time, not faded */
 	uint32_t *socket_vcpus; /* [socket] */
+	struct features *vcpu_features;	    /* [unit] */
+	struct features *overhead_features; /* [unit] */
 	struct activity_previous previous;
 };
 
@@ -77,8 +83,17 @@ size_t activity_unit_count(const struct activity *activity);
 /* Whether the unit's energy is in that zone. */
 bool activity_unit_in_zone(const struct activity *activity, size_t unit, const struct zone *zone);
 
+/* What `elapsed_ns` leaves of an older weight. */
+uint64_t activity_fade(uint64_t weight, uint64_t elapsed_ns);
+
 /* The time of everything on the unit's CPUs that is no VM, faded. */
 uint64_t activity_other_ns(const struct activity *activity, size_t unit);
+
+/* The same in this interval, as features. */
+const struct features *activity_other_features(const struct activity *activity, size_t unit);
+
+/* Whether a thread's events were counted anywhere in this interval. */
+bool activity_has_events(const struct activity *activity);
 
 /* Busy time of the unit's CPUs in this interval, not faded; and how many CPUs it has. */
 uint64_t activity_busy_ns(const struct activity *activity, size_t unit);

@@ -10,6 +10,51 @@
 
 __extension__ typedef unsigned __int128 wide;
 
+/*
+ * What full load adds to the static power, as a multiple of it, before anything is known. Packages
+ * that were measured: 1.7 (EPYC 8024P), 5 (2 Xeon E5-2620v3), 2 to 3 for most servers. Memory draws
+ * half of its power for being there, and so do supplies, fans and disks, which are in psys.
+ */
+static const struct calibration_prior priors[] = {
+    [ZONE_PACKAGE] = {.load_ratio = 2.5}, [ZONE_CORE] = {.load_ratio = 10},
+    [ZONE_UNCORE] = {.load_ratio = 1},	  [ZONE_DRAM] = {.load_ratio = 1, .memory = true},
+    [ZONE_PSYS] = {.load_ratio = 1.5},
+};
+
+static int engine_zone_start(struct engine *engine, struct engine_zone *zone)
+{
+	const struct ledger_zone *row = &ledger_host(engine->ledger)->zones[zone->index];
+	int status;
+
+	zone->window_uj = row->energy_uj;
+	for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
+		zone->units[unit] = activity_unit_in_zone(engine->activity, unit, &zone->zone);
+	status = calibration_create(engine_zone_cpus(engine, zone), &priors[zone->zone.kind],
+				    &zone->calibration);
+	if (status < 0)
+		return status;
+	/* What the engine of an earlier process has learned, if it was done with learning. */
+	if (row->thread_power_uw > 0 && !row->calibration_learning)
+		calibration_recall(zone->calibration, row->idle_power_uw, row->thread_power_uw);
+	return 0;
+}
+
+/* core and uncore go by the costs of the package in which they lie: engine_zone.c says why. */
+static const struct calibration *engine_zone_costs(const struct engine *engine,
+						   const struct zone *zone, size_t index)
+{
+	if (zone->kind != ZONE_CORE && zone->kind != ZONE_UNCORE)
+		return engine->zones[index].calibration;
+	for (size_t i = 0; i < engine->zone_count; i++) {
+		const struct zone *other = &engine->zones[i].zone;
+
+		if (other->kind == ZONE_PACKAGE && other->package == zone->package &&
+		    other->die == zone->die)
+			return engine->zones[i].calibration;
+	}
+	return engine->zones[index].calibration;
+}
+
 int engine_create(const struct engine_config *config, const struct topology *topology,
 		  const struct zone zones[], size_t zone_count, struct ledger *ledger,
 		  struct engine **ret_engine)
@@ -35,11 +80,12 @@ int engine_create(const struct engine_config *config, const struct topology *top
 	for (size_t i = 0; i < zone_count; i++) {
 		engine->zones[i].zone = zones[i];
 		engine->zones[i].index = indices[i];
-		engine->zones[i].window_uj = ledger_host(ledger)->zones[indices[i]].energy_uj;
-		for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
-			engine->zones[i].units[unit] =
-			    activity_unit_in_zone(engine->activity, unit, &zones[i]);
+		status = engine_zone_start(engine, &engine->zones[i]);
+		if (status < 0)
+			return status;
 	}
+	for (size_t i = 0; i < zone_count; i++)
+		engine->zones[i].costs = engine_zone_costs(engine, &zones[i], i);
 	ledger_host(ledger)->cpu_count = (uint32_t)topology->cpu_count;
 	ledger_host(ledger)->guest_view_exact = config->guest_view_exact ? 1 : 0;
 	*ret_engine = TAKE_PTR(engine);
@@ -52,6 +98,8 @@ void engine_destroy(struct engine *engine)
 		return;
 	for (size_t slot = 0; slot < LEDGER_VM_MAX; slot++)
 		free(engine->vms[slot]);
+	for (size_t i = 0; i < engine->zone_count; i++)
+		calibration_destroy(engine->zones[i].calibration);
 	activity_destroy(engine->activity);
 	free(engine);
 }
@@ -93,13 +141,32 @@ static struct engine_vm *engine_vm(struct engine *engine, size_t slot, const str
 	if (vm == NULL || uuid_equal(&vm->uuid, uuid))
 		return vm;
 	*vm = (struct engine_vm){.uuid = *uuid};
+	for (size_t i = 0; i < engine->zone_count; i++)
+		calibration_forget(engine->zones[i].calibration, slot);
 	/* What an older life of the account holds is no power of this second. */
 	vm->window_guest_uj = engine_guest_total_uj(engine, ledger_vm(engine->ledger, slot));
 	vm->window_vcpu_ns = ledger_vm(engine->ledger, slot)->vcpu_ns;
-	for (uint32_t zone = 0; zone < ledger_host(engine->ledger)->zone_count; zone++)
-		vm->shares[zone].window_uj =
-		    ledger_share_total_uj(&ledger_vm(engine->ledger, slot)->shares[zone]);
+	for (uint32_t zone = 0; zone < ledger_host(engine->ledger)->zone_count; zone++) {
+		const struct ledger_share *share = &ledger_vm(engine->ledger, slot)->shares[zone];
+
+		vm->shares[zone].window_uj = ledger_share_total_uj(share);
+		guest_view_resume(&vm->shares[zone].guest_view, share->guest_thread_power_uw,
+				  share->guest_rent_power_nw);
+	}
 	return vm;
+}
+
+/* A part of the CPU time that activity.c books; it is shown and weighs nothing. */
+static void engine_take_halt_poll(struct engine_vm *vm, struct ledger_vm *account,
+				  const struct sample_vm *sampled)
+{
+	if (!sampled->has_halt_poll)
+		return;
+	if (vm->has_halt_poll && sampled->halt_poll_ns > vm->halt_poll_ns)
+		account->halt_poll_ns += sampled->halt_poll_ns - vm->halt_poll_ns;
+	vm->has_halt_poll = true;
+	vm->halt_poll_ns = sampled->halt_poll_ns;
+	account->has_halt_poll = 1;
 }
 
 /* Who the machine is, and how it stands; no energy. */
@@ -129,6 +196,7 @@ static int engine_register(struct engine *engine, const struct sample_vm *sample
 	account->vcpu_count = (uint32_t)sampled->vcpu_count;
 	account->memory_bytes = sampled->running ? sampled->memory_bytes : 0;
 	account->updated_ns = now_ns;
+	engine_take_halt_poll(vm, account, sampled);
 	account->socket_count = sampled->socket_count;
 	if (account->socket_count == 0)
 		account->socket_count = 1;
@@ -194,29 +262,20 @@ static void engine_take_present(struct engine *engine)
 	}
 }
 
-static uint64_t engine_idle_power(const struct engine *engine, struct engine_zone *zone,
-				  uint64_t energy_uj, uint64_t elapsed_ns)
+const struct engine_idle_power *engine_idle_power(const struct engine *engine, enum zone_kind kind)
 {
-	const struct engine_idle_power *given = NULL;
-	uint64_t estimate_uw =
-	    idle_power_add(&zone->idle_power, elapsed_ns, energy_uj,
-			   engine_zone_busy_ns(engine, zone), engine_zone_cpus(engine, zone));
-
-	switch (zone->zone.kind) {
+	switch (kind) {
 	case ZONE_PACKAGE:
-		given = &engine->config.package;
-		break;
+		return &engine->config.package;
 	case ZONE_DRAM:
-		given = &engine->config.dram;
-		break;
+		return &engine->config.dram;
 	case ZONE_PSYS:
-		given = &engine->config.psys;
-		break;
+		return &engine->config.psys;
 	case ZONE_CORE:
 	case ZONE_UNCORE:
 		break;
 	}
-	return given != NULL && given->given ? given->power_uw : estimate_uw;
+	return NULL;
 }
 
 /* A reading that says nothing: beyond the counter's range, or more than a total can hold. */
@@ -249,7 +308,7 @@ static void engine_take_zone(struct engine *engine, struct engine_zone *zone,
 			engine_refuse(host);
 			break;
 		}
-		host->idle_power_uw = engine_idle_power(engine, zone, energy_uj, elapsed_ns);
+		engine_zone_weigh(engine, zone, sample, energy_uj, elapsed_ns);
 		engine_zone_book(engine, zone, sample, energy_uj, elapsed_ns);
 		break;
 	case COUNTER_FIRST:

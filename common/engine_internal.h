@@ -1,19 +1,21 @@
 /*
- * engine_internal.h: what engine.c (the sample's round) and engine_zone.c (one zone's division)
- * share.
+ * engine_internal.h: what engine.c (the sample's round), engine_weigh.c (what each machine's work
+ * weighs in a zone) and engine_zone.c (the zone's division) share.
  */
 #ifndef WATTPORT_COMMON_ENGINE_INTERNAL_H
 #define WATTPORT_COMMON_ENGINE_INTERNAL_H
 
 #include "common/activity.h"
+#include "common/calibration.h"
 #include "common/counter.h"
 #include "common/engine.h"
 #include "common/guest_view.h"
-#include "common/idle_power.h"
 
 /* What divisions of one zone owe one account: a carry for each of its claims. */
 struct engine_share {
 	int64_t carry[LEDGER_PART_COUNT];
+	uint64_t active_weight; /* faded */
+	uint64_t overhead_weight;
 	struct guest_view_account guest_view;
 	uint64_t window_uj; /* the share's total when the power window began */
 };
@@ -28,6 +30,8 @@ struct engine_vm {
 	int64_t socket_carry[ZONE_SOCKET_KIND_COUNT][2][LEDGER_SOCKET_MAX];
 	uint64_t window_guest_uj; /* what its guest counters told when the power window began */
 	uint64_t window_vcpu_ns;
+	bool has_halt_poll; /* the next is of an earlier sample */
+	uint64_t halt_poll_ns;
 };
 
 struct engine_zone {
@@ -35,9 +39,13 @@ struct engine_zone {
 	uint32_t index; /* in the ledger */
 	struct counter counter;
 	uint64_t time_ns; /* of the last accepted reading */
-	struct idle_power idle_power;
+	struct calibration *calibration;
+	/* By whose coefficients it is divided: its own, or its package's. */
+	const struct calibration *costs;
+	bool by_memory;	       /* this interval */
+	uint64_t other_weight; /* faded */
 	uint64_t static_debt;
-	struct guest_view_zone guest_view;
+	struct guest_view_rates rates; /* for guests that are new */
 	int64_t other_carry;
 	int64_t unrented_carry;
 	uint64_t window_uj;
@@ -63,9 +71,25 @@ struct engine {
 	struct attribution_scratch scratch;
 };
 
-/* Busy time of the zone's CPUs in this interval, and how many they are. */
-uint64_t engine_zone_busy_ns(const struct engine *engine, const struct engine_zone *zone);
+/* The round's VM of that index: its share of the zone. */
+struct engine_share *engine_share(struct engine *engine, const struct engine_zone *zone, size_t i);
+
+/* How many CPUs the zone has. */
 size_t engine_zone_cpus(const struct engine *engine, const struct engine_zone *zone);
+
+/* Mebibytes that a VM of the round holds; that all of them do. */
+uint64_t engine_memory(const struct engine *engine, size_t i);
+uint64_t engine_vm_memory(const struct engine *engine);
+
+/* How the operator wants that kind's static power, or NULL where it is always found. */
+const struct engine_idle_power *engine_idle_power(const struct engine *engine, enum zone_kind kind);
+
+/*
+ * Weighs the interval's work and lets the zone's calibration learn from it. Afterwards every share
+ * and the zone have their weights, and the host's record the static power.
+ */
+void engine_zone_weigh(struct engine *engine, struct engine_zone *zone, const struct sample *sample,
+		       uint64_t energy_uj, uint64_t elapsed_ns);
 
 /* Divides `energy_uj`, measured over `elapsed_ns`, and books all of it. */
 void engine_zone_book(struct engine *engine, struct engine_zone *zone, const struct sample *sample,

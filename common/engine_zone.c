@@ -28,36 +28,6 @@ struct division {
 	uint64_t other_uj; /* result: host */
 };
 
-uint64_t engine_zone_busy_ns(const struct engine *engine, const struct engine_zone *zone)
-{
-	uint64_t busy_ns = 0;
-
-	for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
-		if (zone->units[unit])
-			busy_ns += activity_busy_ns(engine->activity, unit);
-	return busy_ns;
-}
-
-size_t engine_zone_cpus(const struct engine *engine, const struct engine_zone *zone)
-{
-	size_t cpus = 0;
-
-	for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
-		if (zone->units[unit])
-			cpus += activity_unit_cpus(engine->activity, unit);
-	return cpus;
-}
-
-static uint64_t engine_other_ns(const struct engine *engine, const struct engine_zone *zone)
-{
-	uint64_t other_ns = 0;
-
-	for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
-		if (zone->units[unit])
-			other_ns += activity_other_ns(engine->activity, unit);
-	return other_ns;
-}
-
 /* A VM's faded time on the zone's CPUs: of one socket, or of all of them. */
 static uint64_t engine_socket_ns(const struct engine *engine, const struct engine_zone *zone,
 				 const struct activity_vm *vm, uint32_t socket)
@@ -67,27 +37,6 @@ static uint64_t engine_socket_ns(const struct engine *engine, const struct engin
 	for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
 		if (zone->units[unit])
 			time_ns += vm->active[unit * vm->socket_count + socket];
-	return time_ns;
-}
-
-static uint64_t engine_active_ns(const struct engine *engine, const struct engine_zone *zone,
-				 const struct activity_vm *vm)
-{
-	uint64_t time_ns = 0;
-
-	for (uint32_t socket = 0; socket < vm->socket_count; socket++)
-		time_ns += engine_socket_ns(engine, zone, vm, socket);
-	return time_ns;
-}
-
-static uint64_t engine_overhead_ns(const struct engine *engine, const struct engine_zone *zone,
-				   const struct activity_vm *vm)
-{
-	uint64_t time_ns = 0;
-
-	for (size_t unit = 0; unit < activity_unit_count(engine->activity); unit++)
-		if (zone->units[unit])
-			time_ns += vm->overhead[unit];
 	return time_ns;
 }
 
@@ -103,8 +52,7 @@ static uint64_t engine_interval_ns(const struct engine *engine, const struct eng
 	return time_ns;
 }
 
-static struct engine_share *engine_share(struct engine *engine, const struct engine_zone *zone,
-					 size_t i)
+struct engine_share *engine_share(struct engine *engine, const struct engine_zone *zone, size_t i)
 {
 	return &engine->vms[engine->present[i].slot]->shares[zone->index];
 }
@@ -116,16 +64,6 @@ static void engine_book(struct engine *engine, const struct engine_zone *zone, s
 	ledger_book(engine->ledger, engine->present[i].slot, zone->index, part, claim->share_uj);
 }
 
-/* Memory of all VMs in this round. */
-static uint64_t engine_vm_memory(const struct engine *engine)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < engine->present_count; i++)
-		bytes += engine->present[i].activity->memory_bytes / MEBIBYTE;
-	return bytes;
-}
-
 /* What the host itself holds, in mebibytes beyond the VMs'; 0 where it is not known. */
 static uint64_t engine_host_memory(const struct engine *engine, uint64_t bytes)
 {
@@ -134,14 +72,10 @@ static uint64_t engine_host_memory(const struct engine *engine, uint64_t bytes)
 	return bytes / MEBIBYTE > vms ? bytes / MEBIBYTE - vms : 0;
 }
 
-static uint64_t engine_memory(const struct engine *engine, size_t i)
-{
-	return engine->present[i].activity->memory_bytes / MEBIBYTE;
-}
-
 /*
- * By use: CPU time, for DRAM memory held. Claims 2i and 2i+1 are the active and the overhead time
- * of VM i. What nobody used is the host's, unless it is static energy: that stays idle.
+ * By use: what the work cost by engine_weigh.c; for DRAM without cache misses, memory held. Claims
+ * 2i and 2i+1 are the active and the overhead time of VM i. What nobody used is the host's, unless
+ * it is static energy: that stays idle.
  */
 static uint64_t engine_divide_by_use(struct engine *engine, struct engine_zone *zone,
 				     const struct sample *sample, uint64_t energy_uj,
@@ -149,24 +83,22 @@ static uint64_t engine_divide_by_use(struct engine *engine, struct engine_zone *
 {
 	struct attribution_claim *claims = engine->claims;
 	size_t last = 2 * engine->present_count;
-	bool memory = zone->zone.kind == ZONE_DRAM;
+	bool memory = zone->by_memory;
 	uint64_t left_uj;
 
 	for (size_t i = 0; i < engine->present_count; i++) {
-		const struct activity_vm *vm = engine->present[i].activity;
 		const struct engine_share *share = engine_share(engine, zone, i);
 
 		claims[2 * i] = (struct attribution_claim){
-		    .weight =
-			memory ? engine_memory(engine, i) : engine_active_ns(engine, zone, vm),
+		    .weight = memory ? engine_memory(engine, i) : share->active_weight,
 		    .carry = share->carry[LEDGER_ACTIVE]};
-		claims[2 * i + 1] = (struct attribution_claim){
-		    .weight = memory ? 0 : engine_overhead_ns(engine, zone, vm),
-		    .carry = share->carry[LEDGER_OVERHEAD]};
+		claims[2 * i + 1] =
+		    (struct attribution_claim){.weight = memory ? 0 : share->overhead_weight,
+					       .carry = share->carry[LEDGER_OVERHEAD]};
 	}
 	claims[last] = (struct attribution_claim){
-	    .weight = memory ? engine_host_memory(engine, sample->memory_used_bytes)
-			     : engine_other_ns(engine, zone),
+	    .weight =
+		memory ? engine_host_memory(engine, sample->memory_used_bytes) : zone->other_weight,
 	    .carry = zone->other_carry};
 	left_uj = attribution_divide(energy_uj, claims, last + 1, &engine->scratch);
 	for (size_t i = 0; i < engine->present_count; i++) {
@@ -298,19 +230,26 @@ static void engine_show(struct engine *engine, const struct engine_zone *zone, s
 	const struct engine_present *present = &engine->present[i];
 	struct ledger_vm *account = ledger_vm(engine->ledger, present->slot);
 	struct ledger_share *share = &account->shares[zone->index];
+	struct guest_view_account *view = &engine_share(engine, zone, i)->guest_view;
 	struct guest_view_interval interval = {
 	    .elapsed_ns = elapsed_ns,
-	    .dynamic_uj = share->part_uj[LEDGER_ACTIVE] - before[LEDGER_ACTIVE],
-	    .static_uj = share->part_uj[LEDGER_IDLE] - before[LEDGER_IDLE] +
-			 share->part_uj[LEDGER_OVERHEAD] - before[LEDGER_OVERHEAD],
+	    .dynamic_uj = share->part_uj[LEDGER_ACTIVE] - before[LEDGER_ACTIVE] +
+			  share->part_uj[LEDGER_OVERHEAD] - before[LEDGER_OVERHEAD],
+	    .static_uj = share->part_uj[LEDGER_IDLE] - before[LEDGER_IDLE],
 	    .busy_ns = engine_interval_ns(engine, zone, present->activity),
 	    .rent = zone->zone.kind == ZONE_DRAM ? engine_memory(engine, i)
 						 : present->activity->vcpu_count,
 	};
 
-	if (!engine->config.guest_view_exact)
-		guest_view_apply(&zone->guest_view, &engine_share(engine, zone, i)->guest_view,
-				 &interval);
+	if (zone->by_memory) {
+		interval.static_uj += interval.dynamic_uj;
+		interval.dynamic_uj = 0;
+	}
+	if (!engine->config.guest_view_exact) {
+		guest_view_apply(&zone->rates, view, &interval);
+		share->guest_thread_power_uw = guest_view_rate(&view->dynamic);
+		share->guest_rent_power_nw = guest_view_rate(&view->fixed);
+	}
 	engine_fit(account, share, &interval);
 	share->guest_view_uj += interval.dynamic_uj + interval.static_uj;
 	switch (zone->zone.kind) {
@@ -327,36 +266,6 @@ static void engine_show(struct engine *engine, const struct engine_zone *zone, s
 		account->guest_psys_uj += interval.dynamic_uj + interval.static_uj;
 		break;
 	}
-}
-
-/* What one unit of the zone costs the host as a whole, for the guests' coefficients. */
-static void engine_learn(const struct engine *engine, struct engine_zone *zone,
-			 const struct sample *sample, const struct division *division)
-{
-	struct guest_view_interval interval = {
-	    .elapsed_ns = division->elapsed_ns,
-	    .dynamic_uj = division->energy_uj - division->static_uj,
-	    .static_uj = division->static_uj,
-	    .busy_ns = engine_zone_busy_ns(engine, zone),
-	};
-	uint64_t vcpus = 0;
-
-	for (size_t i = 0; i < engine->present_count; i++)
-		vcpus += engine->present[i].activity->vcpu_count;
-	interval.rent = vcpus + attribution_unrented_vcpus(engine->topology->cpu_count, vcpus);
-	if (zone->zone.kind == ZONE_DRAM) {
-		/* Memory is all rent: what is held draws, whatever runs. */
-		interval.static_uj += interval.dynamic_uj;
-		interval.dynamic_uj = 0;
-		interval.rent = engine_vm_memory(engine) +
-				engine_host_memory(engine, sample->memory_total_bytes);
-	} else if (engine->config.idle == ATTRIBUTION_IDLE_BUSY) {
-		interval.dynamic_uj += interval.static_uj;
-		interval.static_uj = 0;
-	} else if (engine->config.idle == ATTRIBUTION_IDLE_NONE) {
-		interval.static_uj = 0;
-	}
-	guest_view_learn(&zone->guest_view, &interval);
 }
 
 void engine_zone_book(struct engine *engine, struct engine_zone *zone, const struct sample *sample,
@@ -380,7 +289,6 @@ void engine_zone_book(struct engine *engine, struct engine_zone *zone, const str
 	host->energy_uj += energy_uj;
 	host->idle_uj += division.idle_uj;
 	host->other_uj += division.other_uj;
-	engine_learn(engine, zone, sample, &division);
 	for (size_t i = 0; i < count; i++) {
 		const struct ledger_vm *account =
 		    ledger_vm_const(engine->ledger, engine->present[i].slot);

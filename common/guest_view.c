@@ -13,26 +13,6 @@ static uint64_t guest_view_saturate(wide value)
 	return value < UINT64_MAX ? (uint64_t)value : UINT64_MAX;
 }
 
-void guest_view_learn(struct guest_view_zone *zone, const struct guest_view_interval *interval)
-{
-	if (zone->seeded)
-		return;
-	zone->elapsed_ns += interval->elapsed_ns;
-	zone->dynamic_uj += interval->dynamic_uj;
-	zone->static_uj += interval->static_uj;
-	zone->busy_ns += interval->busy_ns;
-	/* A host where nothing ran would give no coefficient: a hundredth of a CPU must have. */
-	if (zone->elapsed_ns < GUEST_VIEW_SEED_NS || zone->busy_ns < zone->elapsed_ns / 100)
-		return;
-	zone->dynamic_power_uw =
-	    guest_view_saturate((wide)zone->dynamic_uj * UW_NS_PER_UJ / zone->busy_ns);
-	if (interval->rent > 0)
-		zone->static_power_nw =
-		    guest_view_saturate((wide)zone->static_uj * NW_NS_PER_UJ /
-					((wide)zone->elapsed_ns * interval->rent));
-	zone->seeded = true;
-}
-
 /* amount * gain / divisor in whole microjoules; what is left over waits in *remainder. */
 static uint64_t guest_view_scale(wide amount, uint64_t gain, uint64_t divisor, uint64_t *remainder)
 {
@@ -43,23 +23,34 @@ static uint64_t guest_view_scale(wide amount, uint64_t gain, uint64_t divisor, u
 	return guest_view_saturate(scaled / divisor);
 }
 
-/* The gain that would show in the next period what is exact now, and what is still owed. */
-static uint64_t guest_view_next_gain(const struct guest_view_account *account, uint64_t gain)
+/* What the period should have shown: what is exact, and some of what is owed. */
+static uint64_t guest_view_wanted(const struct guest_view_lane *lane)
 {
-	wide_signed wanted = (wide_signed)account->exact_uj + account->owed_uj;
-	wide_signed low = gain - gain * GUEST_VIEW_STEP_PERCENT / 100;
-	wide_signed high = gain + gain * GUEST_VIEW_STEP_PERCENT / 100;
-	wide_signed next =
-	    account->shown_uj > 0 ? wanted * (wide_signed)gain / account->shown_uj : gain;
+	wide_signed payment_max = (wide_signed)lane->exact_uj * GUEST_VIEW_PAYMENT_PERCENT / 100;
+	wide_signed payment = lane->owed_uj;
+
+	if (payment > payment_max)
+		payment = payment_max;
+	if (payment < -payment_max)
+		payment = -payment_max;
+	return guest_view_saturate((wide)((wide_signed)lane->exact_uj + payment));
+}
+
+/* The gain that would show in the next period what is wanted, as near as it may come. */
+static uint64_t guest_view_next_gain(uint64_t gain, uint64_t wanted_uj, uint64_t shown_uj)
+{
+	wide low = gain - gain * GUEST_VIEW_STEP_PERCENT / 100;
+	wide high = gain + gain * GUEST_VIEW_STEP_PERCENT / 100;
+	wide next = (wide)wanted_uj * gain / shown_uj;
 
 	if (next > high)
 		next = high;
 	if (next < low)
 		next = low;
-	if (next < (wide_signed)GUEST_VIEW_GAIN_MIN)
+	if (next < GUEST_VIEW_GAIN_MIN)
 		next = GUEST_VIEW_GAIN_MIN;
-	if (next > (wide_signed)GUEST_VIEW_GAIN_MAX)
-		next = (wide_signed)GUEST_VIEW_GAIN_MAX;
+	if (next > GUEST_VIEW_GAIN_MAX)
+		next = GUEST_VIEW_GAIN_MAX;
 	next = next / GUEST_VIEW_GAIN_STEP * GUEST_VIEW_GAIN_STEP;
 	/* Rounding down must not go past the step that is allowed. */
 	if (next < low)
@@ -67,38 +58,70 @@ static uint64_t guest_view_next_gain(const struct guest_view_account *account, u
 	return next > high ? gain : (uint64_t)next;
 }
 
-static void guest_view_reconcile(struct guest_view_account *account, uint64_t elapsed_ns)
+/* Ends a period. */
+static void guest_view_reconcile(struct guest_view_lane *lane)
 {
-	account->elapsed_ns += elapsed_ns;
-	if (account->elapsed_ns < GUEST_VIEW_PERIOD_NS)
-		return;
-	/* Beyond 292,000 terajoules nobody owes more. */
-	if (__builtin_add_overflow(account->owed_uj,
-				   (int64_t)(account->exact_uj - account->shown_uj),
-				   &account->owed_uj))
-		account->owed_uj = account->exact_uj > account->shown_uj ? INT64_MAX : INT64_MIN;
-	account->gain = guest_view_next_gain(account, account->gain);
-	account->elapsed_ns = 0;
-	account->exact_uj = 0;
-	account->shown_uj = 0;
+	/* Beyond 9 terajoules nobody owes more. */
+	if (__builtin_add_overflow(lane->owed_uj, (int64_t)(lane->exact_uj - lane->shown_uj),
+				   &lane->owed_uj))
+		lane->owed_uj = lane->exact_uj > lane->shown_uj ? INT64_MAX : INT64_MIN;
+	/* A period in which the guest did nothing says nothing about its rate. */
+	if (lane->shown_uj > 0 && lane->exact_uj > 0)
+		lane->gain =
+		    guest_view_next_gain(lane->gain, guest_view_wanted(lane), lane->shown_uj);
+	lane->exact_uj = 0;
+	lane->shown_uj = 0;
 }
 
-void guest_view_apply(const struct guest_view_zone *zone, struct guest_view_account *account,
+/* One lane's interval; returns what is shown. */
+static uint64_t guest_view_show(struct guest_view_lane *lane, wide amount, uint64_t divisor,
+				uint64_t exact_uj)
+{
+	uint64_t shown_uj = guest_view_scale(amount, lane->gain, divisor, &lane->remainder);
+
+	lane->exact_uj += exact_uj;
+	lane->shown_uj += shown_uj;
+	return shown_uj;
+}
+
+static void guest_view_start(struct guest_view_account *account, uint64_t thread_power_uw,
+			     uint64_t rent_power_nw)
+{
+	account->dynamic.rate = thread_power_uw;
+	account->dynamic.gain = GUEST_VIEW_GAIN_ONE;
+	account->fixed.rate = rent_power_nw;
+	account->fixed.gain = GUEST_VIEW_GAIN_ONE;
+	account->started = true;
+}
+
+void guest_view_resume(struct guest_view_account *account, uint64_t thread_power_uw,
+		       uint64_t rent_power_nw)
+{
+	if (thread_power_uw > 0 || rent_power_nw > 0)
+		guest_view_start(account, thread_power_uw, rent_power_nw);
+}
+
+uint64_t guest_view_rate(const struct guest_view_lane *lane)
+{
+	return guest_view_saturate((wide)lane->rate * lane->gain / GUEST_VIEW_GAIN_ONE);
+}
+
+void guest_view_apply(const struct guest_view_rates *rates, struct guest_view_account *account,
 		      struct guest_view_interval *interval)
 {
-	uint64_t exact_uj = interval->dynamic_uj + interval->static_uj;
+	struct guest_view_lane *dynamic = &account->dynamic, *fixed = &account->fixed;
 
-	if (!zone->seeded)
-		return;
-	if (account->gain == 0)
-		account->gain = GUEST_VIEW_GAIN_ONE;
-	interval->dynamic_uj =
-	    guest_view_scale((wide)interval->busy_ns * zone->dynamic_power_uw, account->gain,
-			     UW_NS_PER_UJ, &account->remainder_dynamic);
+	if (!account->started && rates->known)
+		guest_view_start(account, rates->thread_power_uw, rates->rent_power_nw);
+	interval->dynamic_uj = guest_view_show(dynamic, (wide)interval->busy_ns * dynamic->rate,
+					       UW_NS_PER_UJ, interval->dynamic_uj);
 	interval->static_uj =
-	    guest_view_scale((wide)interval->elapsed_ns * interval->rent * zone->static_power_nw,
-			     account->gain, NW_NS_PER_UJ, &account->remainder_static);
-	account->exact_uj += exact_uj;
-	account->shown_uj += interval->dynamic_uj + interval->static_uj;
-	guest_view_reconcile(account, interval->elapsed_ns);
+	    guest_view_show(fixed, (wide)interval->elapsed_ns * interval->rent * fixed->rate,
+			    NW_NS_PER_UJ, interval->static_uj);
+	account->elapsed_ns += interval->elapsed_ns;
+	if (account->elapsed_ns < GUEST_VIEW_PERIOD_NS)
+		return;
+	account->elapsed_ns = 0;
+	guest_view_reconcile(dynamic);
+	guest_view_reconcile(fixed);
 }

@@ -2,12 +2,18 @@
  * guest_view.h: what a guest is told, when its exact share would tell it about its neighbours.
  *
  * Part of attribution. Under `guest-view = isolated` a guest's counter is its own CPU time and its
- * own rent times coefficients that follow the host only slowly:
- *   - A zone's coefficients are the means of the first GUEST_VIEW_SEED_NS: microwatts per busy CPU,
- * and microwatts per unit of rent (vCPUs; for DRAM mebibytes). Then they stay.
- *   - Each account has a gain, first 1, that changes once in GUEST_VIEW_PERIOD_NS by at most 5 %
- * and in steps of 1/128, so that the guest's total follows its exact account in the long run. Until
- * the coefficients are known a guest gets its exact share. Pure integer state machines; one thread.
+ * own rent (vCPUs; for DRAM mebibytes) times two rates of its own:
+ *   - They start from what a thread and a unit of rent cost on this host when the guest came.
+ *   - Once in GUEST_VIEW_PERIOD_NS each changes by at most 5 %, in steps of 1/128, towards what
+ *     the exact account says of the period, and what is still owed from those before. So the total
+ *     follows the exact one in the long run.
+ *
+ * Own cycles, instructions and cache misses are no part of it but by way of the exact account:
+ * within a period they tell of the neighbours, who change the clock, take half of a core, and push
+ * memory out of the cache. CPU time is what the guest has asked for, and can measure itself.
+ *
+ * Nothing is told before the rates are known, a second after the first sample: it is owed then.
+ * Pure integer state machines; one thread.
  */
 #ifndef WATTPORT_COMMON_GUEST_VIEW_H
 #define WATTPORT_COMMON_GUEST_VIEW_H
@@ -15,7 +21,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GUEST_VIEW_SEED_NS	UINT64_C(10000000000)
 #define GUEST_VIEW_PERIOD_NS	UINT64_C(300000000000)
 #define GUEST_VIEW_GAIN_ONE	UINT64_C(65536)
 #define GUEST_VIEW_GAIN_STEP	(GUEST_VIEW_GAIN_ONE / 128)
@@ -24,47 +29,57 @@
 /* Below it no step of 1/128 is within GUEST_VIEW_STEP_PERCENT: a gain there could never change. */
 #define GUEST_VIEW_GAIN_MIN (GUEST_VIEW_GAIN_STEP * 100 / GUEST_VIEW_STEP_PERCENT)
 
-/* No coefficient is that far off: what would need it must not make the gain grow for ever. */
+/* No rate is that far off: what would need it must not make the gain grow for ever. */
 #define GUEST_VIEW_GAIN_MAX (GUEST_VIEW_GAIN_ONE << 8)
 
-/* The host's side of one zone; zeroed: nothing known yet. */
-struct guest_view_zone {
-	bool seeded;
-	uint64_t elapsed_ns;
-	uint64_t dynamic_uj;
-	uint64_t static_uj;
-	uint64_t busy_ns;
-	uint64_t dynamic_power_uw; /* per busy CPU */
-	uint64_t static_power_nw;  /* per unit of rent: nanowatts, as a mebibyte draws little */
+/* How much of the period's own energy may be added to pay, or taken off to get, what is owed. */
+#define GUEST_VIEW_PAYMENT_PERCENT 50
+
+/* What a guest that is new starts from. */
+struct guest_view_rates {
+	bool known;
+	uint64_t thread_power_uw; /* per busy CPU */
+	uint64_t rent_power_nw;	  /* per unit of rent: nanowatts, as a mebibyte draws little */
 };
 
-/* One account's side of one zone; zeroed: gain 1. */
-struct guest_view_account {
-	uint64_t gain; /* of GUEST_VIEW_GAIN_ONE; 0 stands for 1 */
-	uint64_t remainder_dynamic;
-	uint64_t remainder_static;
-	uint64_t elapsed_ns;
+/* One of a guest's two rates, and what came of it. */
+struct guest_view_lane {
+	uint64_t rate; /* as it started */
+	uint64_t gain; /* what it has become: of GUEST_VIEW_GAIN_ONE */
+	uint64_t remainder;
 	uint64_t exact_uj; /* of this period */
 	uint64_t shown_uj;
 	int64_t owed_uj; /* exact minus shown of all periods before */
 };
 
-/* What came in one interval. */
-struct guest_view_interval {
+/* One account's side of one zone; zeroed: nothing known yet. */
+struct guest_view_account {
+	bool started;
 	uint64_t elapsed_ns;
-	uint64_t dynamic_uj; /* host: the zone's; account: its exact active part */
-	uint64_t static_uj;  /* host: the zone's; account: its exact idle and overhead part */
-	uint64_t busy_ns;    /* host: of the zone's CPUs; account: its own CPU time on them */
-	uint64_t rent;	     /* host: all units there are; account: its own */
+	struct guest_view_lane dynamic;
+	struct guest_view_lane fixed;
 };
 
-/* Takes the zone's interval while coefficients are still to be found; does nothing afterwards. */
-void guest_view_learn(struct guest_view_zone *zone, const struct guest_view_interval *interval);
+/* What came in one interval, of one account. */
+struct guest_view_interval {
+	uint64_t elapsed_ns;
+	uint64_t dynamic_uj; /* its exact active and overhead part */
+	uint64_t static_uj;  /* its exact idle part; for DRAM everything */
+	uint64_t busy_ns;    /* its own CPU time on the zone's CPUs */
+	uint64_t rent;
+};
+
+/* Goes on with the rates of an earlier run; does nothing where both are 0. */
+void guest_view_resume(struct guest_view_account *account, uint64_t thread_power_uw,
+		       uint64_t rent_power_nw);
+
+/* The rates as they are now, for guest_view_resume(); 0 before the start. */
+uint64_t guest_view_rate(const struct guest_view_lane *lane);
 
 /*
  * Turns an account's exact interval into the one that is shown: replaces dynamic_uj and static_uj.
  */
-void guest_view_apply(const struct guest_view_zone *zone, struct guest_view_account *account,
+void guest_view_apply(const struct guest_view_rates *rates, struct guest_view_account *account,
 		      struct guest_view_interval *interval);
 
 #endif

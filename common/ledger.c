@@ -247,6 +247,8 @@ int ledger_depart(struct ledger *ledger, size_t slot)
 	departed->seen_wall_ns = vm->seen_wall_ns;
 	ledger_add(&departed->vcpu_ns, vm->vcpu_ns);
 	ledger_add(&departed->overhead_ns, vm->overhead_ns);
+	ledger_add(&departed->halt_poll_ns, vm->halt_poll_ns);
+	departed->has_halt_poll |= vm->has_halt_poll;
 	for (uint32_t zone = 0; zone < ledger->host.zone_count; zone++) {
 		struct ledger_share *to = &departed->shares[zone];
 		const struct ledger_share *from = &vm->shares[zone];

@@ -29,7 +29,7 @@
 #define LEDGER_DEPARTED_NAME  "(departed)"
 
 /* Bumped with every change of the records below: map and store of another version are not read. */
-#define LEDGER_VERSION 3
+#define LEDGER_VERSION 4
 
 enum ledger_part {
 	LEDGER_ACTIVE,	 /* by the CPU time of vCPUs (DRAM: by memory held) */
@@ -49,7 +49,10 @@ enum ledger_vm_state {
 struct ledger_share {
 	uint64_t part_uj[LEDGER_PART_COUNT];
 	uint64_t guest_view_uj; /* what the guest was told: equal to the parts' sum in exact view */
-	uint64_t power_uw;	/* of the parts, over about the last second */
+	/* Its rates in isolated view, so that they go on after a restart; 0: none yet. */
+	uint64_t guest_thread_power_uw;
+	uint64_t guest_rent_power_nw;
+	uint64_t power_uw; /* of the parts, over about the last second */
 };
 
 /* What the guest's tree shows of one virtual socket. */
@@ -70,6 +73,8 @@ struct ledger_vm {
 	uint64_t memory_bytes;
 	uint64_t vcpu_ns; /* CPU time booked since the account was opened */
 	uint64_t overhead_ns;
+	uint64_t halt_poll_ns;	 /* of vcpu_ns: spent waiting for work without sleeping */
+	uint64_t has_halt_poll;	 /* 1: that is known */
 	uint64_t guest_power_uw; /* what its guest counters tell, over about a second */
 	uint64_t guest_load_ppm; /* of what its vCPUs could have run in that time */
 	uint64_t updated_ns;	 /* struct mono_time of the last sample it was in */
@@ -102,7 +107,10 @@ struct ledger_zone {
 	uint64_t idle_uj;   /* of it: static power that nobody has rented */
 	uint64_t other_uj;  /* of it: host processes, and what cannot be told apart */
 	uint64_t power_uw;
-	uint64_t idle_power_uw; /* the static power that attribution reckons with */
+	uint64_t idle_power_uw;		/* the static power that attribution reckons with */
+	uint64_t thread_power_uw;	/* what a busy thread draws beyond it, in the mean */
+	uint64_t calibration_error_ppm; /* how far off it is, of the power: calibration.h */
+	uint64_t calibration_learning;	/* 1: still learning */
 	uint64_t faults[LEDGER_FAULT_COUNT];
 };
 

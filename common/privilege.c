@@ -2,8 +2,10 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -133,10 +135,15 @@ static int privilege_forbid_new(struct diag *diag)
 	return 0;
 }
 
-int privilege_drop_capabilities(struct diag *diag)
+int privilege_drop_capabilities(enum privilege_keep keep, struct diag *diag)
 {
+	bool perfmon = keep == PRIVILEGE_KEEP_PERFMON &&
+		       capng_have_capability(CAPNG_PERMITTED, CAP_PERFMON) != 0;
+
 	/* The bounding set as well: else root would get everything back by the next execve(2). */
 	capng_clear(CAPNG_SELECT_ALL);
+	if (perfmon)
+		(void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_PERFMON);
 	if (capng_apply(geteuid() == 0 ? CAPNG_SELECT_ALL : CAPNG_SELECT_CAPS) != 0)
 		return diag_error(diag, -EPERM, "cannot give up capabilities");
 	return privilege_forbid_new(diag);

@@ -30,12 +30,19 @@ int privilege_find(uid_t *ret_user, gid_t *ret_group, struct diag *diag);
  */
 int privilege_drop(struct diag *diag);
 
+/* What privilege_drop_capabilities() leaves. */
+enum privilege_keep {
+	PRIVILEGE_KEEP_NONE,
+	PRIVILEGE_KEEP_PERFMON, /* CAP_PERFMON (Linux 5.8), where the process has it */
+};
+
 /*
  * For a process that stays root because it owns what it reads and writes (wattportd: energy_uj is
  * root's, mode 0400, and so is libvirt's socket): root without any capability and without a way to
- * get one back, which is no more than the owner of these files. 0, or a negative errno with *diag.
+ * get one back, which is no more than the owner of these files; but for one capability where it
+ * counts the events of others' threads. 0, or a negative errno with *diag.
  */
-int privilege_drop_capabilities(struct diag *diag);
+int privilege_drop_capabilities(enum privilege_keep keep, struct diag *diag);
 
 /*
  * From here on the process may make the system calls of `syscalls` (values of SCMP_SYS() from

@@ -29,6 +29,7 @@ void sample_clear(struct sample *sample)
 {
 	sample->vm_count = 0;
 	sample->time = (struct mono_time){.ns = 0};
+	sample->anew = false;
 }
 
 /* Room for one more VM. Entries past vm_count keep their vcpus[] for the next tick. */

@@ -32,7 +32,11 @@ struct sample_vcpu {
 	uint64_t time_ns; /* CPU time of the vCPU's thread */
 	uint32_t cpu;	  /* where it last ran: the kernel's CPU number, or SAMPLE_NO_CPU */
 	uint32_t socket;  /* the virtual socket that it belongs to, below the VM's socket_count */
-	bool has_events;  /* the next three were measured */
+	/*
+	 * The next three were measured, up to this sample. What happened between two samples is
+	 * known where both have them; they begin anew, at any number, where one has not.
+	 */
+	bool has_events;
 	uint64_t cycles;
 	uint64_t instructions;
 	uint64_t llc_misses;
@@ -53,6 +57,8 @@ struct sample_vm {
 	uint32_t socket_count; /* virtual sockets, at least 1 */
 	uint64_t memory_bytes; /* held on the host */
 	uint64_t overhead_ns;  /* CPU time of its emulator, I/O and vhost threads */
+	bool has_halt_poll;    /* the next was measured */
+	uint64_t halt_poll_ns; /* of its vCPUs' time: spent waiting for work without sleeping */
 	size_t vcpu_count;
 	struct sample_vcpu *vcpus;
 	size_t vcpu_capacity; /* allocated entries of vcpus[] */
@@ -60,6 +66,7 @@ struct sample_vm {
 
 struct sample {
 	struct mono_time time;
+	bool anew; /* another run of wattportd took it: no counter goes on from the one before */
 	size_t zone_count; /* as the source lists them */
 	struct sample_zone zones[ZONE_MAX];
 	size_t cpu_count; /* as the topology lists them */

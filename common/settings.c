@@ -15,6 +15,8 @@ static const char *const idle_choices[] = {[ATTRIBUTION_IDLE_VCPU] = "vcpu",
 					   [ATTRIBUTION_IDLE_BUSY] = "busy",
 					   [ATTRIBUTION_IDLE_NONE] = "none",
 					   NULL};
+static const char *const events_choices[] = {
+    [SETTINGS_EVENTS_AUTO] = "auto", [SETTINGS_EVENTS_NONE] = "none", NULL};
 static const char *const view_choices[] = {
     [SETTINGS_VIEW_ISOLATED] = "isolated", [SETTINGS_VIEW_EXACT] = "exact", NULL};
 static const char *const tree_choices[] = {
@@ -70,6 +72,10 @@ static const struct config_key settings_table[] = {
     KEY(attribution_idle_power_psys, "attribution", "idle-power-psys", CONFIG_POWER, "auto",
 	.maximum = POWER_MAX, .allowed = "auto, or a power up to 100kW with its unit: 80W",
 	.summary = "the same of the whole machine"),
+    KEY(attribution_events, "attribution", "events", CONFIG_CHOICE, "auto",
+	.choices = events_choices, .allowed = "auto or none",
+	.summary = "count cycles, instructions and cache misses of vCPUs where the processor "
+		   "and the kernel allow it (auto), or go by CPU time alone"),
     KEY(guest_view_mode, "guest-view", "mode", CONFIG_CHOICE, "isolated", .choices = view_choices,
 	.allowed = "isolated or exact",
 	.summary = "what a guest sees: isolated tells it nothing about its neighbours, exact is "

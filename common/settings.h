@@ -31,6 +31,11 @@ enum settings_time {
 	SETTINGS_TIME_LIBVIRT,
 };
 
+enum settings_events {
+	SETTINGS_EVENTS_AUTO,
+	SETTINGS_EVENTS_NONE,
+};
+
 enum settings_view {
 	SETTINGS_VIEW_ISOLATED,
 	SETTINGS_VIEW_EXACT,
@@ -55,8 +60,9 @@ struct settings {
 	struct config_power attribution_idle_power;
 	struct config_power attribution_idle_power_dram;
 	struct config_power attribution_idle_power_psys;
-	uint32_t guest_view_mode; /* enum settings_view */
-	uint32_t tree_mode;	  /* enum settings_tree */
+	uint32_t attribution_events; /* enum settings_events */
+	uint32_t guest_view_mode;    /* enum settings_view */
+	uint32_t tree_mode;	     /* enum settings_tree */
 	bool tree_psys;
 	bool tree_core;
 	bool tree_uncore;

@@ -8,16 +8,19 @@
  *    "zones":[{"id":"package-0","package":0,"kind":"package|dram|psys|core|uncore",
  *    "range_uj":N},..]}
  *   {"t_ns":N,"raw_uj":{"package-0":N,..},"cpu_busy_ns":[N,..],"vms":[{"uuid":"..","name":"..",
- *    "memory_bytes":N,"sockets":1,"overhead_ns":N,"vcpus":[{"time_ns":N,"cpu":N,"cycles":N,
+ *    "memory_bytes":N,"sockets":1,"overhead_ns":N,"halt_poll_ns":N,"vcpus":[{"time_ns":N,"cpu":N,"cycles":N,
  *    "instructions":N,"llc_misses":N},..]},..]}
  *
- * Optional, with what is taken without them: cycles, instructions, llc_misses (not measured); a
- * CPU's and a zone's "die" (0, the whole package); head "clock_tick_ns" (10 ms); sample
- * "cpu_busy_ns" (zeros), "vms" (none), "memory_total_bytes", "memory_used_bytes" (unknown); a VM's
- * "name" (its uuid), "memory_bytes", "overhead_ns", "pid" (0), "sockets" (1), "running" (true),
- * "precision" ("nanoseconds"; or "jiffies"); a vCPU's "cpu" (unknown) and "socket" (dealt in
- * order). A zone's reading is null, or absent, when it could not be read. All other members are
+ * Optional, with what is taken without them: cycles, instructions, llc_misses, halt_poll_ns (not
+ * measured); a CPU's and a zone's "die" (0, the whole package); head "clock_tick_ns" (10 ms);
+ * sample "cpu_busy_ns" (zeros), "vms" (none), "memory_total_bytes", "memory_used_bytes" (unknown);
+ * a VM's "name" (its uuid), "memory_bytes", "overhead_ns", "pid" (0), "sockets" (1), "running"
+ * (true), "precision" ("nanoseconds"; or "jiffies"); a vCPU's "cpu" (unknown) and "socket" (dealt
+ * in order). A zone's reading is null, or absent, when it could not be read. All other members are
  * ignored. Numbers are integers from 0 to 2^63 - 1.
+ *
+ * The head may stand again between samples, the same as line 1: there a new run of wattportd began,
+ * or another trace was joined, and nothing is compared with what came before.
  *
  * Pure: safe in any thread.
  */

@@ -380,7 +380,11 @@ static int trace_parse_state(const json_t *object, struct sample_vm *vm, struct 
 	status = trace_get_u64(object, "memory_bytes", false, &vm->memory_bytes, diag);
 	if (status < 0)
 		return status;
-	return trace_get_u64(object, "overhead_ns", false, &vm->overhead_ns, diag);
+	status = trace_get_u64(object, "overhead_ns", false, &vm->overhead_ns, diag);
+	if (status < 0)
+		return status;
+	vm->has_halt_poll = json_is_integer(json_object_get(object, "halt_poll_ns"));
+	return trace_get_u64(object, "halt_poll_ns", false, &vm->halt_poll_ns, diag);
 }
 
 static int trace_parse_vm(const json_t *object, struct sample *sample, struct diag *diag)

@@ -170,6 +170,8 @@ static int trace_put_vm(json_t *vms, const struct sample_vm *vm)
 	if (status < 0)
 		return status;
 	status = trace_set_members(object, members, vm->pid > 0 ? 4 : 3);
+	if (status == 0 && vm->has_halt_poll)
+		status = trace_set_u64(object, "halt_poll_ns", vm->halt_poll_ns);
 	if (status == 0 && !vm->running)
 		status = trace_set(object, "running", json_false());
 	if (status == 0 && vm->precision == SAMPLE_JIFFIES)

@@ -29,9 +29,9 @@ void doctor_run(const struct doctor_context *context, struct doctor *ret_doctor)
 {
 	static void (*const checks[])(const struct doctor_context *, struct doctor *) = {
 	    doctor_check_user,	   doctor_check_sources,   doctor_check_filtering,
-	    doctor_check_provider, doctor_check_schedstat, doctor_check_fuse,
-	    doctor_check_kernel,   doctor_check_virtiofsd, doctor_check_daemon,
-	    doctor_check_tree,
+	    doctor_check_provider, doctor_check_schedstat, doctor_check_events,
+	    doctor_check_fuse,	   doctor_check_kernel,	   doctor_check_virtiofsd,
+	    doctor_check_daemon,   doctor_check_tree,
 	};
 
 	ret_doctor->count = 0;

@@ -7,6 +7,7 @@
 #include "common/topology.h"
 #include "host/doctor_internal.h"
 #include "host/kernel_release.h"
+#include "host/thread_events.h"
 #include "host/thread_time.h"
 #include "host/virtiofsd.h"
 
@@ -185,6 +186,27 @@ void doctor_check_schedstat(const struct doctor_context *context, struct doctor 
 			   "the kernel keeps no schedstat: CPU times move in steps of 10 ms");
 	else
 		doctor_add(doctor, id, DOCTOR_OK, NULL, "CPU times are known to the nanosecond");
+}
+
+void doctor_check_events(const struct doctor_context *context, struct doctor *doctor)
+{
+	static const char id[] = "events";
+	struct thread_events events;
+	int status;
+
+	if (context->settings->attribution_events == SETTINGS_EVENTS_NONE) {
+		doctor_add(doctor, id, DOCTOR_OK, NULL, "are not counted: attribution.events");
+		return;
+	}
+	status = thread_events_open(&events, &thread_events_hardware, 0);
+	thread_events_close(&events);
+	if (status == 0)
+		doctor_add(doctor, id, DOCTOR_OK, NULL,
+			   "cycles, instructions and cache misses of vCPUs can be counted");
+	else
+		doctor_add(doctor, id, DOCTOR_WARN, thread_events_remedy(status),
+			   "%s: vCPUs are told apart by CPU time alone",
+			   thread_events_reason(status));
 }
 
 void doctor_check_fuse(const struct doctor_context *context, struct doctor *doctor)

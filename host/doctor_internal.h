@@ -11,6 +11,7 @@ void doctor_check_user(const struct doctor_context *context, struct doctor *doct
 void doctor_check_sources(const struct doctor_context *context, struct doctor *doctor);
 void doctor_check_filtering(const struct doctor_context *context, struct doctor *doctor);
 void doctor_check_schedstat(const struct doctor_context *context, struct doctor *doctor);
+void doctor_check_events(const struct doctor_context *context, struct doctor *doctor);
 void doctor_check_fuse(const struct doctor_context *context, struct doctor *doctor);
 void doctor_check_kernel(const struct doctor_context *context, struct doctor *doctor);
 void doctor_check_virtiofsd(const struct doctor_context *context, struct doctor *doctor);

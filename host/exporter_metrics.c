@@ -115,6 +115,21 @@ static struct metrics_value exporter_zone_static_power(const struct ledger_zone 
 	return metrics_micro(zone->idle_power_uw);
 }
 
+static struct metrics_value exporter_zone_thread_power(const struct ledger_zone *zone)
+{
+	return metrics_micro(zone->thread_power_uw);
+}
+
+static struct metrics_value exporter_zone_error(const struct ledger_zone *zone)
+{
+	return metrics_micro(zone->calibration_error_ppm);
+}
+
+static struct metrics_value exporter_zone_learning(const struct ledger_zone *zone)
+{
+	return metrics_integer(zone->calibration_learning ? 1 : 0);
+}
+
 static struct metrics_value exporter_zone_available(const struct ledger_zone *zone)
 {
 	return metrics_integer(zone->available ? 1 : 0);
@@ -138,6 +153,21 @@ static void exporter_write_host_other(const struct exporter_scene *scene)
 static void exporter_write_host_static_power(const struct exporter_scene *scene)
 {
 	exporter_write_zones(scene, exporter_zone_static_power);
+}
+
+static void exporter_write_host_thread_power(const struct exporter_scene *scene)
+{
+	exporter_write_zones(scene, exporter_zone_thread_power);
+}
+
+static void exporter_write_calibration_error(const struct exporter_scene *scene)
+{
+	exporter_write_zones(scene, exporter_zone_error);
+}
+
+static void exporter_write_calibration_learning(const struct exporter_scene *scene)
+{
+	exporter_write_zones(scene, exporter_zone_learning);
 }
 
 static void exporter_write_zone_available(const struct exporter_scene *scene)
@@ -276,6 +306,19 @@ static void exporter_write_vm_cpu(const struct exporter_scene *scene)
 	}
 }
 
+static void exporter_write_vm_halt_poll(const struct exporter_scene *scene)
+{
+	for (size_t i = 0; i < scene->copy->vm_count; i++) {
+		const struct ledger_vm *vm = &scene->copy->vms[i];
+		struct exporter_labels labels;
+
+		exporter_labels_set(&labels, vm);
+		if (vm->has_halt_poll)
+			metrics_add(scene->metrics, labels.labels, 2,
+				    metrics_nano(vm->halt_poll_ns));
+	}
+}
+
 static void exporter_write_vm_memory(const struct exporter_scene *scene)
 {
 	for (size_t i = 0; i < scene->summary->vm_count; i++) {
@@ -359,6 +402,15 @@ static const struct exporter_family exporter_ledger_families[] = {
     {{"wattport_host_static_power_watts", METRICS_GAUGE, "watts",
       "Static power of the zone that attribution reckons with."},
      exporter_write_host_static_power},
+    {{"wattport_host_busy_cpu_power_watts", METRICS_GAUGE, "watts",
+      "Mean power of a busy CPU beyond the static power, as calibration has found it."},
+     exporter_write_host_thread_power},
+    {{"wattport_calibration_error_ratio", METRICS_GAUGE, "ratio",
+      "How far calibration foretold the zone's power wrongly: root mean square, relative."},
+     exporter_write_calibration_error},
+    {{"wattport_calibration_learning", METRICS_GAUGE, NULL,
+      "1 while calibration has not yet seen enough to be relied on."},
+     exporter_write_calibration_learning},
     {{"wattport_vm", METRICS_INFO, NULL, "A virtual machine and its shape."},
      exporter_write_vm_info},
     {{"wattport_vm_energy_joules", METRICS_COUNTER, "joules",
@@ -373,6 +425,9 @@ static const struct exporter_family exporter_ledger_families[] = {
     {{"wattport_vm_cpu_seconds", METRICS_COUNTER, "seconds",
       "CPU time of the virtual machine: of its vCPUs, and of the threads that serve it."},
      exporter_write_vm_cpu},
+    {{"wattport_vm_halt_poll_seconds", METRICS_COUNTER, "seconds",
+      "Of the vCPUs' CPU time: KVM's polling for work before a vCPU sleeps."},
+     exporter_write_vm_halt_poll},
     {{"wattport_vm_memory_bytes", METRICS_GAUGE, "bytes",
       "Memory of the host that the virtual machine holds."},
      exporter_write_vm_memory},

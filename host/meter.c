@@ -40,6 +40,7 @@ struct meter {
 	struct condition publishing;
 	struct condition naming;
 	struct condition saving;
+	int uncounted; /* why vCPUs' events are not counted, as of the last sample */
 	enum vm_provider_state provider_state;
 };
 
@@ -179,6 +180,9 @@ static int meter_open_machines(struct meter *meter, struct diag *diag)
 	    .topology = meter->topology,
 	    .source = meter->source,
 	    .fd_budget = meter->context.fd_budget,
+	    .events = meter->settings.attribution_events == SETTINGS_EVENTS_AUTO
+			  ? &thread_events_hardware
+			  : NULL,
 	};
 	int status =
 	    vm_provider_open(names[meter->settings.vms_provider], &context, &meter->provider, diag);
@@ -321,6 +325,18 @@ static int meter_zone_error(const struct sample *sample)
 	return 0;
 }
 
+/* Once when it begins: most often nobody can mend it, and it costs precision alone. */
+static void meter_note_events(struct meter *meter)
+{
+	int error = sampler_host_report(meter->sampler)->uncounted;
+
+	if (error < 0 && error != meter->uncounted)
+		log_info("%s; %s", thread_events_reason(error), thread_events_remedy(error));
+	else if (error == 0 && meter->uncounted < 0)
+		log_info("events of vCPUs are counted");
+	meter->uncounted = error;
+}
+
 void meter_sample(struct meter *meter)
 {
 	struct mono_time start = clock_now_mono(meter->context.clock);
@@ -346,6 +362,7 @@ void meter_sample(struct meter *meter)
 		meter_note(&meter->naming, status, "the trees by uuid are not touched by this");
 	}
 	meter_watch_provider(meter);
+	meter_note_events(meter);
 }
 
 bool meter_refresh(struct meter *meter, const struct uuid *uuid)
@@ -389,11 +406,13 @@ int meter_configure(struct meter *meter, const struct settings *settings, struct
 	    settings->meter_model_tdp_w != meter->settings.meter_model_tdp_w ||
 	    settings->vms_provider != meter->settings.vms_provider ||
 	    settings->vms_time != meter->settings.vms_time ||
+	    settings->attribution_events != meter->settings.attribution_events ||
 	    strcmp(settings->vms_uri, meter->settings.vms_uri) != 0 ||
 	    meter_wants_parts(settings) != meter_wants_parts(&meter->settings))
 		return diag_error(diag, -EINVAL,
-				  "another source or provider of machines, tree.core and "
-				  "tree.uncore need a restart of wattportd; nothing was changed");
+				  "another source or provider of machines, attribution.events, "
+				  "tree.core and tree.uncore need a restart of wattportd; nothing "
+				  "was changed");
 	meter->settings = *settings;
 	ledger_life_set_checkpoint(meter->life, settings->meter_checkpoint_ns);
 	engine_configure(meter->engine, &config);
@@ -404,10 +423,12 @@ static json_t *meter_status_machines(struct meter *meter)
 {
 	const struct vm_threads_report *report = sampler_host_report(meter->sampler);
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "followed", (json_int_t)report->followed,
-			 "failed", (json_int_t)report->failed, "unkept", (json_int_t)report->unkept,
-			 "jiffies", (json_int_t)report->jiffies, "unseen",
-			 (json_int_t)report->unseen, "missed", (json_int_t)report->missed);
+	return json_pack(
+	    "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "followed", (json_int_t)report->followed,
+	    "failed", (json_int_t)report->failed, "unkept", (json_int_t)report->unkept, "jiffies",
+	    (json_int_t)report->jiffies, "unseen", (json_int_t)report->unseen, "missed",
+	    (json_int_t)report->missed, "counted", (json_int_t)report->counted, "uncounted",
+	    report->uncounted < 0 ? thread_events_reason(report->uncounted) : "");
 }
 
 char *meter_status(struct meter *meter)
@@ -452,10 +473,18 @@ char *meter_trace_line(struct meter *meter)
 	return trace_format_sample(&head, &meter->sample, &line) < 0 ? NULL : line;
 }
 
-char *meter_trace_head(struct meter *meter)
+char *meter_trace_begin(struct meter *meter)
 {
 	struct trace_head head = meter_head(meter);
-	char *line;
+	cleanup_free char *line = NULL, *sample = NULL;
+	char *text = NULL;
 
-	return trace_format_head(&head, &line) < 0 ? NULL : line;
+	if (trace_format_head(&head, &line) < 0)
+		return NULL;
+	if (meter->sampled.ns == 0)
+		return TAKE_PTR(line);
+	sample = meter_trace_line(meter);
+	if (sample == NULL || asprintf(&text, "%s%s", line, sample) < 0)
+		return NULL;
+	return text;
 }

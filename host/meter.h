@@ -71,9 +71,12 @@ int meter_configure(struct meter *meter, const struct settings *settings, struct
 /* The status as JSON; to be freed by the caller. NULL: out of memory. */
 char *meter_status(struct meter *meter);
 
-/* The last sample as a line of a trace, and the head that goes before; NULL: out of memory. */
+/* The last sample as a line of a trace; NULL: out of memory. To be freed by the caller. */
 char *meter_trace_line(struct meter *meter);
-char *meter_trace_head(struct meter *meter);
+
+/* A trace's head and the last sample, from which on it is recorded: what the next is compared with.
+ */
+char *meter_trace_begin(struct meter *meter);
 
 static inline void cleanup_meter_value(struct meter *const *meter)
 {

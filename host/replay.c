@@ -9,9 +9,18 @@
 struct replay {
 	struct energy_source *source;
 	struct ledger *ledger;
+	struct engine_config config;
 	struct engine *engine;
 	struct sample sample;
 };
+
+/* Also where a new run of wattportd took the accounts over and measured on. */
+static int replay_start_engine(struct replay *replay)
+{
+	engine_destroy(TAKE_PTR(replay->engine));
+	return engine_create(&replay->config, replay->source->topology, replay->source->zones,
+			     replay->source->zone_count, replay->ledger, &replay->engine);
+}
 
 int replay_open(const char *path, const struct engine_config *config, struct replay **ret_replay,
 		struct diag *diag)
@@ -22,6 +31,7 @@ int replay_open(const char *path, const struct engine_config *config, struct rep
 
 	if (replay == NULL)
 		return diag_error(diag, -ENOMEM, "out of memory");
+	replay->config = *config;
 	status = energy_source_open("replay", &context, &replay->source, diag);
 	if (status < 0)
 		return status;
@@ -29,8 +39,7 @@ int replay_open(const char *path, const struct engine_config *config, struct rep
 	if (status == 0)
 		status = sample_init(&replay->sample, replay->source->topology->cpu_count);
 	if (status == 0)
-		status = engine_create(config, replay->source->topology, replay->source->zones,
-				       replay->source->zone_count, replay->ledger, &replay->engine);
+		status = replay_start_engine(replay);
 	if (status < 0)
 		return diag_error(diag, status, "cannot set up the accounts: %s",
 				  strerror(-status));
@@ -57,6 +66,12 @@ int replay_step(struct replay *replay, struct diag *diag)
 		return status;
 	if (status < 0)
 		return diag_error(diag, status, "%s", replay->source->notes.text);
+	if (replay->sample.anew) {
+		status = replay_start_engine(replay);
+		if (status < 0)
+			return diag_error(diag, status, "cannot set up the accounts: %s",
+					  strerror(-status));
+	}
 	/* Machines that find no room are counted in the ledger, and their energy is the host's. */
 	status = engine_step(replay->engine, &replay->sample);
 	if (status == -ENOMEM)

@@ -40,6 +40,7 @@ int sampler_host_create(const struct sampler_host_context *context,
 	    .root = context->root,
 	    .package_count = sampler_host_packages(context->topology),
 	    .fd_budget = context->fd_budget,
+	    .events = context->events,
 	};
 	int status;
 

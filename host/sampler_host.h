@@ -30,7 +30,8 @@ struct sampler_host_context {
 	const struct topology *topology;
 	struct energy_source *source;
 	struct vm_provider *provider;
-	size_t fd_budget; /* see vm_threads_raise_fd_limit() */
+	size_t fd_budget;			   /* see vm_threads_raise_fd_limit() */
+	const struct thread_events_source *events; /* of vCPU threads; NULL: not counted */
 };
 
 struct sampler_host;

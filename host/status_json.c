@@ -107,6 +107,8 @@ static json_t *status_zone(const struct ledger_copy *copy, uint32_t index)
 	status_put_bool(&object, "counted", summary_counts_zone(&copy->host, index));
 	status_put_number(&object, "power_uw", zone->power_uw);
 	status_put_number(&object, "static_power_uw", zone->idle_power_uw);
+	status_put_bool(&object, "calibrating", zone->calibration_learning != 0);
+	status_put_number(&object, "calibration_error_ppm", zone->calibration_error_ppm);
 	status_put_number(&object, "energy_uj", zone->energy_uj);
 	status_put_number(&object, "idle_uj", zone->idle_uj);
 	status_put_number(&object, "other_uj", zone->other_uj);
@@ -167,6 +169,10 @@ static json_t *status_vm(const struct ledger_host *host, const struct summary_vm
 	status_put_text(&object, "precision", summary_precision_name(vm->precision));
 	status_put_number(&object, "vcpu_ns", vm->vcpu_ns);
 	status_put_number(&object, "overhead_ns", vm->overhead_ns);
+	if (vm->has_halt_poll)
+		status_put_number(&object, "halt_poll_ns", vm->halt_poll_ns);
+	else
+		status_put(&object, "halt_poll_ns", json_null());
 	status_put_number(&object, "power_uw", sum->power_uw);
 	status_put_number(&object, "energy_uj", sum->energy_uj);
 	status_put(&object, "zones", status_shares(host, vm));

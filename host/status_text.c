@@ -115,6 +115,42 @@ static int text_print_zones(const struct ledger_host *host, const struct summary
 	return table_print(table, stream);
 }
 
+/* "1.5 %", or that it is too early to tell. */
+static void text_add_error(struct table *table, const struct ledger_zone *zone)
+{
+	char text[QUANTITY_SIZE];
+
+	(void)snprintf(text, sizeof(text), "%" PRIu64 ".%" PRIu64 " %%",
+		       zone->calibration_error_ppm / 10000,
+		       zone->calibration_error_ppm / 1000 % 10);
+	table_add(table, zone->calibration_learning ? "learning" : text);
+}
+
+/* What attribution has found out about the host. */
+static int text_print_calibration(const struct ledger_host *host, FILE *stream)
+{
+	static const struct table_column columns[] = {
+	    {"CALIBRATION", TABLE_LEFT, 0},
+	    {"STATIC POWER", TABLE_RIGHT, 0},
+	    {"A BUSY CPU", TABLE_RIGHT, 0},
+	    {"ERROR", TABLE_RIGHT, 0},
+	};
+	cleanup_table struct table *table = NULL;
+	int status = table_create(columns, COUNT_OF(columns), &table);
+
+	if (status < 0)
+		return status;
+	for (uint32_t i = 0; i < host->zone_count; i++) {
+		const struct ledger_zone *zone = &host->zones[i];
+
+		table_add(table, zone->zone.id);
+		text_add_power(table, true, zone->idle_power_uw);
+		text_add_power(table, true, zone->thread_power_uw);
+		text_add_error(table, zone);
+	}
+	return table_print(table, stream);
+}
+
 /* The machine's energy of one part, over the zones that are summed. */
 static uint64_t text_part_uj(const struct ledger_host *host, const struct ledger_vm *vm,
 			     enum ledger_part part)
@@ -168,6 +204,10 @@ int status_text_print(const struct ledger_copy *copy, const struct summary *summ
 	text_print_head(&copy->host, summary, stream);
 	(void)fputc('\n', stream);
 	status = text_print_zones(&copy->host, summary, stream);
+	if (status < 0)
+		return status;
+	(void)fputc('\n', stream);
+	status = text_print_calibration(&copy->host, stream);
 	if (status < 0)
 		return status;
 	(void)fputc('\n', stream);
@@ -238,6 +278,10 @@ static int text_print_facts(const struct summary *summary, const struct summary_
 	table_add(table, text);
 	table_add(table, "CPU time, vCPUs");
 	text_add_duration(table, vm->vcpu_ns);
+	if (vm->has_halt_poll) {
+		table_add(table, "of it, halt polling");
+		text_add_duration(table, vm->halt_poll_ns);
+	}
 	table_add(table, "CPU time, overhead");
 	text_add_duration(table, vm->overhead_ns);
 	table_add(table, "CPU time known in");

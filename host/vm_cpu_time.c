@@ -48,6 +48,16 @@ int vm_cpu_time_add(struct vm_cpu_time *time, uint32_t vcpu, uint64_t spent_ns)
 	return 0;
 }
 
+void vm_cpu_time_add_events(struct vm_cpu_time *time, uint32_t vcpu,
+			    const struct thread_events_growth *growth)
+{
+	uint64_t *events = time->vcpus[vcpu].events;
+
+	for (size_t i = 0; i < THREAD_EVENT_COUNT; i++)
+		events[i] = growth->count[i] < INT64_MAX - events[i] ? events[i] + growth->count[i]
+								     : INT64_MAX;
+}
+
 void vm_cpu_time_add_all(struct vm_cpu_time *time, size_t vcpu_count, uint64_t spent_ns)
 {
 	uint64_t part_ns;

@@ -9,13 +9,17 @@
 #define WATTPORT_HOST_VM_CPU_TIME_H
 
 #include "common/clock.h"
+#include "host/thread_events.h"
 #include "host/vm_roster.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct vm_cpu_time_vcpu {
 	uint64_t time_ns;
+	bool has_events; /* the counts tell all that its thread did up to now */
+	uint64_t events[THREAD_EVENT_COUNT];
 	uint32_t cpu;	  /* where it last ran, or SAMPLE_NO_CPU */
 	uint64_t told_ns; /* the last that the provider told of it */
 	uint64_t owed_ns; /* told, and not in time_ns yet */
@@ -43,6 +47,10 @@ void vm_cpu_time_finish(struct vm_cpu_time *time);
 
 /* Books to one vCPU. Past the limit or without memory it becomes overhead, with the error. */
 int vm_cpu_time_add(struct vm_cpu_time *time, uint32_t vcpu, uint64_t spent_ns);
+
+/* Adds what a vCPU's thread was counted to do; the sums end at what a trace can tell. */
+void vm_cpu_time_add_events(struct vm_cpu_time *time, uint32_t vcpu,
+			    const struct thread_events_growth *growth);
 
 /* Deals out what one thread spent for all vCPUs in turn; exact, the remainder goes to the first. */
 void vm_cpu_time_add_all(struct vm_cpu_time *time, size_t vcpu_count, uint64_t spent_ns);

@@ -28,6 +28,7 @@ struct vm_thread {
 	bool kept; /* its descriptors are in the budget */
 	uint64_t time_ns;
 	struct thread_time files;
+	struct thread_events events;
 };
 
 struct vm_process {
@@ -95,6 +96,7 @@ static size_t vm_process_fds_per_thread(const struct vm_process *process)
 
 static void vm_thread_close(struct vm_process *process, struct vm_thread *thread)
 {
+	vm_events_close(&process->context->events, &thread->events);
 	thread_time_close(&thread->files);
 	if (thread->kept)
 		process->context->fd_budget += vm_process_fds_per_thread(process);
@@ -178,6 +180,7 @@ static int vm_process_append(struct vm_process *process, int32_t tid, bool kerne
 		process->threads = threads;
 		process->capacity = capacity;
 	}
+	thread_events_init(&thread.events);
 	vm_thread_path(process, &thread, path);
 	status = thread_time_open(&thread.files, process->context->proc_fd, path, process->kind,
 				  process->context->fd_budget >= fds);
@@ -397,8 +400,9 @@ static bool vm_process_scan_due(struct vm_process *process, struct mono_time now
 }
 
 static int vm_process_book(struct vm_process *process, struct vm_thread *thread, size_t vcpu_count,
-			   struct vm_cpu_time *time)
+			   struct mono_time now, struct vm_cpu_time *time)
 {
+	struct thread_events_growth growth;
 	uint64_t now_ns, spent_ns;
 	int status = thread_time_read(&thread->files, process->context->proc_fd, &now_ns);
 
@@ -422,6 +426,9 @@ static int vm_process_book(struct vm_process *process, struct vm_thread *thread,
 	status = vm_cpu_time_add(time, thread->vcpu, spent_ns);
 	if (status < 0)
 		return status;
+	time->vcpus[thread->vcpu].has_events = vm_events_read(
+	    &process->context->events, &thread->events, thread->tid, spent_ns, now, &growth);
+	vm_cpu_time_add_events(time, thread->vcpu, &growth);
 	if (!process->context->want_cpu || spent_ns == 0)
 		return 0;
 	return thread_time_read_cpu(&thread->files, process->context->proc_fd, thread->kept,
@@ -440,9 +447,12 @@ int vm_process_read(struct vm_process *process, struct mono_time now, size_t vcp
 	if (result == -ESRCH)
 		return result;
 	time->vcpu_count = 0;
+	for (size_t i = 0; i < time->capacity; i++)
+		time->vcpus[i].has_events = false;
 	for (size_t i = 0; i < process->count; i++) {
 		struct vm_thread *thread = &process->threads[i];
-		int status = thread->ended ? 0 : vm_process_book(process, thread, vcpu_count, time);
+		int status =
+		    thread->ended ? 0 : vm_process_book(process, thread, vcpu_count, now, time);
 
 		if (status == -ESRCH) {
 			thread->ended = true;

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/sample.h"
 #include "host/vm_cpu_time.h"
+#include "host/vm_events.h"
 #include "host/vm_roster.h"
 
 #include <stdbool.h>
@@ -32,6 +33,7 @@ struct vm_process_context {
 	int proc_fd;
 	bool want_cpu;	  /* tell where the vCPUs ran: pointless on a single package */
 	size_t fd_budget; /* descriptors that may still be kept; counted down and up */
+	struct vm_events events;
 };
 
 struct vm_process;

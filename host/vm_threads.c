@@ -1,5 +1,6 @@
 #include "host/vm_threads.h"
 #include "common/cleanup.h"
+#include "host/halt_poll.h"
 #include "host/vhost_scan.h"
 #include "host/vm_cpu_time.h"
 #include "host/vm_process.h"
@@ -20,6 +21,7 @@ struct vm_threads_vm {
 	const struct vm_roster_vm *entry; /* NULL: resting */
 	struct vm_process *process;	  /* NULL: not running, not to be seen, or told */
 	struct vm_cpu_time time;
+	struct halt_poll halt_poll;
 	bool told; /* the provider's own times have been booked in this run */
 	struct vm_roster_process told_run;
 	bool ended; /* its process has ended, and the roster does not know it yet */
@@ -29,6 +31,7 @@ struct vm_threads_vm {
 };
 
 struct vm_threads {
+	int sys_fd;
 	struct vm_process_context process_context;
 	bool vhost_kernel_threads;
 	struct mono_time vhost_scanned;
@@ -64,7 +67,10 @@ int vm_threads_create(const struct vm_threads_context *context, struct vm_thread
 	    .proc_fd = sysroot_proc_fd(context->root),
 	    .want_cpu = context->package_count > 1,
 	    .fd_budget = context->fd_budget,
+	    .events = {.source = context->events, .fd_share = context->fd_budget / 2},
 	};
+	threads->process_context.events.fd_budget = &threads->process_context.fd_budget;
+	threads->sys_fd = sysroot_sys_fd(context->root);
 	threads->vhost_kernel_threads = vhost_scan_needed(threads->process_context.proc_fd);
 	*ret_threads = threads;
 	return 0;
@@ -250,6 +256,8 @@ static void vm_threads_read_process(struct vm_threads *threads, struct vm_thread
 		vm_threads_open(threads, vm, now);
 	if (vm->entry->has_times)
 		vm_cpu_time_release(&vm->time, now);
+	if (vm->process != NULL)
+		halt_poll_read(&vm->halt_poll, threads->sys_fd, vm->entry->process.pid, now);
 	if (vm->process == NULL)
 		return;
 	status = vm_cpu_time_reserve(&vm->time, vcpu_count);
@@ -281,6 +289,13 @@ static void vm_threads_fill_vcpus(const struct vm_threads_vm *vm, struct sample_
 			continue;
 		vcpu->time_ns = vm->time.vcpus[i].time_ns;
 		vcpu->cpu = vm->time.vcpus[i].cpu;
+		/* Without a process the flag is of the last one. */
+		if (vm->process == NULL || !vm->time.vcpus[i].has_events)
+			continue;
+		vcpu->has_events = true;
+		vcpu->cycles = vm->time.vcpus[i].events[THREAD_CYCLES];
+		vcpu->instructions = vm->time.vcpus[i].events[THREAD_INSTRUCTIONS];
+		vcpu->llc_misses = vm->time.vcpus[i].events[THREAD_LLC_MISSES];
 	}
 }
 
@@ -309,6 +324,8 @@ static int vm_threads_fill(const struct vm_threads_vm *vm, struct sample *sample
 				      : entry->socket_count;
 	sample_vm->memory_bytes = entry->memory_bytes;
 	sample_vm->overhead_ns = vm->time.overhead_ns;
+	sample_vm->has_halt_poll = vm->halt_poll.known;
+	sample_vm->halt_poll_ns = vm->halt_poll.total_ns;
 	vm_threads_fill_vcpus(vm, sample_vm);
 	return 0;
 }
@@ -344,6 +361,8 @@ int vm_threads_read(struct vm_threads *threads, struct mono_time now, struct sam
 			report.missed++;
 		vm_threads_count(vm, &report);
 	}
+	report.counted = threads->process_context.events.threads;
+	report.uncounted = threads->process_context.events.error;
 	threads->report = report;
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/sample.h"
 #include "common/sysroot.h"
+#include "host/thread_events.h"
 #include "host/vm_roster.h"
 
 #include <stdbool.h>
@@ -29,6 +30,7 @@ struct vm_threads_context {
 	const struct sysroot *root;
 	size_t package_count; /* of the host: with one alone, nobody asks where a vCPU ran */
 	size_t fd_budget;     /* descriptors that may be kept, see vm_threads_raise_fd_limit() */
+	const struct thread_events_source *events; /* what to count of vCPUs; NULL: nothing */
 };
 
 /* How it goes, as of the last vm_threads_read(). */
@@ -40,6 +42,8 @@ struct vm_threads_report {
 	size_t jiffies;	 /* machines whose time is known in steps of 10 ms only */
 	size_t unseen;	 /* running machines whose process is not to be seen from here */
 	size_t missed;	 /* machines that found no room in the sample */
+	size_t counted;	 /* vCPU threads whose events are counted */
+	int uncounted;	 /* 0, or the errno for which others are not */
 };
 
 struct vm_threads;

@@ -200,7 +200,7 @@ static char *serve_trace_head(void *context)
 {
 	const struct daemon *daemon = context;
 
-	return meter_trace_head(daemon->meter);
+	return meter_trace_begin(daemon->meter);
 }
 
 static void take_sample(const struct daemon *daemon)
@@ -304,9 +304,13 @@ static int start(struct daemon *daemon, struct diag *diag)
 	/*
 	 * The descriptor limit must be raised before. What is left needs none: energy_uj, libvirt's
 	 * socket, the ledger and the accounts are root's own files, /proc/PID/task is open to all.
+	 * Only the kernel's counters ask for CAP_PERFMON, as vCPU threads are another user's.
 	 */
 	context.fd_budget = vm_threads_raise_fd_limit();
-	status = privilege_drop_capabilities(diag);
+	status = privilege_drop_capabilities(
+	    daemon->settings.attribution_events == SETTINGS_EVENTS_AUTO ? PRIVILEGE_KEEP_PERFMON
+									: PRIVILEGE_KEEP_NONE,
+	    diag);
 	if (status < 0)
 		return status;
 	context.root = root;

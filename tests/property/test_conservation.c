@@ -190,6 +190,152 @@ static void test_the_books_balance_on_any_host(void **state)
 	seed = 0;
 }
 
+/* A machine of one vCPU with that much time and as many events a nanosecond. */
+static void add_machine(struct sample *sample, uint8_t number, uint32_t cpu, uint64_t time_ns)
+{
+	struct sample_vm *vm = NULL;
+
+	assert_int_equal(sample_add_vm(sample, 1, &vm), 0);
+	CHECK_POINTER(vm);
+	vm->uuid.bytes[0] = number;
+	vm->memory_bytes = UINT64_C(1) << 30;
+	vm->vcpus[0] = (struct sample_vcpu){.time_ns = time_ns,
+					    .cpu = cpu,
+					    .has_events = true,
+					    .cycles = time_ns,
+					    .instructions = time_ns,
+					    .llc_misses = time_ns / 64};
+}
+
+/* Two cores of two threads with a package, DRAM and psys; no memory of what was before. */
+struct small_host {
+	struct topology *topology;
+	struct world world;
+	struct sample sample;
+};
+
+static void small_host_start(struct small_host *host, const struct engine_config *config)
+{
+	static const enum zone_kind kinds[] = {ZONE_PACKAGE, ZONE_DRAM, ZONE_PSYS};
+
+	*host = (struct small_host){.topology = NULL};
+	assert_int_equal(topology_create(&host->topology), 0);
+	for (uint32_t cpu = 0; cpu < 4; cpu++) {
+		struct topology_cpu row = {.cpu = cpu, .core = cpu / 2};
+
+		assert_int_equal(topology_add(host->topology, &row), 0);
+	}
+	host->world.topology = host->topology;
+	host->world.zone_count = CHECK_COUNT(kinds);
+	for (size_t i = 0; i < CHECK_COUNT(kinds); i++) {
+		struct zone *zone = &host->world.zones[i];
+
+		*zone =
+		    (struct zone){.kind = kinds[i], .die = ZONE_ANY_DIE, .range_uj = UINT64_MAX};
+		(void)snprintf(zone->id, sizeof(zone->id), "%s-0", zone_kind_name(kinds[i]));
+	}
+	assert_int_equal(sample_init(&host->sample, 4), 0);
+	host->sample.zone_count = CHECK_COUNT(kinds);
+	books_open(&books, &host->world, config);
+}
+
+static void small_host_stop(struct small_host *host)
+{
+	books_close(&books);
+	sample_finish(&host->sample);
+	topology_destroy(host->topology);
+}
+
+static uint64_t active_uj(uint8_t number, uint32_t zone)
+{
+	struct uuid uuid = {.bytes = {number}};
+	int slot = ledger_find(books.ledger, &uuid);
+
+	assert_true(slot >= 0);
+	return ledger_vm_const(books.ledger, (size_t)slot)->shares[zone].part_uj[LEDGER_ACTIVE];
+}
+
+/*
+ * A megawatt over 10^9 seconds at once: every product fits, nothing is lost, and of two machines
+ * the one that ran three times as long has three times as much, as it would of a second.
+ */
+static void test_no_overflow_at_the_edge(void **state)
+{
+	static const uint64_t elapsed_ns[] = {UINT64_C(1000000000), UINT64_C(1000000000000000000)};
+
+	(void)state;
+	for (size_t i = 0; i < CHECK_COUNT(elapsed_ns); i++) {
+		struct engine_config config = {.package = {.given = true, .power_uw = 1000000}};
+		struct small_host host;
+
+		small_host_start(&host, &config);
+		for (uint64_t step = 0; step < 4; step++) {
+			uint64_t time_ns = step * elapsed_ns[i];
+
+			sample_clear(&host.sample);
+			host.sample.time.ns = time_ns;
+			for (size_t zone = 0; zone < host.sample.zone_count; zone++)
+				host.sample.zones[zone].raw_uj = time_ns * 1000;
+			for (size_t cpu = 0; cpu < 4; cpu++)
+				host.sample.cpu_busy_ns[cpu] = cpu % 2 == 0 ? time_ns : 0;
+			add_machine(&host.sample, 1, 0, time_ns / 4);
+			add_machine(&host.sample, 2, 2, time_ns / 4 * 3);
+			assert_int_equal(engine_step(books.engine, &host.sample), 0);
+			books_check(&books, &host.world);
+		}
+		assert_true(active_uj(1, 0) > 0);
+		assert_in_range(active_uj(2, 0) / (active_uj(1, 0) / 1000), 2995, 3005);
+		small_host_stop(&host);
+	}
+}
+
+/* Whatever was learned from whatever happened: who did more of the same has no less. */
+static void test_more_work_is_no_less_energy(void **state)
+{
+	uint64_t random = 17;
+
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		struct engine_config config = {.idle = ATTRIBUTION_IDLE_NONE,
+					       .guest_view_exact = true};
+		struct small_host host;
+		uint64_t more_ns = 0, less_ns = 0, raw_uj = 0, time_ns = 0;
+		uint64_t before_uj[3][2] = {{0}};
+
+		small_host_start(&host, &config);
+		for (uint64_t step = 0; step < 200; step++) {
+			uint64_t work_ns = check_random_below(&random, 500000000);
+
+			time_ns += 1000000000;
+			raw_uj += check_random_below(&random, 50000000);
+			less_ns += work_ns;
+			more_ns += work_ns + work_ns / 100 + 1000;
+			sample_clear(&host.sample);
+			host.sample.time.ns = time_ns;
+			for (size_t zone = 0; zone < host.sample.zone_count; zone++)
+				host.sample.zones[zone].raw_uj = raw_uj;
+			host.sample.cpu_busy_ns[0] = less_ns;
+			host.sample.cpu_busy_ns[1] = more_ns;
+			/* Beside each other on one core, and as like each other as can be: but for
+			 * what each of them has learned of itself, which so early is nothing. */
+			add_machine(&host.sample, 1, 0, less_ns);
+			add_machine(&host.sample, 2, 0, more_ns);
+			assert_int_equal(engine_step(books.engine, &host.sample), 0);
+			if (step > 100)
+				break;
+			for (uint32_t zone = 0; zone < host.sample.zone_count; zone++) {
+				uint64_t less_uj = active_uj(1, zone), more_uj = active_uj(2, zone);
+
+				assert_true(more_uj - before_uj[zone][1] + 1 >=
+					    less_uj - before_uj[zone][0]);
+				before_uj[zone][0] = less_uj;
+				before_uj[zone][1] = more_uj;
+			}
+		}
+		small_host_stop(&host);
+	}
+}
+
 /* As many machines as a sample holds, of which `changed` are others than in generation 0. */
 static void fill_sample(struct sample *sample, size_t changed, uint64_t step)
 {
@@ -259,6 +405,8 @@ int main(int argc, char *argv[])
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_teardown(test_the_books_balance_on_any_host, tell_failed_seed),
 	    cmocka_unit_test(test_the_books_balance_when_the_table_is_full),
+	    cmocka_unit_test(test_no_overflow_at_the_edge),
+	    cmocka_unit_test(test_more_work_is_no_less_energy),
 	};
 
 	if ((argc > 1 && parse_u64(argv[1], &first_seed) < 0) ||

@@ -41,16 +41,19 @@ static void world_build_host(struct world *world)
 {
 	uint32_t packages = 1 + (uint32_t)world_below(world, 4);
 	uint32_t dies = 1 + (uint32_t)world_below(world, 2);
-	uint32_t cores = 1 + (uint32_t)world_below(world, 4);
+	uint32_t cpus = 1 + (uint32_t)world_below(world, 4);
+	uint32_t threads = 1 + (uint32_t)world_below(world, 2); /* of a core */
 	bool by_die = world_chance(world, 2), dram = world_chance(world, 2);
 	uint32_t cpu = 0;
 
 	assert_int_equal(topology_create(&world->topology), 0);
 	for (uint32_t package = 0; package < packages; package++) {
 		for (uint32_t die = 0; die < dies; die++) {
-			for (uint32_t core = 0; core < cores; core++) {
-				struct topology_cpu row = {
-				    .cpu = cpu, .core = core, .die = die, .package = package};
+			for (uint32_t i = 0; i < cpus; i++) {
+				struct topology_cpu row = {.cpu = cpu,
+							   .core = i / threads,
+							   .die = die,
+							   .package = package};
 
 				/* Numbers may be missing. */
 				cpu += 1 + (uint32_t)world_below(world, 2);
@@ -95,6 +98,7 @@ static void world_build_vms(struct world *world)
 void world_init(struct world *world, uint64_t seed)
 {
 	*world = (struct world){.random = seed};
+	world->with_events = world_chance(world, 2);
 	world_build_host(world);
 	assert_int_equal(sample_init(&world->sample, world->topology->cpu_count), 0);
 	assert_int_equal(sample_init(&world->all, 0), 0);
@@ -176,6 +180,22 @@ static void world_change_vm(struct world *world, struct world_vm *vm, struct sam
 		counters->overhead_ns /= 2;
 }
 
+/* Counted or not, at any pace, and sometimes back. */
+static void world_move_events(struct world *world, struct sample_vcpu *vcpu, uint64_t elapsed_ns)
+{
+	if (!world->with_events)
+		return;
+	if (world_chance(world, 100))
+		vcpu->has_events = !vcpu->has_events;
+	vcpu->cycles += world_below(world, 4 * (elapsed_ns + 1));
+	vcpu->instructions += world_below(world, 9 * (elapsed_ns + 1));
+	vcpu->llc_misses += world_below(world, elapsed_ns / 50 + 1);
+	if (world_chance(world, 300))
+		vcpu->cycles /= 2;
+	if (world_chance(world, 500))
+		vcpu->instructions = world_size(world, 64);
+}
+
 static void world_move_vm(struct world *world, struct sample_vm *vm, uint64_t elapsed_ns)
 {
 	for (size_t i = 0; i < vm->vcpu_count; i++) {
@@ -188,6 +208,7 @@ static void world_move_vm(struct world *world, struct sample_vm *vm, uint64_t el
 		if (world_chance(world, 4))
 			vcpu->cpu = world_chance(world, 8) ? SAMPLE_NO_CPU
 							   : (uint32_t)world_below(world, 40);
+		world_move_events(world, vcpu, elapsed_ns);
 		vcpu->socket = (uint32_t)world_below(world, (uint64_t)vm->socket_count + 2);
 	}
 	vm->overhead_ns += world_chance(world, 3) ? world_below(world, elapsed_ns / 4 + MS) : 0;

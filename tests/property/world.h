@@ -24,6 +24,7 @@ struct world_vm {
 
 struct world {
 	uint64_t random;
+	bool with_events;
 	struct topology *topology;
 	size_t zone_count;
 	struct zone zones[ZONE_MAX];

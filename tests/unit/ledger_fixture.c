@@ -71,6 +71,9 @@ static void fixture_add_vm(struct ledger *ledger, const struct fixture_vm *fixtu
 	vm->memory_bytes = fixture->scale << 30;
 	vm->vcpu_ns = fixture->scale * 1234567891;
 	vm->overhead_ns = fixture->scale * 98765432;
+	/* Under KVM, where debugfs is to be seen; not so of those whose times libvirt tells. */
+	vm->has_halt_poll = fixture->precision == SAMPLE_NANOSECONDS ? 1 : 0;
+	vm->halt_poll_ns = vm->has_halt_poll ? fixture->scale * 1234567 : 0;
 	vm->updated_ns = running ? LEDGER_FIXTURE_TIME_NS : LEDGER_FIXTURE_TIME_NS / 2;
 	fixture_book(ledger, (size_t)slot, LEDGER_ACTIVE, fixture->scale * 10000001);
 	fixture_book(ledger, (size_t)slot, LEDGER_IDLE, fixture->scale * 3000003);
@@ -101,6 +104,9 @@ static void fixture_set_host(struct ledger_host *host)
 		row->energy_uj = row->idle_uj + row->other_uj;
 		row->power_uw = row->available ? 45678901 + zone : 0;
 		row->idle_power_uw = 15000000;
+		row->thread_power_uw = 4321000;
+		row->calibration_error_ppm = 23456;
+		row->calibration_learning = zone == FIXTURE_PSYS ? 1 : 0;
 		row->faults[LEDGER_FAULT_UNREADABLE] = zone == FIXTURE_PACKAGE_1 ? 17 : 0;
 	}
 }

@@ -76,7 +76,8 @@ static void test_time_goes_to_the_unit_of_the_cpu(void **state)
 
 	(void)state;
 	host_start(&host, 2);
-	add_vm(&host, 1, 3, 5);
+	vm = add_vm(&host, 1, 3, 5);
+	vm->vcpus[1].cpu = 2;
 	step(&host, MS);
 	assert_false(only_vm(&host)->present);
 	assert_int_equal(activity_elapsed_ns(host.activity), 0);
@@ -98,6 +99,33 @@ static void test_time_goes_to_the_unit_of_the_cpu(void **state)
 	assert_int_equal(only_vm(&host)->active[1], 70 + 5);
 	assert_int_equal(only_vm(&host)->unit_ns[0], 36);
 	assert_int_equal(only_vm(&host)->unit_ns[1], 75);
+	host_stop(&host);
+}
+
+/* From unit 0 to unit 1, and from there on it stays. */
+static void test_a_vcpu_that_moved_is_split(void **state)
+{
+	struct host host;
+	struct sample_vm *vm;
+
+	(void)state;
+	host_start(&host, 2);
+	(void)add_vm(&host, 1, 2, 5);
+	step(&host, MS);
+	vm = add_vm(&host, 1, 2, 5 + 101);
+	vm->vcpus[0].cpu = 3;
+	/* Another CPU of the same unit is no move. */
+	vm->vcpus[1].cpu = 1;
+	step(&host, 200 * MS);
+	assert_int_equal(only_vm(&host)->vcpu_ns, 202);
+	assert_int_equal(only_vm(&host)->active[0], 50 + 101);
+	assert_int_equal(only_vm(&host)->active[1], 51);
+	vm = add_vm(&host, 1, 2, 5 + 101 + 30);
+	vm->vcpus[0].cpu = 2;
+	vm->vcpus[1].cpu = SAMPLE_NO_CPU;
+	step(&host, 200 * MS);
+	assert_int_equal(only_vm(&host)->active[0], 15);
+	assert_int_equal(only_vm(&host)->active[1], 30 + 15);
 	host_stop(&host);
 }
 
@@ -124,7 +152,8 @@ static void test_overhead_follows_the_vcpus(void **state)
 
 	(void)state;
 	host_start(&host, 2);
-	add_vm(&host, 1, 2, 0);
+	vm = add_vm(&host, 1, 2, 0);
+	vm->vcpus[1].cpu = 3;
 	step(&host, 0);
 	vm = add_vm(&host, 1, 2, 0);
 	vm->overhead_ns = 1001;
@@ -345,7 +374,9 @@ static void test_sockets_change(void **state)
 
 	(void)state;
 	host_start(&host, 2);
-	add_vm(&host, 1, 3, 0);
+	vm = add_vm(&host, 1, 3, 0);
+	vm->vcpus[1].cpu = 2;
+	vm->vcpus[2].cpu = 2;
 	step(&host, 0);
 	vm = add_vm(&host, 1, 3, 10);
 	vm->socket_count = 2;
@@ -360,12 +391,12 @@ static void test_sockets_change(void **state)
 	assert_int_equal(only_vm(&host)->active[1 * 2 + 1], 60);
 	assert_int_equal(only_vm(&host)->socket_vcpus[0], 1);
 	assert_int_equal(only_vm(&host)->socket_vcpus[1], 2);
-	/* None is one. */
+	/* None is one. Two have moved. */
 	add_vm(&host, 1, 3, 50)->socket_count = 0;
 	step(&host, 100 * MS);
 	assert_int_equal(only_vm(&host)->socket_count, 1);
 	assert_int_equal(only_vm(&host)->socket_vcpus[0], 3);
-	assert_int_equal(only_vm(&host)->active[0], 40 + 30 + 10);
+	assert_int_equal(only_vm(&host)->active[0], 40 + (30 + 10) / 2);
 	host_stop(&host);
 }
 
@@ -452,6 +483,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_time_goes_to_the_unit_of_the_cpu),
+	    cmocka_unit_test(test_a_vcpu_that_moved_is_split),
 	    cmocka_unit_test(test_time_on_a_strange_cpu_is_spread),
 	    cmocka_unit_test(test_overhead_follows_the_vcpus),
 	    cmocka_unit_test(test_long_intervals_stand_alone),

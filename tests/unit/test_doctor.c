@@ -3,8 +3,10 @@
 
 #include "common/cleanup.h"
 #include "host/doctor_internal.h"
+#include "host/thread_events.h"
 #include "host/virtiofsd.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 
@@ -105,6 +107,33 @@ static void test_filter(void **state)
 	check_filter("fpu rdtscp sgx", 1);
 	check_filter("fpu sgx_lc xsgx rdtscp", 0);
 	check_filter("fpu", 0);
+}
+
+/* Whatever this machine has, there is one line, and every refusal has a remedy. */
+static void test_events(void **state)
+{
+	static const int errors[] = {EACCES, EPERM,  ENOENT, EOPNOTSUPP,
+				     EMFILE, ENFILE, ENOSYS, EIO};
+	const struct doctor_check *check;
+	struct host host;
+
+	(void)state;
+	host_open(&host, TEST_FIXTURES "/laptop");
+	doctor_check_events(&host.context, &host.doctor);
+	assert_int_equal(host.doctor.count, 1);
+	check = found(&host, "events");
+	assert_int_equal(check->result == DOCTOR_OK, check->remedy[0] == '\0');
+	assert_true(doctor_works(&host.doctor));
+	host.doctor.count = 0;
+	host.settings.attribution_events = SETTINGS_EVENTS_NONE;
+	doctor_check_events(&host.context, &host.doctor);
+	assert_int_equal(found(&host, "events")->result, DOCTOR_OK);
+	check_contains(found(&host, "events")->text, "attribution.events");
+	host_close(&host);
+	for (size_t i = 0; i < CHECK_COUNT(errors); i++) {
+		assert_true(strlen(thread_events_reason(-errors[i])) > 10);
+		assert_true(strlen(thread_events_remedy(-errors[i])) > 10);
+	}
 }
 
 static void test_kernel_and_schedstat(void **state)
@@ -249,6 +278,7 @@ int main(void)
 	    cmocka_unit_test(test_sources),
 	    cmocka_unit_test(test_no_rapl),
 	    cmocka_unit_test(test_filter),
+	    cmocka_unit_test(test_events),
 	    cmocka_unit_test(test_kernel_and_schedstat),
 	    cmocka_unit_test(test_services_that_are_not_there),
 	    cmocka_unit_test(test_plain_files_need_no_fuse),

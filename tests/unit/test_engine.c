@@ -33,7 +33,7 @@ static void bench_start(struct bench *bench, uint32_t packages, const struct eng
 		    (struct zone){.package = package, .die = ZONE_ANY_DIE, .range_uj = 1000000 * J};
 		(void)snprintf(zone->id, sizeof(zone->id), "package-%u", package);
 		for (uint32_t cpu = 4 * package; cpu < 4 * package + 4; cpu++) {
-			struct topology_cpu row = {.cpu = cpu, .package = package};
+			struct topology_cpu row = {.cpu = cpu, .core = cpu, .package = package};
 
 			assert_int_equal(topology_add(bench->topology, &row), 0);
 		}
@@ -604,6 +604,32 @@ static void test_reconfiguration(void **state)
 	bench_stop(&bench);
 }
 
+/* A part of the CPU time, shown and nothing more; what was polled before the first sample is not
+ * of this account's time. */
+static void test_halt_polling_is_told(void **state)
+{
+	static const uint64_t read_ns[] = {5000, 5300, 100, 350};
+	static const uint64_t booked_ns[] = {0, 300, 300, 550};
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_NONE);
+	struct bench bench = {.with_parts = false};
+
+	(void)state;
+	bench_start(&bench, 1, &config);
+	add_vm(&bench, 1, 1);
+	second(&bench);
+	assert_int_equal(account(&bench, 1)->has_halt_poll, 0);
+	for (size_t i = 0; i < CHECK_COUNT(read_ns); i++) {
+		struct sample_vm *vm = add_vm(&bench, 1, 1);
+
+		vm->has_halt_poll = true;
+		vm->halt_poll_ns = read_ns[i];
+		second(&bench);
+		assert_int_equal(account(&bench, 1)->has_halt_poll, 1);
+		assert_int_equal(account(&bench, 1)->halt_poll_ns, booked_ns[i]);
+	}
+	bench_stop(&bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -622,6 +648,7 @@ int main(void)
 	    cmocka_unit_test(test_lives_of_an_account),
 	    cmocka_unit_test(test_a_reopened_account_has_no_wrapped_power),
 	    cmocka_unit_test(test_reconfiguration),
+	    cmocka_unit_test(test_halt_polling_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

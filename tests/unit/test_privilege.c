@@ -6,9 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <cap-ng.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -52,6 +55,51 @@ static void test_drop_as_root(void **state)
 	if (geteuid() != 0)
 		skip();
 	assert_int_equal(run_in_child(body_drop), 0);
+}
+
+/* Root stays root, with no capability but the one it was allowed to keep, if it had that. */
+static int check_capabilities(enum privilege_keep keep)
+{
+	bool had = prctl(PR_CAPBSET_READ, CAP_PERFMON, 0, 0, 0) == 1;
+
+	if (privilege_drop_capabilities(keep, NULL) != 0)
+		return 1;
+	if (geteuid() != 0 || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		return 2;
+	if (capng_get_caps_process() != 0)
+		return 3;
+	for (int capability = 0; capability <= CAP_LAST_CAP; capability++) {
+		bool kept = capability == CAP_PERFMON && keep == PRIVILEGE_KEEP_PERFMON && had;
+		unsigned number = (unsigned)capability;
+
+		if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1)
+			return 4;
+		if ((capng_have_capability(CAPNG_EFFECTIVE, number) != 0) != kept ||
+		    (capng_have_capability(CAPNG_PERMITTED, number) != 0) != kept)
+			return 5;
+		if (capng_have_capability(CAPNG_INHERITABLE, number) != 0)
+			return 6;
+	}
+	return 0;
+}
+
+static int body_keep_none(void)
+{
+	return check_capabilities(PRIVILEGE_KEEP_NONE);
+}
+
+static int body_keep_perfmon(void)
+{
+	return check_capabilities(PRIVILEGE_KEEP_PERFMON);
+}
+
+static void test_root_without_capabilities(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(run_in_child(body_keep_none), 0);
+	assert_int_equal(run_in_child(body_keep_perfmon), 0);
 }
 
 static int body_drop_twice(void)
@@ -121,6 +169,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_drop_as_root),
+	    cmocka_unit_test(test_root_without_capabilities),
 	    cmocka_unit_test(test_drop_unprivileged),
 	    cmocka_unit_test(test_filter),
 	    cmocka_unit_test(test_filter_refuses_unknown_call),

@@ -4,7 +4,11 @@
 #include "tests/unit/check.h"
 #include "tests/unit/tree.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
 
 #define HEAD                                                                                       \
 	"{\"wattport_trace\":1,\"clock_tick_ns\":10000000,\"cpus\":[{\"cpu\":0,\"core\":0,"        \
@@ -135,6 +139,79 @@ static void test_a_second_replay_gives_the_same(void **state)
 	assert_string_equal(once, twice);
 }
 
+/* The accounts go on, and what came between two runs of wattportd is nobody's. */
+static void test_another_head_begins_anew(void **state)
+{
+	cleanup_free char *once = accounts_of(*state, HEAD FIRST SECOND, ATTRIBUTION_IDLE_NONE);
+	cleanup_free char *twice =
+	    accounts_of(*state, HEAD FIRST SECOND HEAD FIRST SECOND, ATTRIBUTION_IDLE_NONE);
+	cleanup_free char *early =
+	    accounts_of(*state, HEAD FIRST HEAD SECOND HEAD, ATTRIBUTION_IDLE_NONE);
+
+	CHECK_POINTER(once);
+	CHECK_POINTER(twice);
+	CHECK_POINTER(early);
+	check_contains(once, "\"energy_uj\":1500001");
+	check_contains(twice, "\"energy_uj\":3000002");
+	check_contains(twice, "\"conservation_error_uj\":0");
+	check_contains(early, "\"energy_uj\":0");
+}
+
+static void test_another_machine_is_refused(void **state)
+{
+	const struct engine_config config = config_of(ATTRIBUTION_IDLE_VCPU);
+	cleanup_replay struct replay *replay = open_trace(
+	    *state,
+	    HEAD FIRST "{\"wattport_trace\":1,\"cpus\":[{\"cpu\":0,\"package\":0}],\"zones\":["
+		       "{\"id\":\"package-0\",\"package\":0,\"kind\":\"package\","
+		       "\"range_uj\":5}]}\n" SECOND,
+	    &config);
+	struct diag diag = DIAG_INIT;
+
+	assert_int_equal(replay_step(replay, &diag), 0);
+	assert_int_equal(replay_step(replay, &diag), -ESTALE);
+	check_contains(diag.text, "line 3");
+	check_contains(diag.text, "another machine");
+}
+
+static size_t compress_to(const char *path, const char *text)
+{
+	struct stat status;
+	gzFile file = gzopen(path, "w");
+
+	CHECK_POINTER(file);
+	assert_int_equal(gzwrite(file, text, (unsigned)strlen(text)), strlen(text));
+	assert_int_equal(gzclose_w(file), Z_OK);
+	assert_int_equal(stat(path, &status), 0);
+	return (size_t)status.st_size;
+}
+
+/* Compressed, and cut off at any byte: never an error, never more than there is. */
+static void test_gzip(void **state)
+{
+	const struct engine_config config = config_of(ATTRIBUTION_IDLE_NONE);
+	const struct tree *tree = *state;
+	char path[128];
+	size_t length;
+
+	(void)snprintf(path, sizeof(path), "%s/trace.gz", tree->path);
+	length = compress_to(path, HEAD FIRST SECOND);
+	for (size_t cut = length; cut >= length / 2; cut--) {
+		struct replay *replay = NULL;
+		int status;
+
+		assert_int_equal(truncate(path, (off_t)cut), 0);
+		status = replay_open(path, &config, &replay, NULL);
+		while (status == 0)
+			status = replay_step(replay, NULL);
+		assert_int_equal(status, replay != NULL ? -ENODATA : -EINVAL);
+		if (cut == length)
+			assert_int_equal(
+			    ledger_host_const(replay_ledger(replay))->zones[0].energy_uj, 1500001);
+		replay_close(replay);
+	}
+}
+
 static void test_a_broken_line_is_told_by_its_number(void **state)
 {
 	static const char *const broken[] = {
@@ -183,6 +260,9 @@ int main(void)
 	    REPLAY_TEST(test_sums_are_exact_and_follow_the_policy),
 	    REPLAY_TEST(test_the_first_sample_books_nothing),
 	    REPLAY_TEST(test_a_second_replay_gives_the_same),
+	    REPLAY_TEST(test_another_head_begins_anew),
+	    REPLAY_TEST(test_another_machine_is_refused),
+	    REPLAY_TEST(test_gzip),
 	    REPLAY_TEST(test_a_broken_line_is_told_by_its_number),
 	    REPLAY_TEST(test_what_is_no_trace_is_refused),
 	};

@@ -288,6 +288,8 @@ static void fill_sample(const struct trace_head *head, struct sample *sample, ui
 		vm->pid = (int32_t)check_random_below(seed, INT32_MAX);
 		vm->memory_bytes = pick(seed);
 		vm->overhead_ns = pick(seed);
+		vm->has_halt_poll = i % 2 == 0;
+		vm->halt_poll_ns = i % 2 == 0 ? pick(seed) : 0;
 		for (size_t k = 0; k < vm->vcpu_count; k++)
 			vm->vcpus[k] = (struct sample_vcpu){
 			    .time_ns = pick(seed),
@@ -336,6 +338,8 @@ static void check_same_sample(const struct sample *a, const struct sample *b)
 		assert_int_equal(left->pid, right->pid);
 		assert_int_equal(left->memory_bytes, right->memory_bytes);
 		assert_int_equal(left->overhead_ns, right->overhead_ns);
+		assert_int_equal(left->has_halt_poll, right->has_halt_poll);
+		assert_int_equal(left->halt_poll_ns, right->halt_poll_ns);
 		assert_int_equal(left->vcpu_count, right->vcpu_count);
 		for (size_t k = 0; k < left->vcpu_count; k++) {
 			assert_int_equal(left->vcpus[k].time_ns, right->vcpus[k].time_ns);

@@ -1,13 +1,73 @@
 #include "tests/unit/check.h"
 #include "tests/unit/tree.h"
 
+#include "host/vm_events.h"
 #include "host/vm_threads.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define SECOND CLOCK_NS_PER_SECOND
+
+/* Event counters of one thread: what it reads next is written into a pipe. */
+struct counter {
+	int tid;
+	int pipe[2];
+};
+
+/* All that have been opened; the seam of thread_events.h has no argument to keep them in. */
+static struct {
+	bool wanted;
+	int error; /* of every further one */
+	size_t count;
+	struct counter counters[8];
+} events;
+
+static int events_open(const struct perf_event_attr *attribute, int32_t tid, int group_fd)
+{
+	struct counter *counter = &events.counters[events.count];
+
+	(void)attribute;
+	if (events.error != 0)
+		return events.error;
+	if (group_fd >= 0)
+		return dup(group_fd);
+	assert_true(events.count < CHECK_COUNT(events.counters));
+	assert_int_equal(pipe2(counter->pipe, O_CLOEXEC | O_NONBLOCK), 0);
+	counter->tid = tid;
+	events.count++;
+	/* The reading end is the host's to close. */
+	return counter->pipe[0];
+}
+
+static const struct thread_events_source events_source = {.open = events_open};
+
+/* The next reading of the youngest counter of that thread. */
+static void events_write(int tid, uint64_t running_ns, uint64_t cycles, uint64_t misses)
+{
+	const uint64_t values[] = {3, 100, running_ns, cycles, 2 * cycles, misses};
+	size_t i = events.count;
+
+	while (i > 0 && events.counters[i - 1].tid != tid)
+		i--;
+	assert_true(i > 0);
+	assert_int_equal(write(events.counters[i - 1].pipe[1], values, sizeof(values)),
+			 (ssize_t)sizeof(values));
+}
+
+static void events_reset(void)
+{
+	for (size_t i = 0; i < events.count; i++)
+		(void)close(events.counters[i].pipe[1]);
+	events.count = 0;
+	events.error = 0;
+	events.wanted = false;
+}
 
 /* A host whose /proc is made up, and a clock that moves when told to. */
 struct host {
@@ -22,7 +82,8 @@ struct host {
 static void host_open(struct host *host, size_t package_count, size_t fd_budget)
 {
 	struct vm_threads_context context = {.package_count = package_count,
-					     .fd_budget = fd_budget};
+					     .fd_budget = fd_budget,
+					     .events = events.wanted ? &events_source : NULL};
 
 	tree_create(&host->tree);
 	assert_int_equal(sysroot_open(host->tree.path, &host->root, NULL), 0);
@@ -33,6 +94,15 @@ static void host_open(struct host *host, size_t package_count, size_t fd_budget)
 	host->now.ns = 1000 * SECOND;
 }
 
+/* Whatever happened to a machine, nobody keeps its counters. */
+static bool events_closed(size_t index)
+{
+	struct pollfd polled = {.fd = events.counters[index].pipe[1], .events = POLLOUT};
+
+	assert_int_equal(poll(&polled, 1, 0), 1);
+	return (polled.revents & POLLERR) != 0;
+}
+
 static void host_close(struct host *host)
 {
 	vm_threads_destroy(host->threads);
@@ -40,6 +110,9 @@ static void host_close(struct host *host)
 	sample_finish(&host->sample);
 	sysroot_close(host->root);
 	tree_remove(&host->tree);
+	for (size_t i = 0; i < events.count; i++)
+		assert_true(events_closed(i));
+	events_reset();
 }
 
 static void host_stat(struct host *host, const char *path, int tid, uint64_t ticks, uint64_t start,
@@ -210,6 +283,122 @@ static void test_restart_goes_on(void **state)
 	assert_true(vm->running);
 	assert_int_equal(vm->vcpus[0].time_ns, 3040);
 	assert_int_equal(vm->overhead_ns, 520);
+	host_close(&host);
+}
+
+static void check_events(const struct sample_vcpu *vcpu, bool has, uint64_t cycles, uint64_t misses)
+{
+	assert_int_equal(vcpu->has_events, has);
+	assert_int_equal(vcpu->cycles, has ? cycles : 0);
+	assert_int_equal(vcpu->instructions, has ? 2 * cycles : 0);
+	assert_int_equal(vcpu->llc_misses, has ? misses : 0);
+}
+
+/* Counted from the second reading on, and over threads, processes and taking turns. */
+static void test_events_of_vcpus(void **state)
+{
+	const struct sample_vm *vm;
+	struct host host;
+
+	(void)state;
+	events.wanted = true;
+	host_open(&host, 1, 100);
+	host_process(&host, 10, 7, 500);
+	host_thread(&host, 10, 11, "CPU 0/KVM", 3000, 0);
+	host_put(&host, 1, 10, 7, 1);
+	host_follow(&host);
+	check_events(&host_read(&host, 0)->vcpus[0], false, 0, 0);
+	assert_int_equal(events.count, 1);
+	assert_int_equal(vm_threads_report(host.threads)->counted, 1);
+	events_write(11, 100, 50, 6);
+	host_thread(&host, 10, 11, "CPU 0/KVM", 3100, 0);
+	check_events(&host_read(&host, SECOND)->vcpus[0], true, 50, 6);
+	/* It did not run: there is nothing to read, and it is known. */
+	check_events(&host_read(&host, SECOND)->vcpus[0], true, 50, 6);
+	/* The process ends, and the machine is started again. */
+	host_end_process(&host, 10);
+	check_events(&host_read(&host, SECOND)->vcpus[0], false, 0, 0);
+	assert_true(events_closed(0));
+	assert_int_equal(vm_threads_report(host.threads)->counted, 0);
+	host_process(&host, 10, 9, 20);
+	host_thread(&host, 10, 12, "CPU 0/KVM", 40, 0);
+	host_put(&host, 1, 10, 9, 1);
+	host_follow(&host);
+	check_events(&host_read(&host, SECOND)->vcpus[0], false, 0, 0);
+	events_write(12, 50, 10, 1);
+	host_thread(&host, 10, 12, "CPU 0/KVM", 50, 0);
+	vm = host_read(&host, SECOND);
+	check_events(&vm->vcpus[0], true, 70, 8);
+	/* The group is gone: CPU time goes on, and it is counted anew. */
+	(void)close(events.counters[1].pipe[1]);
+	events.counters[1].pipe[1] = -1;
+	host_thread(&host, 10, 12, "CPU 0/KVM", 60, 0);
+	vm = host_read(&host, SECOND);
+	check_events(&vm->vcpus[0], false, 0, 0);
+	assert_int_equal(vm->vcpus[0].time_ns, 3160);
+	events.counters[1] = events.counters[0];
+	events.count = 1;
+	host_thread(&host, 10, 12, "CPU 0/KVM", 70, 0);
+	check_events(&host_read(&host, SECOND)->vcpus[0], false, 0, 0);
+	events_write(12, 100, 5, 2);
+	host_thread(&host, 10, 12, "CPU 0/KVM", 80, 0);
+	check_events(&host_read(&host, SECOND)->vcpus[0], true, 75, 10);
+	host_close(&host);
+}
+
+/* One refusal speaks for all threads, for a while; time is counted as ever. */
+static void test_refused_events(void **state)
+{
+	static const int errors[] = {-EACCES, -EPERM, -ENOENT, -EOPNOTSUPP, -EMFILE, -ENOSYS};
+	const struct sample_vm *vm;
+
+	(void)state;
+	for (size_t i = 0; i < CHECK_COUNT(errors); i++) {
+		struct host host;
+
+		events.wanted = true;
+		host_open(&host, 1, 100);
+		host_process(&host, 10, 7, 500);
+		host_thread(&host, 10, 11, "CPU 0/KVM", 3000, 0);
+		host_thread(&host, 10, 12, "CPU 1/KVM", 3000, 0);
+		host_put(&host, 1, 10, 7, 2);
+		host_follow(&host);
+		events.error = errors[i];
+		vm = host_read(&host, 0);
+		assert_int_equal(vm->vcpus[0].time_ns, 3000);
+		assert_false(vm->vcpus[0].has_events);
+		assert_int_equal(vm_threads_report(host.threads)->failed, 0);
+		assert_int_equal(vm_threads_report(host.threads)->uncounted, errors[i]);
+		/* Whatever has changed, nobody asks again so soon. */
+		events.error = 0;
+		host_thread(&host, 10, 11, "CPU 0/KVM", 3001, 0);
+		(void)host_read(&host, SECOND);
+		assert_int_equal(events.count, 0);
+		host_thread(&host, 10, 11, "CPU 0/KVM", 3002, 0);
+		(void)host_read(&host, VM_EVENTS_RETRY_NS);
+		assert_int_equal(events.count, 1);
+		assert_int_equal(vm_threads_report(host.threads)->uncounted, 0);
+		host_close(&host);
+	}
+}
+
+/* Descriptors for times come first: counting takes no more than half of all. */
+static void test_events_leave_descriptors_for_times(void **state)
+{
+	struct host host;
+
+	(void)state;
+	events.wanted = true;
+	host_open(&host, 1, 8);
+	host_process(&host, 10, 7, 500);
+	for (int i = 0; i < 4; i++)
+		host_thread(&host, 10, 11 + i, i < 2 ? "CPU 0/KVM" : "CPU 1/KVM", 3000, 0);
+	host_put(&host, 1, 10, 7, 2);
+	host_follow(&host);
+	(void)host_read(&host, 0);
+	assert_int_equal(events.count, 1);
+	assert_int_equal(vm_threads_report(host.threads)->unkept, 0);
+	assert_int_equal(vm_threads_report(host.threads)->uncounted, -EMFILE);
 	host_close(&host);
 }
 
@@ -575,6 +764,9 @@ int main(void)
 	    cmocka_unit_test(test_vcpus_and_overhead),
 	    cmocka_unit_test(test_where_vcpus_ran),
 	    cmocka_unit_test(test_restart_goes_on),
+	    cmocka_unit_test(test_events_of_vcpus),
+	    cmocka_unit_test(test_refused_events),
+	    cmocka_unit_test(test_events_leave_descriptors_for_times),
 	    cmocka_unit_test(test_pid_of_another_process_is_not_taken),
 	    cmocka_unit_test(test_a_machine_that_left_may_return),
 	    cmocka_unit_test(test_without_schedstat_ticks_are_taken),
