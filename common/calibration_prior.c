@@ -9,7 +9,7 @@
 #define COUNTED_VM_TRUST 0.15 /* the same where events tell the load's kind */
 #define DEVIATION_MIN	 (-0.75)
 #define DEVIATION_MAX	 3.0
-#define RESIDUALS_ALIKE	 60.0  /* residuals of so many seconds are one surprise, not many */
+#define RESIDUALS_ALIKE	 20.0  /* residuals of so many seconds are one surprise, not many */
 #define SPREAD_MIN	 0.003 /* of the power: no model is better */
 #define COST_MAX	 1e6
 
