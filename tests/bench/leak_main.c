@@ -10,8 +10,9 @@
  *
  *   d'           |mean on - mean off| / pooled standard deviation, of the power in a reading
  *   correlation  of that power with the neighbour's state
- *   steady d'    the same with each cycle's mean taken off first: slow changes of the guest's own
- *                coefficients widen the deviation and would hide a leak that is there
+ *   steady d'    median over the neighbour's cycles of |mean on - mean off|, by the deviation
+ * within a cycle's halves: steps of the guest's own coefficients widen the deviation of all
+ *                readings, and could hide a leak that each cycle shows
  *
  * With n readings a counter that tells nothing still shows a d' of about 1.6 / sqrt(n).
  */
@@ -144,6 +145,7 @@ static int leak_init(struct leak *leak, const struct leak_options *options)
 	hardware.core_base_w = 0.3;
 	hardware.core_clock_w = 0.2;
 	hardware.core_leak_w = 0.2;
+	hardware.instruction_scale = 1;
 	hardware.governor = options->turbo ? GOVERNOR_TURBO : GOVERNOR_FIXED;
 	status = world_create_empty(&hardware, options->seed, &leak->world);
 	if (status == 0)

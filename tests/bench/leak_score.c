@@ -15,7 +15,8 @@ struct leak_score {
 	struct side cycle[2];
 	double steady_squares; /* of the readings around the means of their cycle's side */
 	double steady_count;
-	double difference_sum, difference_weight;
+	size_t cycles; /* that have had both sides */
+	double differences[LEAK_SCORE_CYCLE_MAX];
 };
 
 int leak_score_create(struct leak_score **ret_score)
@@ -42,9 +43,8 @@ void leak_score_cycle(struct leak_score *score)
 {
 	struct side *off = &score->cycle[0], *on = &score->cycle[1];
 
-	if (off->count > 0 && on->count > 0) {
-		score->difference_sum += on->mean - off->mean;
-		score->difference_weight++;
+	if (off->count > 0 && on->count > 0 && score->cycles < LEAK_SCORE_CYCLE_MAX) {
+		score->differences[score->cycles++] = on->mean - off->mean;
 		score->steady_squares += on->squares + off->squares;
 		score->steady_count += on->count + off->count;
 	}
@@ -61,6 +61,20 @@ void leak_score_add(struct leak_score *score, bool on, double power_w)
 static double leak_ratio(double difference, double deviation)
 {
 	return fabs(difference) < 1e-9 ? 0 : fabs(difference) / fmax(deviation, 1e-12);
+}
+
+static int leak_compare(const void *left, const void *right)
+{
+	const double *a = left, *b = right;
+
+	return (*a > *b) - (*a < *b);
+}
+
+/* Sorts them. */
+static double leak_median(double values[], size_t count)
+{
+	qsort(values, count, sizeof(values[0]), leak_compare);
+	return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
 struct leak_result leak_score_result(struct leak_score *score)
@@ -80,9 +94,9 @@ struct leak_result leak_score_result(struct leak_score *score)
 			  : 0;
 	if (total > 1e-18)
 		result.correlation = difference * sqrt(part * (1 - part) / total);
-	if (score->difference_weight > 0)
+	if (score->cycles > 0)
 		result.steady_distance =
-		    leak_ratio(score->difference_sum / score->difference_weight,
+		    leak_ratio(leak_median(score->differences, score->cycles),
 			       sqrt(score->steady_squares / score->steady_count));
 	return result;
 }

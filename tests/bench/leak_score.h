@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+#define LEAK_SCORE_CYCLE_MAX 100000
+
 struct leak_score;
 
 struct leak_result {
@@ -20,7 +22,8 @@ struct leak_result {
 int leak_score_create(struct leak_score **ret_score);
 void leak_score_destroy(struct leak_score *score);
 
-/* The readings from here on belong to the next cycle of the neighbour. */
+/* The readings from here on belong to the next cycle of the neighbour; past LEAK_SCORE_CYCLE_MAX
+ * cycles steady_distance is that of the first ones. */
 void leak_score_cycle(struct leak_score *score);
 
 void leak_score_add(struct leak_score *score, bool on, double power_w);

@@ -108,6 +108,19 @@ static void test_a_drift_does_not_hide_a_leak(void **state)
 	assert_near(result.steady_distance, 3);
 }
 
+/* A coefficient that changes once between on and off is no leak. */
+static void test_one_step_is_no_leak(void **state)
+{
+	static const double readings_w[] = {9, 11, 9, 11, 9, 11, 12, 14, 12, 14, 12, 14};
+	static const bool on[] = {false, false, true,  true,  false, false,
+				  true,	 true,	false, false, true,  true};
+	struct leak_result result = score_of(readings_w, on, 12, 4);
+
+	(void)state;
+	assert_near(result.steady_distance, 0);
+	assert_true(result.distance > 0.1);
+}
+
 static void test_what_does_not_differ_tells_nothing(void **state)
 {
 	static const double readings_w[] = {5, 5, 5, 5};
@@ -127,6 +140,7 @@ int main(void)
 	    cmocka_unit_test(test_a_table_without_machines_has_no_error),
 	    cmocka_unit_test(test_states_that_differ_are_told_apart),
 	    cmocka_unit_test(test_a_drift_does_not_hide_a_leak),
+	    cmocka_unit_test(test_one_step_is_no_leak),
 	    cmocka_unit_test(test_what_does_not_differ_tells_nothing),
 	};
 

@@ -49,8 +49,9 @@ static void hardware_draw_frequency(struct hardware *hardware, enum host_class h
 
 static void hardware_draw_core(struct hardware *hardware, struct dice *dice)
 {
-	hardware->core_base_w = dice_scale(dice, 0.25, 0.9);
-	hardware->core_clock_w = dice_scale(dice, 0.15, 0.6);
+	hardware->core_base_w = dice_scale(dice, 0.1, 0.8);
+	hardware->core_clock_w = dice_scale(dice, 0.05, 0.5);
+	hardware->instruction_scale = dice_scale(dice, 0.6, 2.0);
 	hardware->core_leak_w = dice_scale(dice, 0.1, 0.6);
 	hardware->memory_ns = dice_range(dice, 70, 130);
 	hardware->smt_yield = dice_range(dice, 0.55, 0.75);
@@ -67,7 +68,7 @@ static void hardware_draw_package(struct hardware *hardware, struct dice *dice)
 	    dice_chance(dice, 0.5) ? hardware->idle_w * dice_range(dice, 0.02, 0.15) : 0;
 	hardware->uncore_w = hardware->idle_w * dice_range(dice, 0, 0.15);
 	hardware->uncore_cpus = dice_range(dice, 2, 16);
-	hardware->miss_nj = dice_scale(dice, 5, 25);
+	hardware->miss_nj = dice_scale(dice, 5, 50);
 	hardware->heat_per_w = dice_range(dice, 0, 0.08);
 	hardware->heat_lag_s = dice_scale(dice, 3, 40);
 }

@@ -53,11 +53,12 @@ struct hardware {
 	double volt_curve;
 
 	/* Of a core, for each GHz and square volt. */
-	double core_base_w;  /* awake, whoever runs on it */
-	double core_clock_w; /* for each thread that runs */
-	double core_leak_w;  /* awake, for each volt: a sleeping core is gated */
-	double memory_ns;    /* what a miss takes */
-	double smt_yield;    /* instructions of a thread beside another, of those alone */
+	double core_base_w;	  /* awake, whoever runs on it */
+	double core_clock_w;	  /* for each thread that runs */
+	double core_leak_w;	  /* awake, for each volt: a sleeping core is gated */
+	double instruction_scale; /* of what a profile says of an instruction */
+	double memory_ns;	  /* what a miss takes */
+	double smt_yield;	  /* instructions of a thread beside another, of those alone */
 	double smt_together; /* 0: siblings run independently of each other, 1: always together */
 
 	/* Of a package. */

@@ -107,7 +107,8 @@ static struct draw power_draw(const struct hardware *hardware, const struct thre
 	const struct profile *profile = thread->profile;
 	struct draw draw = {.ipc = power_ipc(hardware, profile, ghz)};
 	double clock_w = hardware->core_clock_w * profile->clock_scale;
-	double work_w = profile->instruction_w * thread->cost * draw.ipc;
+	double work_w =
+	    hardware->instruction_scale * profile->instruction_w * thread->cost * draw.ipc;
 
 	draw.alone_w = power_scale * (clock_w + work_w);
 	draw.beside_w = power_scale * (clock_w + work_w * hardware->smt_yield);

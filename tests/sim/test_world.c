@@ -31,6 +31,7 @@ static struct hardware plain_hardware(size_t threads)
 				 .core_base_w = 0.5,
 				 .core_clock_w = 0.25,
 				 .core_leak_w = 0.3,
+				 .instruction_scale = 1,
 				 .smt_yield = 0.5,
 				 .idle_w = 10,
 				 .uncore_cpus = 4,

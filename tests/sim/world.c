@@ -58,19 +58,40 @@ void world_pin(struct world *world, size_t thread, size_t cpu)
 	world->threads[thread].pinned = cpu;
 }
 
-/* One of the CPUs to which the fewest threads are pinned. */
-static size_t world_free_cpu(struct world *world)
+static size_t world_sibling(const struct hardware *hardware, size_t cpu)
 {
-	size_t count = hardware_cpu_count(&world->hardware);
+	size_t cores = hardware_core_count(hardware);
+
+	if (hardware->threads == 1)
+		return cpu;
+	return cpu < cores ? cpu + cores : cpu - cores;
+}
+
+/*
+ * One of the CPUs to which the fewest threads are pinned; among those one whose sibling is taken,
+ * or one whose sibling is free.
+ */
+static size_t world_free_cpu(struct world *world, bool shared)
+{
+	const struct hardware *hardware = &world->hardware;
+	size_t count = hardware_cpu_count(hardware);
 	size_t pinned[HARDWARE_CPU_MAX] = {0};
-	size_t best = dice_below(&world->dice, count);
+	size_t from = dice_below(&world->dice, count);
+	size_t best = from, best_cost = SIZE_MAX;
 
 	for (size_t i = 0; i < world->thread_count; i++)
 		if (world->threads[i].live && world->threads[i].pinned != WORLD_NO_CPU)
 			pinned[world->threads[i].pinned]++;
-	for (size_t i = 0, from = best; i < count; i++)
-		if (pinned[(from + i) % count] < pinned[best])
-			best = (from + i) % count;
+	for (size_t i = 0; i < count; i++) {
+		size_t cpu = (from + i) % count;
+		bool taken = pinned[world_sibling(hardware, cpu)] > 0;
+		size_t cost = 2 * pinned[cpu] + (taken == shared ? 0 : 1);
+
+		if (cost < best_cost) {
+			best = cpu;
+			best_cost = cost;
+		}
+	}
 	return best;
 }
 
@@ -78,6 +99,7 @@ int world_add_vm(struct world *world, size_t vcpu_count, double memory_gib, cons
 {
 	struct world_vm *vm = &world->vms[world->vm_count];
 	size_t index = world->vm_count;
+	bool shared;
 
 	if (index == WORLD_VM_MAX || vcpu_count > WORLD_VCPU_MAX ||
 	    world->thread_count + vcpu_count + 1 > WORLD_THREAD_MAX)
@@ -99,8 +121,9 @@ int world_add_vm(struct world *world, size_t vcpu_count, double memory_gib, cons
 			continue;
 		thread->skew = dice_range(&world->dice, 0.5, 1);
 	}
+	shared = world->pinning && dice_chance(&world->dice, 0.5);
 	for (size_t i = 0; i < vcpu_count && world->pinning; i++)
-		world_pin(world, vm->vcpus[i], world_free_cpu(world));
+		world_pin(world, vm->vcpus[i], world_free_cpu(world, shared));
 	if (world_add_thread(world, THREAD_OVERHEAD, index, &vm->overhead) == NULL)
 		return -ENOSPC;
 	return (int)index;
@@ -165,7 +188,7 @@ static double world_draw_crowding(struct world *world)
 		return dice_range(&world->dice, 1, 6) / cpus;
 	case HOST_SMT:
 		/* Some cores are shared and some are not. */
-		return dice_range(&world->dice, 0.5, 1.1);
+		return dice_range(&world->dice, 0.5, 0.9);
 	case HOST_EQUAL:
 	case HOST_MIXED:
 	case HOST_DVFS:
