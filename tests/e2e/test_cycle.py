@@ -93,8 +93,13 @@ class CycleTest(unittest.TestCase):
         time.sleep(CHECKPOINT_S + 1)  # the more there is to lose since the last checkpoint, the better
         self.stop_guests()
         self.lab.libvirtd.stop()
+        told_uj = {guest: self.host.energy_uj(guest.uuid) for guest in self.guests}
         self.host.reboot(orderly)
+        again_uj = {guest: self.host.energy_uj(guest.uuid) for guest in self.guests}
         self.lab.libvirtd.start()
+        # Before a guest boots, and uses what would hide a loss.
+        for guest in self.guests:
+            self.assertGreaterEqual(again_uj[guest], told_uj[guest], guest.domain.name)
         self.start_guests()
 
     def test_life(self):
