@@ -24,9 +24,11 @@ RMS_LIMITS = {1: 0.02, 10: 0.05}
 READ_HZ = 10
 READS = 151
 # Whoever is held up for longer in the midst of a read knows neither when its value was true, nor has it if wattport-fs
-# gave up waiting for fresh data (20 ms): on a machine that others use, too, that happens. Such reads do not count.
+# gave up waiting for fresh data (20 ms); then that waits for nobody until wattportd answers, or for a second. On a
+# machine that others use, too, that happens. Such reads do not count.
 # Nor do intervals that are much shorter or longer than they should be: the reader came late, and hurried then.
 READ_S = 0.01
+AWAY_S = 1
 INTERVAL_TOLERANCE = 0.2
 RMS_RUNS = 5  # until half of one run's intervals are between reads that count
 COUNTER = "/sys/class/powercap/intel-rapl:0/energy_uj"
@@ -145,10 +147,13 @@ class Transport:
         clocks.append(self.busy.clock())
         cpu = recorder.stop()[self.busy.pid()]
         offset_s, slope = stats.line_through([(guest_s, host_s) for host_s, guest_s, _ in clocks])
-        reads = []
+        reads, held_up_s = [], float("-inf")
         for line in lines:
             before_ns, after_ns, value_uj = map(int, line.split())
-            reads.append(((before_ns + after_ns) / 2e9, value_uj / 1e6, after_ns - before_ns <= READ_S * 1e9))
+            read_s = (before_ns + after_ns) / 2e9
+            if after_ns - before_ns > READ_S * 1e9:
+                held_up_s = read_s
+            reads.append((read_s, value_uj / 1e6, read_s - held_up_s > AWAY_S))
         for rate, found in pairs.items():
             for (start_s, start_j, start_counts), (end_s, end_j, end_counts) in zip(reads, reads[READ_HZ // rate:]):
                 if not start_counts or not end_counts or abs((end_s - start_s) * rate - 1) > INTERVAL_TOLERANCE:
