@@ -20,8 +20,6 @@
 
 /* The host's own claim stands behind those of the VMs. */
 struct division {
-	uint64_t energy_uj;
-	uint64_t elapsed_ns;
 	uint64_t static_uj;
 	uint64_t dynamic_uj;
 	uint64_t idle_uj;  /* result: not assigned */
@@ -272,13 +270,13 @@ void engine_zone_book(struct engine *engine, struct engine_zone *zone, const str
 		      uint64_t energy_uj, uint64_t elapsed_ns)
 {
 	struct ledger_zone *host = &ledger_host(engine->ledger)->zones[zone->index];
-	struct division division = {.energy_uj = energy_uj, .elapsed_ns = elapsed_ns};
+	struct division division = {.static_uj =
+					attribution_static_uj(energy_uj, host->idle_power_uw,
+							      elapsed_ns, &zone->static_debt)};
 	uint64_t before[SAMPLE_VM_MAX][LEDGER_PART_COUNT];
 	size_t count = engine->present_count;
 	uint64_t booked_uj = 0;
 
-	division.static_uj =
-	    attribution_static_uj(energy_uj, host->idle_power_uw, elapsed_ns, &zone->static_debt);
 	division.dynamic_uj = energy_uj - division.static_uj;
 	for (size_t i = 0; i < count; i++)
 		memcpy(
