@@ -5,6 +5,9 @@
 #define UW_NS_PER_UJ UINT64_C(1000000000)
 #define NW_NS_PER_UJ UINT64_C(1000000000000)
 
+/* A guest whose CPUs were busy for less than a hundredth of its seed says nothing of its work. */
+#define SEED_BUSY_LEAST 100
+
 __extension__ typedef unsigned __int128 wide;
 __extension__ typedef __int128 wide_signed;
 
@@ -106,13 +109,50 @@ uint64_t guest_view_rate(const struct guest_view_lane *lane)
 	return guest_view_saturate((wide)lane->rate * lane->gain / GUEST_VIEW_GAIN_ONE);
 }
 
+/* What the amount has cost, or `otherwise` where it is too little to tell. */
+static uint64_t guest_view_seed_rate(uint64_t exact_uj, uint64_t scale, uint64_t amount,
+				     uint64_t least, uint64_t otherwise)
+{
+	if (amount == 0 || amount < least)
+		return otherwise;
+	return guest_view_saturate((wide)exact_uj * scale / amount);
+}
+
+/* The exact interval stays as it is; when there were enough of them, the rates are known. */
+static void guest_view_seed(const struct guest_view_rates *rates,
+			    struct guest_view_account *account,
+			    const struct guest_view_interval *interval)
+{
+	struct guest_view_lane *dynamic = &account->dynamic, *fixed = &account->fixed;
+
+	account->elapsed_ns += interval->elapsed_ns;
+	account->seed_busy_ns += interval->busy_ns;
+	account->seed_rent_ns = guest_view_saturate((wide)interval->rent * interval->elapsed_ns +
+						    account->seed_rent_ns);
+	dynamic->exact_uj += interval->dynamic_uj;
+	fixed->exact_uj += interval->static_uj;
+	if (account->elapsed_ns < GUEST_VIEW_SEED_NS || !rates->known)
+		return;
+	guest_view_start(
+	    account,
+	    guest_view_seed_rate(dynamic->exact_uj, UW_NS_PER_UJ, account->seed_busy_ns,
+				 account->elapsed_ns / SEED_BUSY_LEAST, rates->thread_power_uw),
+	    guest_view_seed_rate(fixed->exact_uj, NW_NS_PER_UJ, account->seed_rent_ns, 1,
+				 rates->rent_power_nw));
+	account->elapsed_ns = 0;
+	dynamic->exact_uj = 0;
+	fixed->exact_uj = 0;
+}
+
 void guest_view_apply(const struct guest_view_rates *rates, struct guest_view_account *account,
 		      struct guest_view_interval *interval)
 {
 	struct guest_view_lane *dynamic = &account->dynamic, *fixed = &account->fixed;
 
-	if (!account->started && rates->known)
-		guest_view_start(account, rates->thread_power_uw, rates->rent_power_nw);
+	if (!account->started) {
+		guest_view_seed(rates, account, interval);
+		return;
+	}
 	interval->dynamic_uj = guest_view_show(dynamic, (wide)interval->busy_ns * dynamic->rate,
 					       UW_NS_PER_UJ, interval->dynamic_uj);
 	interval->static_uj =

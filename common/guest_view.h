@@ -3,7 +3,10 @@
  *
  * Part of attribution. Under `guest-view = isolated` a guest's counter is its own CPU time and its
  * own rent (vCPUs; for DRAM mebibytes) times two rates of its own:
- *   - They start from what a thread and a unit of rent cost on this host when the guest came.
+ *   - They start from what the guest's own work and rent have cost in its first
+ *     GUEST_VIEW_SEED_NS. For so long it is told its exact share: once in its life it sees what
+ *     others do, where a rate that was made up would be wrong for hours. A guest that did next to
+ *     nothing in that time starts from what work costs on this host in the mean.
  *   - Once in GUEST_VIEW_PERIOD_NS each changes by at most 5 %, in steps of 1/128, towards what
  *     the exact account says of the period, and what is still owed from those before. So the total
  *     follows the exact one in the long run.
@@ -12,7 +15,6 @@
  * within a period they tell of the neighbours, who change the clock, take half of a core, and push
  * memory out of the cache. CPU time is what the guest has asked for, and can measure itself.
  *
- * Nothing is told before the rates are known, a second after the first sample: it is owed then.
  * Pure integer state machines; one thread.
  */
 #ifndef WATTPORT_COMMON_GUEST_VIEW_H
@@ -21,6 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define GUEST_VIEW_SEED_NS	UINT64_C(10000000000)
 #define GUEST_VIEW_PERIOD_NS	UINT64_C(300000000000)
 #define GUEST_VIEW_GAIN_ONE	UINT64_C(65536)
 #define GUEST_VIEW_GAIN_STEP	(GUEST_VIEW_GAIN_ONE / 128)
@@ -35,7 +38,7 @@
 /* How much of the period's own energy may be added to pay, or taken off to get, what is owed. */
 #define GUEST_VIEW_PAYMENT_PERCENT 50
 
-/* What a guest that is new starts from. */
+/* What a guest starts from whose own work says too little. */
 struct guest_view_rates {
 	bool known;
 	uint64_t thread_power_uw; /* per busy CPU */
@@ -55,7 +58,9 @@ struct guest_view_lane {
 /* One account's side of one zone; zeroed: nothing known yet. */
 struct guest_view_account {
 	bool started;
-	uint64_t elapsed_ns;
+	uint64_t elapsed_ns; /* of the period, or of the seed */
+	uint64_t seed_busy_ns;
+	uint64_t seed_rent_ns; /* units of rent times nanoseconds */
 	struct guest_view_lane dynamic;
 	struct guest_view_lane fixed;
 };

@@ -10,6 +10,7 @@
  *   correlation  of the counter's steps with the neighbour's work
  */
 #include "common/engine.h"
+#include "common/guest_view.h"
 #include "tests/unit/check.h"
 
 #include <math.h>
@@ -181,8 +182,8 @@ static struct tally scene_run(struct scene *scene, double period_s, bool events,
 		shown_uj = scene_shown_uj(scene);
 		power_w = (double)(shown_uj - before_uj) / period_s / 1e6;
 		before_uj = shown_uj;
-		/* Before the first full second nothing is told at all. */
-		if (time_s <= 1)
+		/* At first the exact share is told: what a guest sees once. */
+		if (time_s <= (double)GUEST_VIEW_SEED_NS / 1e9 + 1)
 			continue;
 		tally.count[work]++;
 		tally.sum[work] += power_w;
@@ -207,8 +208,8 @@ static double tally_prime(const struct tally *tally, double *ret_correlation)
 	return (mean[1] - mean[0]) / sqrt((variance[0] + variance[1]) / 2);
 }
 
-/* After an hour the guest has been told what its exact account says. */
-static void check_total(const struct scene *scene)
+/* After an hour the guest has been told what its exact account says, about. */
+static void check_total(const struct scene *scene, double tolerance)
 {
 	const struct ledger_vm *guest = scene_guest(scene);
 	double exact_uj = 0, shown_uj = 0;
@@ -218,7 +219,7 @@ static void check_total(const struct scene *scene)
 		shown_uj += (double)guest->shares[zone].guest_view_uj;
 	}
 	(void)printf("  %+.2f %% beside the exact account\n", 100 * (shown_uj / exact_uj - 1));
-	assert_true(fabs(shown_uj / exact_uj - 1) <= 0.02);
+	assert_true(fabs(shown_uj / exact_uj - 1) <= tolerance);
 }
 
 static void check_scene(bool exact, bool events, double period_s, int known_s)
@@ -237,8 +238,9 @@ static void check_scene(bool exact, bool events, double period_s, int known_s)
 		assert_true(fabs(prime) > 1);
 	else
 		assert_true(fabs(prime) <= PRIME_MAX && fabs(correlation) <= CORRELATE_MAX);
-	if (!exact && known_s > 0)
-		check_total(&scene);
+	/* On a new host the exact account itself changes while the host is learned. */
+	if (!exact)
+		check_total(&scene, known_s > 0 ? 0.02 : 0.05);
 	scene_stop(&scene);
 }
 

@@ -13,44 +13,59 @@ static uint64_t shown(const struct guest_view_interval *interval)
 	return interval->dynamic_uj + interval->static_uj;
 }
 
-/* Nothing is told that is not known, least of all the exact share; it is paid later. */
-static void test_nothing_before_the_rates_are_known(void **state)
+/* A guest that has come to know the host's rates, as if in an earlier run. */
+static struct guest_view_account started(void)
+{
+	struct guest_view_account account = {0};
+
+	guest_view_resume(&account, rates.thread_power_uw, rates.rent_power_nw);
+	return account;
+}
+
+/* At first the exact share is shown; what it has cost then is the rate from there on. */
+static void test_rates_come_of_the_own_start(void **state)
+{
+	struct guest_view_account account = {0};
+
+	(void)state;
+	for (int tick = 0; tick < 200; tick++) {
+		struct guest_view_interval own = {.elapsed_ns = SECOND_NS / 10,
+						  .dynamic_uj = tick < 100 ? 700000 : 9999999,
+						  .static_uj = tick < 100 ? 300000 : 1,
+						  .busy_ns = SECOND_NS / 20,
+						  .rent = 2};
+
+		guest_view_apply(&rates, &account, &own);
+		/* What comes later is the neighbours' doing, for all that is known. */
+		assert_int_equal(own.dynamic_uj, 700000);
+		assert_int_equal(own.static_uj, 300000);
+		assert_int_equal(guest_view_rate(&account.dynamic), tick < 99 ? 0 : 14000000);
+		assert_int_equal(guest_view_rate(&account.fixed), tick < 99 ? 0 : 1500000000);
+	}
+}
+
+/* Who rests at first starts from the host's rate for work, once that is known. */
+static void test_an_idle_start_takes_the_rates_of_the_host(void **state)
 {
 	struct guest_view_rates unknown = {.known = false};
 	struct guest_view_account account = {0};
-	struct guest_view_interval own = {.elapsed_ns = SECOND_NS / 2,
-					  .dynamic_uj = 123,
-					  .static_uj = 45,
-					  .busy_ns = SECOND_NS / 10,
-					  .rent = 1};
+	struct guest_view_interval own;
 
 	(void)state;
-	guest_view_apply(&unknown, &account, &own);
-	assert_int_equal(shown(&own), 0);
-	assert_int_equal(account.dynamic.exact_uj, 123);
-	assert_int_equal(account.fixed.exact_uj, 45);
-	assert_int_equal(guest_view_rate(&account.dynamic), 0);
-}
-
-/* A guest starts from what the host's rates are then; what becomes of those it never sees. */
-static void test_rates_of_the_host_are_taken_once(void **state)
-{
-	struct guest_view_rates later = rates;
-	struct guest_view_account account = {0};
-	struct guest_view_interval own = {
-	    .elapsed_ns = SECOND_NS, .busy_ns = SECOND_NS / 2, .rent = 1};
-
-	(void)state;
+	for (int second = 0; second < 30; second++) {
+		own = (struct guest_view_interval){.elapsed_ns = SECOND_NS,
+						   .dynamic_uj = 1000,
+						   .static_uj = 2000000,
+						   .busy_ns = SECOND_NS / 1000,
+						   .rent = 1};
+		guest_view_apply(second < 20 ? &unknown : &rates, &account, &own);
+		assert_int_equal(account.started, second >= 20);
+	}
+	assert_int_equal(guest_view_rate(&account.dynamic), rates.thread_power_uw);
+	assert_int_equal(guest_view_rate(&account.fixed), 2000000000);
+	own = (struct guest_view_interval){.elapsed_ns = SECOND_NS, .busy_ns = SECOND_NS / 2};
 	guest_view_apply(&rates, &account, &own);
 	assert_int_equal(own.dynamic_uj, 5000000);
-	assert_int_equal(own.static_uj, 2000000);
-	later.thread_power_uw *= 7;
-	later.rent_power_nw *= 7;
-	for (int second = 0; second < 200; second++) {
-		guest_view_apply(&later, &account, &own);
-		assert_int_equal(own.dynamic_uj, 5000000);
-		assert_int_equal(own.static_uj, 2000000);
-	}
 }
 
 /* Whatever the exact share, which depends on the neighbours, the guest is shown its own time. */
@@ -58,7 +73,7 @@ static void test_own_time_times_rate(void **state)
 {
 	(void)state;
 	for (uint64_t exact_uj = 0; exact_uj < 50000000; exact_uj += 9999999) {
-		struct guest_view_account account = {0};
+		struct guest_view_account account = started();
 		struct guest_view_interval own = {
 		    .elapsed_ns = SECOND_NS,
 		    .dynamic_uj = exact_uj,
@@ -76,17 +91,16 @@ static void test_own_time_times_rate(void **state)
 /* 1/7 of a microjoule each time, dynamic and static: not one is lost. */
 static void test_remainders_are_never_lost(void **state)
 {
-	struct guest_view_rates small = {
-	    .known = true, .thread_power_uw = 1000, .rent_power_nw = 1000000};
 	struct guest_view_account account = {0};
 	uint64_t dynamic_uj = 0, static_uj = 0;
 
 	(void)state;
+	guest_view_resume(&account, 1000, 1000000);
 	for (int tick = 0; tick < 70000; tick++) {
 		struct guest_view_interval own = {
 		    .elapsed_ns = 142857, .busy_ns = 142857, .rent = 1};
 
-		guest_view_apply(&small, &account, &own);
+		guest_view_apply(&rates, &account, &own);
 		dynamic_uj += own.dynamic_uj;
 		static_uj += own.static_uj;
 	}
@@ -97,7 +111,7 @@ static void test_remainders_are_never_lost(void **state)
 /* The sum over short intervals is that of a long one. */
 static void test_the_pace_of_samples_does_not_matter(void **state)
 {
-	struct guest_view_account fine = {0}, coarse = {0};
+	struct guest_view_account fine = started(), coarse = started();
 	uint64_t fine_uj = 0;
 	struct guest_view_interval whole = {
 	    .elapsed_ns = 9 * SECOND_NS, .busy_ns = 3 * SECOND_NS, .rent = 3};
@@ -118,7 +132,7 @@ static void test_the_pace_of_samples_does_not_matter(void **state)
 /* A new run goes on with the rate that the one before had come to. */
 static void test_rates_are_resumed(void **state)
 {
-	struct guest_view_account before = {0}, after = {0};
+	struct guest_view_account before = started(), after = {0};
 	struct guest_view_interval own;
 
 	(void)state;
@@ -153,7 +167,7 @@ static void test_gain_changes_slowly(void **state)
 
 	(void)state;
 	for (int host = 0; host < 200; host++) {
-		struct guest_view_account account = {0};
+		struct guest_view_account account = started();
 		uint64_t before = GUEST_VIEW_GAIN_ONE, period_ns = 0;
 
 		for (int tick = 0; tick < 500; tick++) {
@@ -217,14 +231,14 @@ static void test_long_run_total_is_true(void **state)
 {
 	(void)state;
 	for (uint64_t percent = 88; percent <= 112; percent += 2) {
-		struct steady steady = {.percent = percent};
+		struct steady steady = {.account = started(), .percent = percent};
 
 		run_steady(&steady, HOUR);
 		check_total(&steady, 20);
 	}
 	/* Far from the truth at first it takes longer, but all that was owed is paid. */
 	for (uint64_t percent = 50; percent <= 200; percent += 10) {
-		struct steady steady = {.percent = percent};
+		struct steady steady = {.account = started(), .percent = percent};
 
 		run_steady(&steady, 48 * HOUR);
 		check_total(&steady, 4);
@@ -236,7 +250,7 @@ static void test_it_comes_to_rest(void **state)
 {
 	(void)state;
 	for (uint64_t percent = 50; percent <= 200; percent += 25) {
-		struct steady steady = {.percent = percent};
+		struct steady steady = {.account = started(), .percent = percent};
 
 		run_steady(&steady, 24 * HOUR);
 		steady.exact_uj = 0;
@@ -249,7 +263,7 @@ static void test_it_comes_to_rest(void **state)
 /* A load that the coefficients see ten times too large, and then as it is: no gain is a trap. */
 static void test_gain_returns_from_the_smallest(void **state)
 {
-	struct steady steady = {.percent = 1};
+	struct steady steady = {.account = started(), .percent = 1};
 
 	(void)state;
 	run_steady(&steady, 24 * HOUR);
@@ -265,7 +279,7 @@ static void test_gain_returns_from_the_smallest(void **state)
 
 static void test_gain_has_a_limit(void **state)
 {
-	struct steady steady = {.percent = 1000000};
+	struct steady steady = {.account = started(), .percent = 1000000};
 
 	(void)state;
 	run_steady(&steady, 24 * HOUR);
@@ -275,8 +289,8 @@ static void test_gain_has_a_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_nothing_before_the_rates_are_known),
-	    cmocka_unit_test(test_rates_of_the_host_are_taken_once),
+	    cmocka_unit_test(test_rates_come_of_the_own_start),
+	    cmocka_unit_test(test_an_idle_start_takes_the_rates_of_the_host),
 	    cmocka_unit_test(test_own_time_times_rate),
 	    cmocka_unit_test(test_remainders_are_never_lost),
 	    cmocka_unit_test(test_the_pace_of_samples_does_not_matter),
