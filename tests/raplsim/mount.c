@@ -29,6 +29,8 @@ struct held_answer {
 /* An open file. As in sysfs its content is made by a read from the start and kept for the reads
  * that follow, so no reader sees two moments in one value. */
 struct handle {
+	struct handle *next;
+	struct handle **link; /* what points to it */
 	size_t node;
 	uint32_t incarnation;
 	size_t length;
@@ -40,6 +42,7 @@ struct mount {
 	struct fuse_session *session;
 	struct fuse_buf buffer;
 	struct held_answer *held;
+	struct handle *handles; /* releases that nobody waits for may never come */
 	time_t created;
 };
 
@@ -154,8 +157,7 @@ static void do_readlink(fuse_req_t request, fuse_ino_t ino)
 		(void)fuse_reply_readlink(request, tree_node(tree, node_of(ino))->text);
 }
 
-static int open_handle(const struct mount *mount, fuse_ino_t ino, int flags,
-		       struct handle **ret_handle)
+static int open_handle(struct mount *mount, fuse_ino_t ino, int flags, struct handle **ret_handle)
 {
 	const struct tree *tree = mount->simulator->tree;
 	struct handle *handle;
@@ -173,8 +175,21 @@ static int open_handle(const struct mount *mount, fuse_ino_t ino, int flags,
 		return -ENOMEM;
 	handle->node = node_of(ino);
 	handle->incarnation = tree_incarnation(tree, handle->node);
+	handle->next = mount->handles;
+	handle->link = &mount->handles;
+	if (handle->next)
+		handle->next->link = &handle->next;
+	mount->handles = handle;
 	*ret_handle = handle;
 	return 0;
+}
+
+static void close_handle(struct handle *handle)
+{
+	*handle->link = handle->next;
+	if (handle->next)
+		handle->next->link = handle->link;
+	free(handle);
 }
 
 static void do_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
@@ -190,7 +205,7 @@ static void do_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *i
 	info->fh = (uint64_t)(uintptr_t)handle;
 	info->direct_io = 1;
 	if (fuse_reply_open(request, info) < 0)
-		free(handle); /* The opener was interrupted: no release will come. */
+		close_handle(handle); /* The opener was interrupted: no release will come. */
 }
 
 static struct handle *handle_of(const struct fuse_file_info *info)
@@ -201,7 +216,7 @@ static struct handle *handle_of(const struct fuse_file_info *info)
 static void do_release(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	(void)ino;
-	free(handle_of(info));
+	close_handle(handle_of(info));
 	(void)fuse_reply_err(request, 0);
 }
 
@@ -398,6 +413,8 @@ void mount_destroy(struct mount *mount)
 		fuse_session_unmount(mount->session);
 		fuse_session_destroy(mount->session);
 	}
+	while (mount->handles)
+		close_handle(mount->handles);
 	free(mount->buffer.mem);
 	free(mount);
 }
