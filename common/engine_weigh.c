@@ -170,10 +170,13 @@ static void engine_offer_memory(const struct engine *engine, struct engine_zone 
 static void engine_offer_time(const struct engine *engine, struct engine_zone *zone,
 			      const struct sample *sample)
 {
+	uint64_t power_uw = calibration_state(zone->calibration).power_uw;
 	uint64_t static_uw = ledger_host(engine->ledger)->zones[zone->index].idle_power_uw;
 	uint64_t busy_ns = engine_zone_busy_ns(engine, zone);
 	uint64_t elapsed_ns = activity_elapsed_ns(engine->activity);
 
+	if (static_uw > power_uw)
+		static_uw = power_uw;
 	zone->rates.thread_power_uw = calibration_state(zone->calibration).thread_power_uw;
 	zone->rates.rent_power_nw = 0;
 	switch (engine->config.idle) {
@@ -198,6 +201,7 @@ static void engine_offer_rates(const struct engine *engine, struct engine_zone *
 			       const struct sample *sample)
 {
 	zone->rates.known = calibration_state(zone->calibration).learned_ns > 0;
+	zone->rates.learned = !calibration_state(zone->calibration).learning;
 	if (zone->by_memory)
 		engine_offer_memory(engine, zone, sample);
 	else

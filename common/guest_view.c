@@ -94,14 +94,15 @@ static void guest_view_start(struct guest_view_account *account, uint64_t thread
 	account->dynamic.gain = GUEST_VIEW_GAIN_ONE;
 	account->fixed.rate = rent_power_nw;
 	account->fixed.gain = GUEST_VIEW_GAIN_ONE;
-	account->started = true;
 }
 
 void guest_view_resume(struct guest_view_account *account, uint64_t thread_power_uw,
 		       uint64_t rent_power_nw)
 {
-	if (thread_power_uw > 0 || rent_power_nw > 0)
-		guest_view_start(account, thread_power_uw, rent_power_nw);
+	if (thread_power_uw == 0 && rent_power_nw == 0)
+		return;
+	guest_view_start(account, thread_power_uw, rent_power_nw);
+	account->phase = GUEST_VIEW_OWN;
 }
 
 uint64_t guest_view_rate(const struct guest_view_lane *lane)
@@ -118,39 +119,42 @@ static uint64_t guest_view_seed_rate(uint64_t exact_uj, uint64_t scale, uint64_t
 	return guest_view_saturate((wide)exact_uj * scale / amount);
 }
 
-/* The exact interval stays as it is; when there were enough of them, the rates are known. */
-static void guest_view_seed(const struct guest_view_rates *rates,
-			    struct guest_view_account *account,
-			    const struct guest_view_interval *interval)
+/* Takes an exact interval; once there were enough of them the rates are its own. */
+static void guest_view_observe(const struct guest_view_rates *rates,
+			       struct guest_view_account *account,
+			       const struct guest_view_interval *interval, uint64_t enough_ns)
 {
-	struct guest_view_lane *dynamic = &account->dynamic, *fixed = &account->fixed;
+	struct guest_view_seed *seed = &account->seed;
 
-	account->elapsed_ns += interval->elapsed_ns;
-	account->seed_busy_ns += interval->busy_ns;
-	account->seed_rent_ns = guest_view_saturate((wide)interval->rent * interval->elapsed_ns +
-						    account->seed_rent_ns);
-	dynamic->exact_uj += interval->dynamic_uj;
-	fixed->exact_uj += interval->static_uj;
-	if (account->elapsed_ns < GUEST_VIEW_SEED_NS || !rates->known)
+	seed->elapsed_ns += interval->elapsed_ns;
+	seed->busy_ns += interval->busy_ns;
+	seed->rent_ns =
+	    guest_view_saturate((wide)interval->rent * interval->elapsed_ns + seed->rent_ns);
+	seed->dynamic_uj += interval->dynamic_uj;
+	seed->static_uj += interval->static_uj;
+	if (seed->elapsed_ns < enough_ns || !rates->known)
 		return;
-	guest_view_start(
-	    account,
-	    guest_view_seed_rate(dynamic->exact_uj, UW_NS_PER_UJ, account->seed_busy_ns,
-				 account->elapsed_ns / SEED_BUSY_LEAST, rates->thread_power_uw),
-	    guest_view_seed_rate(fixed->exact_uj, NW_NS_PER_UJ, account->seed_rent_ns, 1,
-				 rates->rent_power_nw));
-	account->elapsed_ns = 0;
-	dynamic->exact_uj = 0;
-	fixed->exact_uj = 0;
+	guest_view_start(account,
+			 guest_view_seed_rate(seed->dynamic_uj, UW_NS_PER_UJ, seed->busy_ns,
+					      seed->elapsed_ns / SEED_BUSY_LEAST,
+					      rates->thread_power_uw),
+			 guest_view_seed_rate(seed->static_uj, NW_NS_PER_UJ, seed->rent_ns, 1,
+					      rates->rent_power_nw));
+	account->phase = GUEST_VIEW_OWN;
 }
 
 void guest_view_apply(const struct guest_view_rates *rates, struct guest_view_account *account,
 		      struct guest_view_interval *interval)
 {
 	struct guest_view_lane *dynamic = &account->dynamic, *fixed = &account->fixed;
+	const struct guest_view_interval exact = *interval;
 
-	if (!account->started) {
-		guest_view_seed(rates, account, interval);
+	if (account->phase == GUEST_VIEW_NEW) {
+		guest_view_start(account, rates->thread_power_uw, rates->rent_power_nw);
+		account->phase = rates->learned ? GUEST_VIEW_LENT : GUEST_VIEW_EXACT;
+	}
+	if (account->phase == GUEST_VIEW_EXACT) {
+		guest_view_observe(rates, account, &exact, GUEST_VIEW_SEED_NS);
 		return;
 	}
 	interval->dynamic_uj = guest_view_show(dynamic, (wide)interval->busy_ns * dynamic->rate,
@@ -159,6 +163,8 @@ void guest_view_apply(const struct guest_view_rates *rates, struct guest_view_ac
 	    guest_view_show(fixed, (wide)interval->elapsed_ns * interval->rent * fixed->rate,
 			    NW_NS_PER_UJ, interval->static_uj);
 	account->elapsed_ns += interval->elapsed_ns;
+	if (account->phase == GUEST_VIEW_LENT)
+		guest_view_observe(rates, account, &exact, GUEST_VIEW_LENT_NS);
 	if (account->elapsed_ns < GUEST_VIEW_PERIOD_NS)
 		return;
 	account->elapsed_ns = 0;

@@ -3,10 +3,11 @@
  *
  * Part of attribution. Under `guest-view = isolated` a guest's counter is its own CPU time and its
  * own rent (vCPUs; for DRAM mebibytes) times two rates of its own:
- *   - They start from what the guest's own work and rent have cost in its first
- *     GUEST_VIEW_SEED_NS. For so long it is told its exact share: once in its life it sees what
- *     others do, where a rate that was made up would be wrong for hours. A guest that did next to
- *     nothing in that time starts from what work costs on this host in the mean.
+ *   - A guest that comes to a host which is known is told by what work and rent cost there in the
+ *     mean for GUEST_VIEW_LENT_NS; then by what its own have cost meanwhile. On a host that is yet
+ *     to be learned such means are made up, and would be wrong by far: there it is told its exact
+ *     share for GUEST_VIEW_SEED_NS, and sees once what others do. A guest that did next to nothing
+ *     in that time keeps to the host's mean.
  *   - Once in GUEST_VIEW_PERIOD_NS each changes by at most 5 %, in steps of 1/128, towards what
  *     the exact account says of the period, and what is still owed from those before. So the total
  *     follows the exact one in the long run.
@@ -24,6 +25,7 @@
 #include <stdint.h>
 
 #define GUEST_VIEW_SEED_NS	UINT64_C(10000000000)
+#define GUEST_VIEW_LENT_NS	UINT64_C(60000000000)
 #define GUEST_VIEW_PERIOD_NS	UINT64_C(300000000000)
 #define GUEST_VIEW_GAIN_ONE	UINT64_C(65536)
 #define GUEST_VIEW_GAIN_STEP	(GUEST_VIEW_GAIN_ONE / 128)
@@ -38,9 +40,10 @@
 /* How much of the period's own energy may be added to pay, or taken off to get, what is owed. */
 #define GUEST_VIEW_PAYMENT_PERCENT 50
 
-/* What a guest starts from whose own work says too little. */
+/* What a guest starts from. */
 struct guest_view_rates {
 	bool known;
+	bool learned;		  /* they are more than a prior */
 	uint64_t thread_power_uw; /* per busy CPU */
 	uint64_t rent_power_nw;	  /* per unit of rent: nanowatts, as a mebibyte draws little */
 };
@@ -55,12 +58,27 @@ struct guest_view_lane {
 	int64_t owed_uj; /* exact minus shown of all periods before */
 };
 
+enum guest_view_phase {
+	GUEST_VIEW_NEW,
+	GUEST_VIEW_EXACT, /* is told its exact share, and observed */
+	GUEST_VIEW_LENT,  /* is told by the host's rates, and observed */
+	GUEST_VIEW_OWN,
+};
+
+/* What a guest's work and rent have cost while it was observed. */
+struct guest_view_seed {
+	uint64_t elapsed_ns;
+	uint64_t dynamic_uj;
+	uint64_t static_uj;
+	uint64_t busy_ns;
+	uint64_t rent_ns; /* units of rent times nanoseconds */
+};
+
 /* One account's side of one zone; zeroed: nothing known yet. */
 struct guest_view_account {
-	bool started;
-	uint64_t elapsed_ns; /* of the period, or of the seed */
-	uint64_t seed_busy_ns;
-	uint64_t seed_rent_ns; /* units of rent times nanoseconds */
+	enum guest_view_phase phase;
+	uint64_t elapsed_ns; /* of the period */
+	struct guest_view_seed seed;
 	struct guest_view_lane dynamic;
 	struct guest_view_lane fixed;
 };

@@ -144,7 +144,6 @@ class Trial:
         host.kill_worker()
         host.restart_fs(kill=False)
         host.meter.kill()
-        sim.ctl("set", "idle-watts", str(LOW_W))
         host.start_meter(ISOLATED)
         for fault in FAULTS:
             sim.ctl("fault", "intel-rapl:0", "energy_uj", fault)

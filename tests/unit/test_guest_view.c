@@ -22,7 +22,7 @@ static struct guest_view_account started(void)
 	return account;
 }
 
-/* At first the exact share is shown; what it has cost then is the rate from there on. */
+/* On a host that is yet to be learned: the exact share, and then what that has cost. */
 static void test_rates_come_of_the_own_start(void **state)
 {
 	struct guest_view_account account = {0};
@@ -39,8 +39,31 @@ static void test_rates_come_of_the_own_start(void **state)
 		/* What comes later is the neighbours' doing, for all that is known. */
 		assert_int_equal(own.dynamic_uj, 700000);
 		assert_int_equal(own.static_uj, 300000);
-		assert_int_equal(guest_view_rate(&account.dynamic), tick < 99 ? 0 : 14000000);
-		assert_int_equal(guest_view_rate(&account.fixed), tick < 99 ? 0 : 1500000000);
+	}
+	assert_int_equal(guest_view_rate(&account.dynamic), 14000000);
+	assert_int_equal(guest_view_rate(&account.fixed), 1500000000);
+}
+
+/* On a host that is known: its rates for a minute, and then the guest's own. */
+static void test_rates_of_the_host_are_lent(void **state)
+{
+	struct guest_view_rates learned = rates;
+	struct guest_view_account account = {0};
+
+	(void)state;
+	learned.learned = true;
+	for (int second = 0; second < 120; second++) {
+		struct guest_view_interval own = {.elapsed_ns = SECOND_NS,
+						  .dynamic_uj = 7000000,
+						  .static_uj = 3000000,
+						  .busy_ns = SECOND_NS / 2,
+						  .rent = 2};
+
+		guest_view_apply(&learned, &account, &own);
+		assert_int_equal(own.dynamic_uj, second < 60 ? 5000000 : 7000000);
+		assert_int_equal(own.static_uj, second < 60 ? 4000000 : 3000000);
+		/* What becomes of the host's rates it never sees. */
+		learned.thread_power_uw += 100000;
 	}
 }
 
@@ -59,7 +82,7 @@ static void test_an_idle_start_takes_the_rates_of_the_host(void **state)
 						   .busy_ns = SECOND_NS / 1000,
 						   .rent = 1};
 		guest_view_apply(second < 20 ? &unknown : &rates, &account, &own);
-		assert_int_equal(account.started, second >= 20);
+		assert_int_equal(account.phase, second < 20 ? GUEST_VIEW_EXACT : GUEST_VIEW_OWN);
 	}
 	assert_int_equal(guest_view_rate(&account.dynamic), rates.thread_power_uw);
 	assert_int_equal(guest_view_rate(&account.fixed), 2000000000);
@@ -290,6 +313,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_rates_come_of_the_own_start),
+	    cmocka_unit_test(test_rates_of_the_host_are_lent),
 	    cmocka_unit_test(test_an_idle_start_takes_the_rates_of_the_host),
 	    cmocka_unit_test(test_own_time_times_rate),
 	    cmocka_unit_test(test_remainders_are_never_lost),
