@@ -76,10 +76,8 @@ void activity_units_settle(struct activity *activity)
 		uint64_t claimed_ns = unit->vm_ns + unit->debt_ns;
 		uint64_t debt_max_ns = unit->cpus * DEBT_NS_PER_CPU;
 
-		unit->other_ns = activity_fade(unit->other_ns, activity->elapsed_ns);
 		if (unit->busy_ns >= claimed_ns) {
 			activity_unit_weigh(unit, unit->busy_ns - claimed_ns, &unit->other);
-			unit->other_ns += unit->busy_ns - claimed_ns;
 			unit->debt_ns = 0;
 			continue;
 		}
