@@ -122,6 +122,14 @@ struct ledger_durations {
 };
 extern const uint64_t ledger_duration_bounds_us[LEDGER_DURATION_COUNT - 1];
 
+/* Of how many vCPUs' threads cycles, instructions and cache misses are counted. */
+struct ledger_events {
+	uint32_t wanted;  /* 1: attribution.events = auto */
+	int32_t error;	  /* why threads were refused: the negative errno of the last one, or 0 */
+	uint32_t counted; /* threads */
+	uint32_t refused; /* threads that have run and cannot be counted */
+};
+
 /* When the floors were advanced last, by every clock there is: ledger_floors.h. */
 struct ledger_instant {
 	struct uuid boot; /* of the host, as the kernel names it; nil: not known */
@@ -139,6 +147,7 @@ struct ledger_host {
 	uint64_t sample_count;
 	uint64_t vm_missed; /* VMs that found no room, counted once a sample */
 	uint64_t orderly;   /* on disk, 1: saved at the end of a run, not at a checkpoint */
+	struct ledger_events events;
 	struct ledger_instant told;
 	struct ledger_durations durations;
 	struct ledger_zone zones[ZONE_MAX];

@@ -69,6 +69,18 @@ static void exporter_write_missed(const struct exporter_scene *scene)
 	metrics_add(scene->metrics, NULL, 0, metrics_integer(scene->copy->host.vm_missed));
 }
 
+static void exporter_write_events(const struct exporter_scene *scene)
+{
+	const struct ledger_events *events = &scene->copy->host.events;
+	const struct metrics_label counted[] = {{"state", "counted"}};
+	const struct metrics_label refused[] = {{"state", "refused"}};
+
+	if (!scene->summary->fresh)
+		return;
+	metrics_add(scene->metrics, counted, 1, metrics_integer(events->counted));
+	metrics_add(scene->metrics, refused, 1, metrics_integer(events->refused));
+}
+
 static void exporter_write_durations(const struct exporter_scene *scene)
 {
 	const struct ledger_durations *durations = &scene->copy->host.durations;
@@ -411,6 +423,9 @@ static const struct exporter_family exporter_ledger_families[] = {
     {{"wattport_calibration_learning", METRICS_GAUGE, NULL,
       "1 while calibration has not yet seen enough to be relied on."},
      exporter_write_calibration_learning},
+    {{"wattport_event_threads", METRICS_GAUGE, NULL,
+      "vCPU threads whose cycles, instructions and cache misses are counted, or cannot be."},
+     exporter_write_events},
     {{"wattport_vm", METRICS_INFO, NULL, "A virtual machine and its shape."},
      exporter_write_vm_info},
     {{"wattport_vm_energy_joules", METRICS_COUNTER, "joules",

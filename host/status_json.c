@@ -1,6 +1,7 @@
 #include "host/status_json.h"
 #include "common/cleanup.h"
 #include "common/uuid.h"
+#include "host/thread_events.h"
 
 #include <jansson.h>
 
@@ -107,6 +108,7 @@ static json_t *status_zone(const struct ledger_copy *copy, uint32_t index)
 	status_put_bool(&object, "counted", summary_counts_zone(&copy->host, index));
 	status_put_number(&object, "power_uw", zone->power_uw);
 	status_put_number(&object, "static_power_uw", zone->idle_power_uw);
+	status_put_number(&object, "busy_cpu_power_uw", zone->thread_power_uw);
 	status_put_bool(&object, "calibrating", zone->calibration_learning != 0);
 	status_put_number(&object, "calibration_error_ppm", zone->calibration_error_ppm);
 	status_put_number(&object, "energy_uj", zone->energy_uj);
@@ -208,6 +210,19 @@ static json_t *status_departed(const struct ledger_host *host, const struct summ
 	return summary->departed != NULL ? status_shares(host, summary->departed) : json_null();
 }
 
+static json_t *status_events(const struct ledger_events *events)
+{
+	struct status_object object = status_object_make();
+
+	status_put_text(&object, "mode", events->wanted ? "auto" : "none");
+	status_put_number(&object, "counted", events->counted);
+	status_put_number(&object, "refused", events->refused);
+	status_put(&object, "reason",
+		   events->error < 0 ? json_string(thread_events_reason(events->error))
+				     : json_null());
+	return status_object_take(&object);
+}
+
 char *status_json(const struct ledger_copy *copy, const struct summary *summary)
 {
 	const struct ledger_host *host = &copy->host;
@@ -228,6 +243,8 @@ char *status_json(const struct ledger_copy *copy, const struct summary *summary)
 	status_put_number(&object, "cpus", host->cpu_count);
 	status_put_number(&object, "samples", host->sample_count);
 	status_put_number(&object, "vms_missed", host->vm_missed);
+	status_put(&object, "events",
+		   summary->sampled ? status_events(&host->events) : json_null());
 	status_put(&object, "host", status_totals(summary));
 	status_put(&object, "zones", status_zones(copy));
 	status_put(&object, "vms", status_vms(host, summary));

@@ -2,6 +2,7 @@
 #include "common/uuid.h"
 #include "host/quantity.h"
 #include "host/table.h"
+#include "host/thread_events.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -151,6 +152,23 @@ static int text_print_calibration(const struct ledger_host *host, FILE *stream)
 	return table_print(table, stream);
 }
 
+/* By what else than CPU time machines are told apart, and why not. */
+static void text_print_events(const struct ledger_events *events, FILE *stream)
+{
+	if (!events->wanted) {
+		(void)fprintf(stream,
+			      "Events of vCPUs are not counted: attribution.events = none.\n");
+		return;
+	}
+	(void)fprintf(stream, "Events of %" PRIu32 " vCPU%s are counted", events->counted,
+		      events->counted == 1 ? "" : "s");
+	if (events->refused > 0)
+		(void)fprintf(stream, ", of %" PRIu32 " not: %s; %s", events->refused,
+			      thread_events_reason(events->error),
+			      thread_events_remedy(events->error));
+	(void)fprintf(stream, ".\n");
+}
+
 /* The machine's energy of one part, over the zones that are summed. */
 static uint64_t text_part_uj(const struct ledger_host *host, const struct ledger_vm *vm,
 			     enum ledger_part part)
@@ -210,6 +228,8 @@ int status_text_print(const struct ledger_copy *copy, const struct summary *summ
 	status = text_print_calibration(&copy->host, stream);
 	if (status < 0)
 		return status;
+	if (summary->sampled)
+		text_print_events(&copy->host.events, stream);
 	(void)fputc('\n', stream);
 	if (summary->vm_count > 0)
 		return text_print_machines(&copy->host, summary, stream);

@@ -91,6 +91,8 @@ static void fixture_set_host(struct ledger_host *host)
 	host->updated_ns = LEDGER_FIXTURE_TIME_NS;
 	host->sample_count = 321;
 	host->vm_missed = 2;
+	host->events =
+	    (struct ledger_events){.wanted = 1, .error = -EMFILE, .counted = 5, .refused = 1};
 	for (size_t i = 0; i < LEDGER_DURATION_COUNT; i++)
 		host->durations.count[i] = i % 3 * 10;
 	host->durations.sum_ns = 12345678;

@@ -369,6 +369,7 @@ static void test_refused_events(void **state)
 		assert_false(vm->vcpus[0].has_events);
 		assert_int_equal(vm_threads_report(host.threads)->failed, 0);
 		assert_int_equal(vm_threads_report(host.threads)->uncounted, errors[i]);
+		assert_int_equal(vm_threads_report(host.threads)->refused, 2);
 		/* Whatever has changed, nobody asks again so soon. */
 		events.error = 0;
 		host_thread(&host, 10, 11, "CPU 0/KVM", 3001, 0);
@@ -378,6 +379,13 @@ static void test_refused_events(void **state)
 		(void)host_read(&host, VM_EVENTS_RETRY_NS);
 		assert_int_equal(events.count, 1);
 		assert_int_equal(vm_threads_report(host.threads)->uncounted, 0);
+		/* The other one has not run since. */
+		assert_int_equal(vm_threads_report(host.threads)->counted, 1);
+		assert_int_equal(vm_threads_report(host.threads)->refused, 1);
+		host_end_process(&host, 10);
+		(void)host_read(&host, SECOND);
+		assert_int_equal(vm_threads_report(host.threads)->counted, 0);
+		assert_int_equal(vm_threads_report(host.threads)->refused, 0);
 		host_close(&host);
 	}
 }
@@ -399,6 +407,7 @@ static void test_events_leave_descriptors_for_times(void **state)
 	assert_int_equal(events.count, 1);
 	assert_int_equal(vm_threads_report(host.threads)->unkept, 0);
 	assert_int_equal(vm_threads_report(host.threads)->uncounted, -EMFILE);
+	assert_int_equal(vm_threads_report(host.threads)->refused, 3);
 	host_close(&host);
 }
 
