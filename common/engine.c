@@ -33,8 +33,9 @@ static int engine_zone_start(struct engine *engine, struct engine_zone *zone)
 				    &zone->calibration);
 	if (status < 0)
 		return status;
-	/* What the engine of an earlier process has learned, if it was done with learning. */
-	if (row->thread_power_uw > 0 && !row->calibration_learning)
+	/* What engines of earlier processes have learned, if one was done with learning: what comes
+	 * after a recall stands on it from the first second on. */
+	if (row->calibration_known && row->thread_power_uw > 0)
 		calibration_recall(zone->calibration, row->idle_power_uw, row->thread_power_uw);
 	return 0;
 }
@@ -309,6 +310,8 @@ static void engine_take_zone(struct engine *engine, struct engine_zone *zone,
 			break;
 		}
 		engine_zone_weigh(engine, zone, sample, energy_uj, elapsed_ns);
+		if (!host->calibration_learning)
+			host->calibration_known = 1;
 		engine_zone_book(engine, zone, sample, energy_uj, elapsed_ns);
 		break;
 	case COUNTER_FIRST:

@@ -111,6 +111,7 @@ struct ledger_zone {
 	uint64_t thread_power_uw;	/* what a busy thread draws beyond it, in the mean */
 	uint64_t calibration_error_ppm; /* how far off it is, of the power: calibration.h */
 	uint64_t calibration_learning;	/* 1: still learning */
+	uint64_t calibration_known; /* 1: in this or an earlier run it was done with that once */
 	uint64_t faults[LEDGER_FAULT_COUNT];
 };
 
