@@ -151,20 +151,26 @@ static struct engine_vm *engine_vm(struct engine *engine, size_t slot, const str
 		const struct ledger_share *share = &ledger_vm(engine->ledger, slot)->shares[zone];
 
 		vm->shares[zone].window_uj = ledger_share_total_uj(share);
+		vm->shares[zone].window_active_uj = share->part_uj[LEDGER_ACTIVE];
 		guest_view_resume(&vm->shares[zone].guest_view, share->guest_thread_power_uw,
 				  share->guest_rent_power_nw);
 	}
 	return vm;
 }
 
-/* A part of the CPU time that activity.c books; it is shown and weighs nothing. */
+/* A part of the CPU time that activity.c books; it is shown and weighs nothing. What it cost:
+ * engine_take_halt_energy(). */
 static void engine_take_halt_poll(struct engine_vm *vm, struct ledger_vm *account,
 				  const struct sample_vm *sampled)
 {
 	if (!sampled->has_halt_poll)
 		return;
-	if (vm->has_halt_poll && sampled->halt_poll_ns > vm->halt_poll_ns)
-		account->halt_poll_ns += sampled->halt_poll_ns - vm->halt_poll_ns;
+	if (vm->has_halt_poll) {
+		uint64_t poll_ns = features_delta(vm->halt_poll_ns, sampled->halt_poll_ns);
+
+		account->halt_poll_ns = features_sum(account->halt_poll_ns, poll_ns);
+		vm->halt_poll_left_ns = features_sum(vm->halt_poll_left_ns, poll_ns);
+	}
 	vm->has_halt_poll = true;
 	vm->halt_poll_ns = sampled->halt_poll_ns;
 	account->has_halt_poll = 1;
@@ -256,8 +262,8 @@ static void engine_take_present(struct engine *engine)
 		if (slot < 0 || engine->vms[slot] == NULL)
 			continue;
 		account = ledger_vm(engine->ledger, (size_t)slot);
-		account->vcpu_ns += vms[i].vcpu_ns;
-		account->overhead_ns += vms[i].overhead_ns;
+		account->vcpu_ns = features_sum(account->vcpu_ns, vms[i].vcpu_ns);
+		account->overhead_ns = features_sum(account->overhead_ns, vms[i].overhead_ns);
 		engine->present[engine->present_count++] =
 		    (struct engine_present){.activity = &vms[i], .slot = (size_t)slot};
 	}
@@ -335,13 +341,42 @@ static uint64_t engine_power(uint64_t total_uj, uint64_t window_uj, uint64_t ela
 	return (uint64_t)((wide)(total_uj - window_uj) * CLOCK_NS_PER_SECOND / elapsed_ns);
 }
 
+static uint64_t engine_window_vcpu_ns(const struct engine_vm *vm, const struct ledger_vm *account)
+{
+	return account->vcpu_ns > vm->window_vcpu_ns ? account->vcpu_ns - vm->window_vcpu_ns : 0;
+}
+
+/*
+ * Of the window's active energy halt polling has the part that it has of the vCPUs' time: nothing
+ * tells more. KVM's counters are read once a second and may be a window late, so polling that is
+ * more than all of the time waits for the next one. Memory that is held costs the same either way.
+ */
+static void engine_take_halt_energy(const struct engine *engine, struct engine_vm *vm,
+				    struct ledger_vm *account)
+{
+	uint64_t vcpu_ns = engine_window_vcpu_ns(vm, account);
+	uint64_t poll_ns = vm->halt_poll_left_ns < vcpu_ns ? vm->halt_poll_left_ns : vcpu_ns;
+
+	vm->halt_poll_left_ns -= poll_ns;
+	for (size_t i = 0; i < engine->zone_count; i++) {
+		struct ledger_share *share = &account->shares[engine->zones[i].index];
+		struct engine_share *own = &vm->shares[engine->zones[i].index];
+		uint64_t active_uj = share->part_uj[LEDGER_ACTIVE];
+
+		/* An account that departed and was opened again began at 0. */
+		if (poll_ns > 0 && !engine->zones[i].by_memory && active_uj > own->window_active_uj)
+			share->halt_poll_uj +=
+			    features_scale(active_uj - own->window_active_uj, poll_ns, vcpu_ns);
+		own->window_active_uj = active_uj;
+	}
+}
+
 /* The same of what the guest is told, and how busy its vCPUs were. */
 static void engine_take_guest_power(const struct engine *engine, struct engine_vm *vm,
 				    struct ledger_vm *account)
 {
 	uint64_t total_uj = engine_guest_total_uj(engine, account);
-	uint64_t vcpu_ns =
-	    account->vcpu_ns > vm->window_vcpu_ns ? account->vcpu_ns - vm->window_vcpu_ns : 0;
+	uint64_t vcpu_ns = engine_window_vcpu_ns(vm, account);
 	wide possible_ns = (wide)engine->window_ns * account->vcpu_count;
 
 	account->guest_power_uw = engine_power(total_uj, vm->window_guest_uj, engine->window_ns);
@@ -382,6 +417,7 @@ static void engine_take_power(struct engine *engine, uint64_t elapsed_ns)
 			    engine_power(total_uj, share->window_uj, engine->window_ns);
 			share->window_uj = total_uj;
 		}
+		engine_take_halt_energy(engine, engine->vms[slot], account);
 		engine_take_guest_power(engine, engine->vms[slot], account);
 	}
 	engine->window_ns = 0;

@@ -18,6 +18,7 @@ struct engine_share {
 	uint64_t overhead_weight;
 	struct guest_view_account guest_view;
 	uint64_t window_uj; /* the share's total when the power window began */
+	uint64_t window_active_uj;
 };
 
 /* What the engine keeps of an account beside the ledger. */
@@ -32,6 +33,7 @@ struct engine_vm {
 	uint64_t window_vcpu_ns;
 	bool has_halt_poll; /* the next is of an earlier sample */
 	uint64_t halt_poll_ns;
+	uint64_t halt_poll_left_ns; /* of what was booked: without its energy yet */
 };
 
 struct engine_zone {

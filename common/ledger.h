@@ -48,6 +48,7 @@ enum ledger_vm_state {
 /* One account's part of one host zone. */
 struct ledger_share {
 	uint64_t part_uj[LEDGER_PART_COUNT];
+	uint64_t halt_poll_uj;	/* of LEDGER_ACTIVE: of the time in halt_poll_ns */
 	uint64_t guest_view_uj; /* what the guest was told: equal to the parts' sum in exact view */
 	/* Its rates in isolated view, so that they go on after a restart; 0: none yet. */
 	uint64_t guest_thread_power_uw;

@@ -331,6 +331,23 @@ static void exporter_write_vm_halt_poll(const struct exporter_scene *scene)
 	}
 }
 
+static void exporter_write_vm_halt_poll_energy(const struct exporter_scene *scene)
+{
+	for (size_t i = 0; i < scene->copy->vm_count; i++) {
+		const struct ledger_vm *vm = &scene->copy->vms[i];
+		struct exporter_labels labels;
+
+		exporter_labels_set(&labels, vm);
+		for (uint32_t zone = 0; vm->has_halt_poll && zone < scene->copy->host.zone_count;
+		     zone++) {
+			labels.labels[2] =
+			    (struct metrics_label){"zone", exporter_zone_id(scene, zone)};
+			metrics_add(scene->metrics, labels.labels, 3,
+				    metrics_micro(vm->shares[zone].halt_poll_uj));
+		}
+	}
+}
+
 static void exporter_write_vm_memory(const struct exporter_scene *scene)
 {
 	for (size_t i = 0; i < scene->summary->vm_count; i++) {
@@ -443,6 +460,9 @@ static const struct exporter_family exporter_ledger_families[] = {
     {{"wattport_vm_halt_poll_seconds", METRICS_COUNTER, "seconds",
       "Of the vCPUs' CPU time: KVM's polling for work before a vCPU sleeps."},
      exporter_write_vm_halt_poll},
+    {{"wattport_vm_halt_poll_joules", METRICS_COUNTER, "joules",
+      "Of the active energy: what that polling cost, by its part of the vCPUs' time."},
+     exporter_write_vm_halt_poll_energy},
     {{"wattport_vm_memory_bytes", METRICS_GAUGE, "bytes",
       "Memory of the host that the virtual machine holds."},
      exporter_write_vm_memory},

@@ -43,6 +43,16 @@ static void status_put_bool(struct status_object *to, const char *key, bool valu
 	status_put(to, key, json_boolean(value));
 }
 
+/* null where nothing tells how much of the vCPUs' time is polling. */
+static void status_put_polling(struct status_object *to, const char *key,
+			       const struct ledger_vm *vm, uint64_t value)
+{
+	if (vm->has_halt_poll)
+		status_put_number(to, key, value);
+	else
+		status_put(to, key, json_null());
+}
+
 static void status_put_error(struct status_object *to, const char *key, int error)
 {
 	status_put(to, key, error < 0 ? json_string(strerror(-error)) : json_null());
@@ -132,13 +142,14 @@ static json_t *status_zones(const struct ledger_copy *copy)
 	return zones;
 }
 
-static json_t *status_share(const struct ledger_share *share)
+static json_t *status_share(const struct ledger_vm *vm, const struct ledger_share *share)
 {
 	struct status_object object = status_object_make();
 
 	status_put_number(&object, "active_uj", share->part_uj[LEDGER_ACTIVE]);
 	status_put_number(&object, "idle_uj", share->part_uj[LEDGER_IDLE]);
 	status_put_number(&object, "overhead_uj", share->part_uj[LEDGER_OVERHEAD]);
+	status_put_polling(&object, "halt_poll_uj", vm, share->halt_poll_uj);
 	status_put_number(&object, "guest_view_uj", share->guest_view_uj);
 	status_put_number(&object, "power_uw", share->power_uw);
 	return status_object_take(&object);
@@ -149,7 +160,7 @@ static json_t *status_shares(const struct ledger_host *host, const struct ledger
 	struct status_object shares = status_object_make();
 
 	for (uint32_t i = 0; i < host->zone_count; i++)
-		status_put(&shares, host->zones[i].zone.id, status_share(&vm->shares[i]));
+		status_put(&shares, host->zones[i].zone.id, status_share(vm, &vm->shares[i]));
 	return status_object_take(&shares);
 }
 
@@ -171,10 +182,7 @@ static json_t *status_vm(const struct ledger_host *host, const struct summary_vm
 	status_put_text(&object, "precision", summary_precision_name(vm->precision));
 	status_put_number(&object, "vcpu_ns", vm->vcpu_ns);
 	status_put_number(&object, "overhead_ns", vm->overhead_ns);
-	if (vm->has_halt_poll)
-		status_put_number(&object, "halt_poll_ns", vm->halt_poll_ns);
-	else
-		status_put(&object, "halt_poll_ns", json_null());
+	status_put_polling(&object, "halt_poll_ns", vm, vm->halt_poll_ns);
 	status_put_number(&object, "power_uw", sum->power_uw);
 	status_put_number(&object, "energy_uj", sum->energy_uj);
 	status_put(&object, "zones", status_shares(host, vm));

@@ -320,10 +320,10 @@ static int text_print_shares(const struct ledger_host *host, const struct summar
 			     const struct ledger_vm *vm, FILE *stream)
 {
 	static const struct table_column columns[] = {
-	    {"HOST ZONE", TABLE_LEFT, 0},   {"POWER", TABLE_RIGHT, 0},
-	    {"ENERGY", TABLE_RIGHT, 0},	    {"ACTIVE", TABLE_RIGHT, 0},
-	    {"IDLE SHARE", TABLE_RIGHT, 0}, {"OVERHEAD", TABLE_RIGHT, 0},
-	    {"GUEST VIEW", TABLE_RIGHT, 0},
+	    {"HOST ZONE", TABLE_LEFT, 0},	 {"POWER", TABLE_RIGHT, 0},
+	    {"ENERGY", TABLE_RIGHT, 0},		 {"ACTIVE", TABLE_RIGHT, 0},
+	    {"IDLE SHARE", TABLE_RIGHT, 0},	 {"OVERHEAD", TABLE_RIGHT, 0},
+	    {"ACTIVE, POLLING", TABLE_RIGHT, 0}, {"GUEST VIEW", TABLE_RIGHT, 0},
 	};
 	cleanup_table struct table *table = NULL;
 	int status = table_create(columns, COUNT_OF(columns), &table);
@@ -338,6 +338,10 @@ static int text_print_shares(const struct ledger_host *host, const struct summar
 		text_add_energy(table, ledger_share_total_uj(share));
 		for (int part = 0; part < LEDGER_PART_COUNT; part++)
 			text_add_energy(table, share->part_uj[part]);
+		if (vm->has_halt_poll)
+			text_add_energy(table, share->halt_poll_uj);
+		else
+			table_add(table, UNKNOWN);
 		text_add_energy(table, share->guest_view_uj);
 	}
 	return table_print(table, stream);

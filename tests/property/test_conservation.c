@@ -67,12 +67,17 @@ static void check_account_grows(const struct ledger_vm *now, const struct ledger
 {
 	assert_true(uuid_equal(&now->uuid, &before->uuid));
 	check_not_less(now->vcpu_ns, before->vcpu_ns, "vCPU time", slot);
+	check_not_less(now->halt_poll_ns, before->halt_poll_ns, "halt polling time", slot);
 	check_not_less(now->overhead_ns, before->overhead_ns, "overhead time", slot);
 	check_not_less(now->guest_psys_uj, before->guest_psys_uj, "guest psys", slot);
 	for (size_t zone = 0; zone < ZONE_MAX; zone++) {
 		for (size_t part = 0; part < LEDGER_PART_COUNT; part++)
 			check_not_less(now->shares[zone].part_uj[part],
 				       before->shares[zone].part_uj[part], "part", slot);
+		check_not_less(now->shares[zone].halt_poll_uj, before->shares[zone].halt_poll_uj,
+			       "halt polling", slot);
+		check_not_less(now->shares[zone].part_uj[LEDGER_ACTIVE],
+			       now->shares[zone].halt_poll_uj, "what is not halt polling", slot);
 		check_not_less(now->shares[zone].guest_view_uj, before->shares[zone].guest_view_uj,
 			       "guest view", slot);
 	}

@@ -79,6 +79,7 @@ static void fixture_add_vm(struct ledger *ledger, const struct fixture_vm *fixtu
 	fixture_book(ledger, (size_t)slot, LEDGER_IDLE, fixture->scale * 3000003);
 	fixture_book(ledger, (size_t)slot, LEDGER_OVERHEAD, fixture->scale * 500005);
 	for (uint32_t zone = 0; zone < FIXTURE_ZONE_COUNT; zone++) {
+		vm->shares[zone].halt_poll_uj = vm->has_halt_poll ? fixture->scale * 10000 : 0;
 		vm->shares[zone].guest_view_uj = fixture->scale * 13400000;
 		vm->shares[zone].power_uw = running ? fixture->scale * 1500000 + zone : 0;
 	}
