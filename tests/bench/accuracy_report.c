@@ -112,11 +112,14 @@ struct report_view {
 	const char *heading;
 	size_t models;
 	struct error_row (*column)(struct error_table *table, size_t model);
+	bool psys; /* of the hosts that have it */
 };
 
-static void report_cell(struct error_row row)
+static void report_cell(const struct report_view *view, struct error_table *table, size_t model)
 {
-	if (row.bias > -1)
+	struct error_row row = view->column(table, model);
+
+	if (row.bias > -1 && (!view->psys || error_table_psys_hosts(table) > 0))
 		(void)printf(" %.1f |", PERCENT * row.mean);
 	else
 		(void)printf("  |");
@@ -138,7 +141,7 @@ static void report_means(struct error_table *const tables[HOST_CLASS_COUNT],
 		(void)printf("| %s |", trial_model_name(model));
 		for (size_t i = 0; i < HOST_CLASS_COUNT; i++)
 			if (tables[i] != NULL)
-				report_cell(view->column(tables[i], model));
+				report_cell(view, tables[i], model);
 		(void)printf("\n");
 	}
 }
@@ -146,12 +149,12 @@ static void report_means(struct error_table *const tables[HOST_CLASS_COUNT],
 void accuracy_report_summary(struct error_table *const tables[HOST_CLASS_COUNT])
 {
 	static const struct report_view views[] = {
-	    {"Total", TRIAL_MODEL_COUNT, error_table_total},
-	    {"Dynamic part", TRIAL_MODEL_COUNT, error_table_dynamic},
-	    {"Static power", TRIAL_OURS_COUNT, error_table_static},
-	    {"psys, total", TRIAL_OURS_COUNT, error_table_psys_total},
-	    {"psys, dynamic part", TRIAL_OURS_COUNT, error_table_psys_dynamic},
-	    {"psys, static power", TRIAL_OURS_COUNT, error_table_psys_static},
+	    {"Total", TRIAL_MODEL_COUNT, error_table_total, false},
+	    {"Dynamic part", TRIAL_MODEL_COUNT, error_table_dynamic, false},
+	    {"Static power", TRIAL_OURS_COUNT, error_table_static, false},
+	    {"psys, total", TRIAL_OURS_COUNT, error_table_psys_total, true},
+	    {"psys, dynamic part", TRIAL_OURS_COUNT, error_table_psys_dynamic, true},
+	    {"psys, static power", TRIAL_OURS_COUNT, error_table_psys_static, true},
 	};
 
 	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
