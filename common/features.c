@@ -10,11 +10,6 @@
 
 __extension__ typedef unsigned __int128 wide;
 
-uint64_t features_sum(uint64_t a, uint64_t b)
-{
-	return a < UINT64_MAX - b ? a + b : UINT64_MAX;
-}
-
 uint64_t features_scale(uint64_t amount, uint64_t part, uint64_t whole)
 {
 	wide scaled;
@@ -105,9 +100,10 @@ struct features features_weigh(const struct features_counters *spent, uint32_t c
 void features_add(struct features *total, const struct features *added, uint64_t part,
 		  uint64_t whole)
 {
-	for (size_t i = 0; i < FEATURES_COUNT; i++)
+	/* All of it, most often; and that is what a sample does for each machine and zone. */
+	for (size_t i = 0; i < FEATURES_COUNT && part == whole; i++)
+		total->amount[i] = features_sum(total->amount[i], added->amount[i]);
+	for (size_t i = 0; i < FEATURES_COUNT && part != whole; i++)
 		total->amount[i] =
-		    features_sum(total->amount[i],
-				 part == whole ? added->amount[i]
-					       : features_scale(added->amount[i], part, whole));
+		    features_sum(total->amount[i], features_scale(added->amount[i], part, whole));
 }

@@ -70,6 +70,9 @@ uint64_t features_delta(uint64_t before, uint64_t now);
 
 /* Saturating: amount * part / whole, where `whole` is not 0; a + b. */
 uint64_t features_scale(uint64_t amount, uint64_t part, uint64_t whole);
-uint64_t features_sum(uint64_t a, uint64_t b);
+static inline uint64_t features_sum(uint64_t a, uint64_t b)
+{
+	return a < UINT64_MAX - b ? a + b : UINT64_MAX;
+}
 
 #endif
