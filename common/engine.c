@@ -40,6 +40,19 @@ static int engine_zone_start(struct engine *engine, struct engine_zone *zone)
 	return 0;
 }
 
+/* What guests read adds up over packages and DRAM, which do not overlap; on a host that has no
+ * package zone, it is psys. */
+static bool engine_zone_is_told(const struct engine *engine, const struct zone *zone)
+{
+	bool packages = false;
+
+	for (size_t i = 0; i < engine->zone_count; i++)
+		packages = packages || engine->zones[i].zone.kind == ZONE_PACKAGE;
+	if (!packages)
+		return zone->kind == ZONE_PSYS;
+	return zone->kind == ZONE_PACKAGE || zone->kind == ZONE_DRAM;
+}
+
 /* core and uncore go by the costs of the package in which they lie: engine_zone.c says why. */
 static const struct calibration *engine_zone_costs(const struct engine *engine,
 						   const struct zone *zone, size_t index)
@@ -85,8 +98,10 @@ int engine_create(const struct engine_config *config, const struct topology *top
 		if (status < 0)
 			return status;
 	}
-	for (size_t i = 0; i < zone_count; i++)
+	for (size_t i = 0; i < zone_count; i++) {
 		engine->zones[i].costs = engine_zone_costs(engine, &zones[i], i);
+		engine->zones[i].told = engine_zone_is_told(engine, &zones[i]);
+	}
 	ledger_host(ledger)->cpu_count = (uint32_t)topology->cpu_count;
 	ledger_host(ledger)->guest_view_exact = config->guest_view_exact ? 1 : 0;
 	*ret_engine = TAKE_PTR(engine);
@@ -111,25 +126,6 @@ void engine_configure(struct engine *engine, const struct engine_config *config)
 	ledger_host(engine->ledger)->guest_view_exact = config->guest_view_exact ? 1 : 0;
 }
 
-/*
- * What the account's guest reads in all: packages and DRAM, which do not overlap; on a host that
- * has no package zone, psys. Its differences count, so that it may wrap.
- */
-static uint64_t engine_guest_total_uj(const struct engine *engine, const struct ledger_vm *account)
-{
-	bool packages = false;
-	uint64_t total_uj = 0;
-
-	for (size_t i = 0; i < engine->zone_count; i++)
-		packages = packages || engine->zones[i].zone.kind == ZONE_PACKAGE;
-	if (!packages)
-		return account->guest_psys_uj;
-	for (size_t socket = 0; socket < LEDGER_SOCKET_MAX; socket++)
-		total_uj += account->guest[socket].zone_uj[ZONE_PACKAGE] +
-			    account->guest[socket].zone_uj[ZONE_DRAM];
-	return total_uj;
-}
-
 /* The engine's side of the account in that slot; a slot that changed hands starts anew. */
 static struct engine_vm *engine_vm(struct engine *engine, size_t slot, const struct uuid *uuid)
 {
@@ -145,7 +141,6 @@ static struct engine_vm *engine_vm(struct engine *engine, size_t slot, const str
 	for (size_t i = 0; i < engine->zone_count; i++)
 		calibration_forget(engine->zones[i].calibration, slot);
 	/* What an older life of the account holds is no power of this second. */
-	vm->window_guest_uj = engine_guest_total_uj(engine, ledger_vm(engine->ledger, slot));
 	vm->window_vcpu_ns = ledger_vm(engine->ledger, slot)->vcpu_ns;
 	for (uint32_t zone = 0; zone < ledger_host(engine->ledger)->zone_count; zone++) {
 		const struct ledger_share *share = &ledger_vm(engine->ledger, slot)->shares[zone];
@@ -375,16 +370,15 @@ static void engine_take_halt_energy(const struct engine *engine, struct engine_v
 static void engine_take_guest_power(const struct engine *engine, struct engine_vm *vm,
 				    struct ledger_vm *account)
 {
-	uint64_t total_uj = engine_guest_total_uj(engine, account);
 	uint64_t vcpu_ns = engine_window_vcpu_ns(vm, account);
 	wide possible_ns = (wide)engine->window_ns * account->vcpu_count;
 
-	account->guest_power_uw = engine_power(total_uj, vm->window_guest_uj, engine->window_ns);
+	account->guest_power_uw = engine_power(vm->window_guest_uj, 0, engine->window_ns);
 	account->guest_load_ppm = 0;
 	if (vcpu_ns > 0)
 		account->guest_load_ppm =
 		    vcpu_ns < possible_ns ? (uint64_t)((wide)vcpu_ns * PPM / possible_ns) : PPM;
-	vm->window_guest_uj = total_uj;
+	vm->window_guest_uj = 0;
 	vm->window_vcpu_ns = account->vcpu_ns;
 }
 

@@ -230,6 +230,7 @@ static void engine_show(struct engine *engine, const struct engine_zone *zone, s
 	struct ledger_vm *account = ledger_vm(engine->ledger, present->slot);
 	struct ledger_share *share = &account->shares[zone->index];
 	struct guest_view_account *view = &engine_share(engine, zone, i)->guest_view;
+	uint64_t *told_uj = &engine->vms[present->slot]->window_guest_uj;
 	struct guest_view_interval interval = {
 	    .elapsed_ns = elapsed_ns,
 	    .dynamic_uj = share->part_uj[LEDGER_ACTIVE] - before[LEDGER_ACTIVE] +
@@ -251,6 +252,8 @@ static void engine_show(struct engine *engine, const struct engine_zone *zone, s
 	}
 	engine_fit(account, share, present->activity->socket_count, &interval);
 	share->guest_view_uj += interval.dynamic_uj + interval.static_uj;
+	if (zone->told)
+		*told_uj = features_sum(*told_uj, interval.dynamic_uj + interval.static_uj);
 	switch (zone->zone.kind) {
 	case ZONE_PACKAGE:
 	case ZONE_CORE:
