@@ -161,7 +161,8 @@ static void activity_place_here(struct activity *activity, struct activity_vm *v
 	int cpu =
 	    vcpu->cpu == SAMPLE_NO_CPU ? -ENOENT : topology_index(activity->topology, vcpu->cpu);
 	struct features features = features_weigh(
-	    spent, cpu >= 0 ? core_share_of(activity->core_share, (size_t)cpu) : CORE_SHARE_ONE);
+	    spent, cpu >= 0 ? core_share_of(activity->core_share, (size_t)cpu) : CORE_SHARE_ONE,
+	    cpu >= 0 ? core_share_busy(activity->core_share, (size_t)cpu) : CORE_SHARE_ONE);
 	uint64_t part_ns;
 
 	activity->has_events = activity->has_events || spent->has_events;
@@ -377,6 +378,7 @@ int activity_step(struct activity *activity, const struct sample *sample)
 		activity->units[unit].busy_ns = 0;
 		activity->units[unit].vm_ns = 0;
 		activity->units[unit].core_ns = 0;
+		activity->units[unit].loaded_ns = 0;
 		activity->units[unit].vms = (struct features){0};
 		activity->units[unit].other = (struct features){0};
 	}

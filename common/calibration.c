@@ -139,9 +139,14 @@ static double calibration_row(const struct calibration *calibration, double row[
 	for (size_t i = 0; i < FEATURES_COUNT; i++)
 		row[CALIBRATION_UNKNOWN_FEATURES + i] =
 		    (double)calibration->work.amount[i] / elapsed_ns;
-	/* Where no events are counted anywhere, time is what all threads are known by. */
+	/*
+	 * Where no events are counted anywhere, time is what all threads are known by; where they
+	 * are, cycles tell the clock, and the few threads without are not worth a guess at it.
+	 */
 	if (!calibration->has_events)
 		row[CALIBRATION_UNKNOWN_FEATURES + FEATURES_BLIND] = 0;
+	else
+		row[CALIBRATION_UNKNOWN_FEATURES + FEATURES_LOADED] = 0;
 	for (size_t i = 0; i < DEVIATION_VM_MAX; i++)
 		row[CALIBRATION_UNKNOWN_VMS + i] =
 		    deviation_slot_cost_w(calibration->deviation, i, calibration->elapsed_s);
