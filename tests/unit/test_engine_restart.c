@@ -34,6 +34,7 @@ struct host {
 	uint64_t random;
 	struct sample sample;
 	double energy_j;
+	double step_s;	   /* between two samples */
 	double loads[VMS]; /* in CPUs */
 	double truth_j[VMS];
 };
@@ -137,12 +138,12 @@ static void host_second(struct host *host, bool moves)
 			host->loads[i] = (double)vm_vcpus[i] *
 					 (double)(20 + check_random_below(&host->random, 80)) / 100;
 		power_w += THREAD_W * host->loads[i];
-		host->truth_j[i] +=
-		    THREAD_W * host->loads[i] + STATIC_W * (double)vm_vcpus[i] / (double)CPUS;
+		host->truth_j[i] += host->step_s * (THREAD_W * host->loads[i] +
+						    STATIC_W * (double)vm_vcpus[i] / (double)CPUS);
 	}
 	power_w *= 1 + 0.01 * ((double)check_random_below(&host->random, 1000) / 1000 - 0.5);
-	host->energy_j += power_w;
-	host->sample.time.ns += SECOND_NS;
+	host->energy_j += host->step_s * power_w;
+	host->sample.time.ns += (uint64_t)(host->step_s * 1e9);
 }
 
 static void host_fill(struct host *host, const uint64_t time_ns[VMS])
@@ -179,7 +180,7 @@ static void scene_pass(struct scene *scene, size_t seconds, bool moves)
 	for (size_t second = 0; second < seconds; second++) {
 		host_second(host, moves);
 		for (size_t i = 0; i < VMS; i++)
-			time_ns[i] += (uint64_t)(host->loads[i] * 1e9);
+			time_ns[i] += (uint64_t)(host->step_s * host->loads[i] * 1e9);
 		host_fill(host, time_ns);
 		daemon_take(&scene->steady, &host->sample);
 		daemon_take(&scene->restarted, &host->sample);
@@ -190,7 +191,7 @@ static void scene_start(struct scene *scene)
 {
 	*scene = (struct scene){
 	    .zone = {.id = "package-0", .die = ZONE_ANY_DIE, .range_uj = UINT64_MAX},
-	    .host = {.random = 5, .loads = {1, 1, 0.5}},
+	    .host = {.random = 5, .step_s = 1, .loads = {1, 1, 0.5}},
 	};
 	assert_int_equal(topology_create(&scene->topology), 0);
 	for (uint32_t cpu = 0; cpu < CPUS; cpu++) {
@@ -300,6 +301,28 @@ static void test_what_was_learned_outlives_the_daemon(void **state)
 	}
 }
 
+/* Guests ask for samples many times a second, also in the first, in which nothing is fitted. */
+static void test_the_first_second_is_no_exception(void **state)
+{
+	static struct scene scene;
+
+	(void)state;
+	scene_start(&scene);
+	scene_pass(&scene, LEARN_S, true);
+	die(&scene.restarted);
+	daemon_start(&scene.restarted, &scene);
+	scene.host.step_s = 0.1;
+	scene_pass(&scene, 1, false);
+	for (int step = 0; step < 20; step++) {
+		scene_pass(&scene, 1, false);
+		check_near("static power", (double)daemon_zone(&scene.restarted)->idle_power_uw,
+			   (double)daemon_zone(&scene.steady)->idle_power_uw, STATIC_PERCENT);
+		check_near("thread's power", (double)daemon_zone(&scene.restarted)->thread_power_uw,
+			   (double)daemon_zone(&scene.steady)->thread_power_uw, THREAD_PERCENT);
+	}
+	scene_stop(&scene);
+}
+
 /* What the first minute of the first run took for static power was a guess, and is none later. */
 static void test_a_guess_is_not_kept(void **state)
 {
@@ -324,6 +347,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_was_learned_outlives_the_daemon),
+	    cmocka_unit_test(test_the_first_second_is_no_exception),
 	    cmocka_unit_test(test_a_guess_is_not_kept),
 	};
 
