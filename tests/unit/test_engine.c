@@ -286,6 +286,31 @@ static void test_dram_goes_by_memory(void **state)
 	bench_stop(&bench);
 }
 
+/* The same, divided by work: the 6 J are the one's that ran, and rent is by memory as before. */
+static void test_dram_goes_by_work_if_that_is_wanted(void **state)
+{
+	static const struct parts first = {6 * J, 500000, 0}, second_vm = {0, J, 0};
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_VCPU);
+	struct bench bench = {0};
+
+	(void)state;
+	config.dram_by_work = true;
+	bench_start(&bench, 1, &config);
+	for (uint64_t step = 0; step < 2; step++) {
+		struct sample_vm *vm = add_vm(&bench, 1, 1);
+
+		vm->memory_bytes = GIB;
+		vm->vcpus[0].time_ns = step * 900 * MS;
+		add_vm(&bench, 2, 1)->memory_bytes = 2 * GIB;
+		bench.sample.zones[1].raw_uj = step * 10 * J;
+		second(&bench);
+	}
+	check_parts("dram", &account(&bench, 1)->shares[1], &first);
+	check_parts("dram", &account(&bench, 2)->shares[1], &second_vm);
+	assert_int_equal(ledger_host(bench.ledger)->zones[1].idle_uj, 2500000);
+	bench_stop(&bench);
+}
+
 /* Energy of a package goes to those who ran on it; psys goes to all, and is shown apart. */
 static void test_packages_are_told_apart(void **state)
 {
@@ -679,6 +704,7 @@ int main(void)
 	    cmocka_unit_test(test_a_neighbour_changes_no_rent),
 	    cmocka_unit_test(test_an_empty_host_pays_itself),
 	    cmocka_unit_test(test_dram_goes_by_memory),
+	    cmocka_unit_test(test_dram_goes_by_work_if_that_is_wanted),
 	    cmocka_unit_test(test_packages_are_told_apart),
 	    cmocka_unit_test(test_sockets_of_the_guest),
 	    cmocka_unit_test(test_core_and_uncore),
