@@ -10,9 +10,11 @@
  * with no coefficient below 0: the model of SmartWatts (Fieni, Rouvoy, Seinturier, "SmartWatts:
  * Self-Calibrating Software-Defined Power Meter for Containers", CCGRID 2020), fitted to the whole
  * package at once. What we do beyond it:
- *   - A VM's deviation is what its own work costs more or less than the features say, pulled
- *     towards 0: where no events are counted, it tells a heavy load from a light one by how the
- *     load and the zone's power vary together.
+ *   - A VM's deviation is what its own work costs more or less than the features say: where no
+ *     events are counted, it tells a heavy load from a light one by how the load and the zone's
+ *     power vary together. The fit has deviations so that a dear VM is not taken for static power
+ *     or for a dear feature, but it is slow, as static power and features want it. What is handed
+ *     on is deviation.h's, which follows the VMs.
  *   - Every unknown has a prior, a mean and how far it is trusted (ridge regression: Hoerl and
  *     Kennard, Technometrics 12, 1970), made from the zone's mean power. Where the load hardly
  *     varies the prior decides, so that nothing absurd comes out of nothing.

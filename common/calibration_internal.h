@@ -18,6 +18,7 @@
 #define CALIBRATION_UNKNOWN_COUNT    (CALIBRATION_UNKNOWN_VMS + DEVIATION_VM_MAX)
 
 static_assert(CALIBRATION_UNKNOWN_COUNT <= NORMAL_EQUATIONS_MAX, "all unknowns fit");
+static_assert(CALIBRATION_KEY_MAX == DEVIATION_KEY_MAX, "the same keys");
 
 struct calibration_stratum {
 	double scale; /* what its sums count for */
