@@ -31,7 +31,7 @@ static const double prior_trusts[PRIOR_COUNT] = {1, 1, 0.1};
  * What wakes with the first busy CPU and what comes with the next few, of the static power. In the
  * measured machines both together are far more (EPYC 8024P: 20 W of 18), in others nothing.
  */
-#define SHARED_PART  0.03
+#define SHARED_PART  0.05
 #define SHARED_TRUST 0.1
 
 #define BLIND_PART   0.7 /* what a thread's time does not cost where events are counted */

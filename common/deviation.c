@@ -15,7 +15,7 @@
 #define STATE_COUNT (DEVIATION_VM_MAX + 1)
 
 /* Standard deviations, and for how long what was seen of them holds. */
-#define VM_SPREAD	0.3   /* of a deviation */
+#define VM_SPREAD	0.4   /* of a deviation */
 #define DRIFT_SPREAD	0.03  /* of the mean power */
 #define NOISE_SPREAD	0.005 /* the same */
 #define DRIFT_S		30.0
