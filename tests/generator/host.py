@@ -237,12 +237,14 @@ class Host:
         scales = [1.0, 1.0]
         lost_w = [0.0, 0.0]
         for side in (0, 1):
+            if not queues[side]:
+                continue
             total = sum(wants for _, wants in queues[side])
             scales[side] = 1 / total if total > 1 else 1.0
             parts[side] = min(total, 1.0)
             for thread, wants in queues[side]:
                 lost_w[side] += wants * scales[side] * thread.nj_cycle * square * (1 - thread.sibling)
-            self.busy_s[core + side * machine.cores * machine.packages if side else core] += parts[side] * step_s
+            self.busy_s[core + side * machine.cores * machine.packages] += parts[side] * step_s
         overlap = 0.0
         if parts[0] > 0 and parts[1] > 0:
             # By chance, more or less: siblings that wake each other run together more often.
