@@ -3,7 +3,7 @@
 The truth is the Shapley value of the game whose players are the threads that run at a moment, at the frequencies that
 were, taken part by part, for it is additive:
 
-* a core: two threads beside each other cost v(ab) = base + a*slow + b*slow; each is due the mean of what it adds alone
+* a core: two threads beside each other cost v(ab) = base + what is left of each one's speed; each is due the mean of what it adds alone
   and what it adds to the other. This can credit a thread for slowing its sibling down.
 * waking a package: one price whatever the number; of those that run, each is due the same.
 * uncore and open memory banks: concave in the sum of many small demands; the diagonal formula of Aumann and Shapley,
@@ -17,7 +17,7 @@ one L-th of it, L = the CPUs, or the vCPUs where these are more; of DIMMs, by me
 
 import math
 
-from load import POLL_IPC, POLL_NJ
+from load import NOISE, POLL_IPC, POLL_NJ
 
 HOST_THREADS = 3
 NODES = (0.0694318442, 0.3300094782, 0.6699905218, 0.9305681558)  # Gauss-Legendre on [0, 1]
@@ -29,8 +29,8 @@ class Thread:
     """A thread of the host, and its counters."""
 
     __slots__ = (
-        "account", "cpu", "package", "wants", "share", "nj_cycle", "sibling", "ipc", "misses", "prefetch", "wide",
-        "poll", "time_s", "cycles", "instructions", "missed",
+        "account", "cpu", "package", "wants", "share", "noise", "nj_cycle", "sibling", "pressure", "ipc", "misses",
+        "prefetch", "wide", "poll", "time_s", "cycles", "instructions", "missed",
     )  # fmt: skip
 
     def __init__(self, account, cpu, package):
@@ -39,6 +39,8 @@ class Thread:
         self.package = package
         self.wants = 0.0
         self.share = 0.0  # of its CPU, in the last step
+        self.noise = 0.5  # of what it wants, from step to step
+        self.pressure = 1.0
         self.wide = False
         self.poll = self.time_s = self.cycles = self.instructions = self.missed = 0.0
 
@@ -115,7 +117,9 @@ class Host:
             for thread, level in zip(guest.threads, work.levels):
                 thread.wants = level * (1 + poll)
                 thread.wide = work.wide
-                self._set(thread, work.nj, work.ipc_now, work.sibling, work.misses_now, work.prefetch)
+                thread.pressure = work.pressure
+                thread.noise = NOISE[work.shape]
+                self._set(thread, work.nj_now, work.ipc_now, work.sibling, work.misses_now, work.prefetch)
                 thread.poll = part = poll / (1 + poll)
                 thread.nj_cycle = (1 - part) * thread.nj_cycle + part * POLL_IPC * POLL_NJ
                 thread.ipc = (1 - part) * work.ipc_now + part * POLL_IPC
@@ -189,7 +193,7 @@ class Host:
             for thread in group:
                 wants = thread.wants
                 if wants < 0.9:
-                    wants *= 0.5 + rng.random()
+                    wants *= 1 + thread.noise * (2 * rng.random() - 1)
                     if self.machine.dvfs:  # the same work takes longer on a slower core
                         wants *= nominal_ghz / self.ghz[self.machine.cpus[thread.cpu][0]]
                 if wants < 0.0005:
@@ -235,7 +239,8 @@ class Host:
         base_w = machine.core_w(ghz)
         parts = [0.0, 0.0]
         scales = [1.0, 1.0]
-        lost_w = [0.0, 0.0]
+        lost_w = [0.0, 0.0]  # what a sibling of pressure 1 would take from those that run here
+        pressures = [0.0, 0.0]
         for side in (0, 1):
             if not queues[side]:
                 continue
@@ -244,6 +249,7 @@ class Host:
             parts[side] = min(total, 1.0)
             for thread, wants in queues[side]:
                 lost_w[side] += wants * scales[side] * thread.nj_cycle * square * (1 - thread.sibling)
+                pressures[side] += wants * thread.pressure / total
             self.busy_s[core + side * machine.cores * machine.packages] += parts[side] * step_s
         overlap = 0.0
         if parts[0] > 0 and parts[1] > 0:
@@ -260,16 +266,15 @@ class Host:
             for thread, wants in queues[side]:
                 part = wants * scales[side]
                 own_w = thread.nj_cycle * square
-                speed = 1 - (1 - thread.sibling) * paired
+                slow = (1 - thread.sibling) * pressures[1 - side]  # of its speed, beside a sibling
+                speed = 1 - slow * paired
                 instructions = part * ghz * 1e9 * thread.ipc * speed
                 missed = instructions * thread.misses
                 miss_w = missed * machine.miss_nj * 1e-9
                 core_w += part * own_w * speed
                 misses_w += miss_w
-                due_w = part * (
-                    (1 - paired) * (base_w + own_w) + 0.5 * paired * (base_w + own_w * (1 + thread.sibling))
-                )
-                due[thread.account] += (due_w - part * credit_w + miss_w) * step_s
+                due_w = (1 - paired) * (base_w + own_w) + 0.5 * paired * (base_w + own_w * (2 - slow))
+                due[thread.account] += (part * (due_w - thread.pressure * credit_w) + miss_w) * step_s
                 thread.time_s += part * step_s
                 thread.cycles += part * ghz * 1e9 * step_s
                 thread.instructions += instructions * step_s

@@ -64,18 +64,16 @@ class Machine:
         self.core_leak_w = scale * rng.uniform(0.2, 0.6)
         self.miss_nj = rng.uniform(8, 20)
         # What a package draws with nothing to do: the uncore at its lowest, I/O, what leaks.
-        self.static_w = [
-            (rng.uniform(4, 12) + rng.uniform(0.5, 1.4) * self.cores) * rng.uniform(0.96, 1.04)
-            for _ in range(self.packages)
-        ]
+        static_w = rng.uniform(4, 12) + rng.uniform(0.5, 1.4) * self.cores
+        self.static_w = [static_w * rng.uniform(0.96, 1.04) for _ in range(self.packages)]
         self.uncore_w = rng.uniform(0.15, 0.5) * self.cores * (0 if rng.random() < 0.4 else 1)
         self.uncore_power = rng.uniform(1.6, 2.6)  # how its power grows with its frequency
         self.uncore_lowest = rng.uniform(0.4, 0.7)  # its lowest frequency, in parts of the highest
         self.uncore_half = rng.uniform(0.15, 0.5)  # the demand, in busy cores' worth a core, that asks for half
         # Deep package sleep: what the first thread that wakes up costs on top. Hosts of virtual machines seldom
         # sleep; the class "sleepy" shows what it does to the figures.
-        self.wake_w = rng.uniform(0.3, 1.0) * self.static_w[0] if kind == "sleepy" else rng.uniform(0, 0.04) * self.static_w[0]
-        self.leak_w = rng.uniform(0.10, 0.25) * self.static_w[0] + 0.1 * self.core_leak_w * self.cores
+        self.wake_w = static_w * (rng.uniform(0.3, 1.0) if kind == "sleepy" else rng.uniform(0, 0.04))
+        self.leak_w = rng.uniform(0.10, 0.25) * static_w + 0.1 * self.core_leak_w * self.cores
         self.leak_per_kelvin = rng.uniform(0.008, 0.018)
         self.kelvin_per_watt = rng.uniform(0.15, 0.35)
         self.heat_s = rng.uniform(12, 40)  # time constant of the heat sink

@@ -57,6 +57,7 @@ class Population:
         self.kind = kind
         self.change_s = change_s
         self.common = rng.choice([habit for habit in load.HABITS if habit[1] in ("wave", "phases")])
+        self.traffic = load.Traffic(rng) if rng.random() < 0.5 else None
         self.guests = []
         self._move_in()
         self._come_and_go(seconds)
@@ -87,6 +88,7 @@ class Population:
             work = load.Load(rng, machine, vcpus, self._habit())
             if self.kind in SAME_WORK:
                 work.take_mix(self.common[0], 0.03)
+            work.traffic = self.traffic if rng.random() < 0.6 else None
             self.guests.append(Guest(rng, machine, len(self.guests), vcpus, memory_bytes, work))
             wanted -= vcpus
 
