@@ -6,14 +6,10 @@
 #include <errno.h>
 #include <math.h>
 
-#define NO_SLOT UINT8_MAX
-#define NO_KEY	UINT32_MAX
-
 /* How long what was seen is remembered, in seconds. */
 #define STRATUM_SECONDS	 600.0	 /* of intervals of the same load */
 #define BUSY_SECONDS	 3600.0	 /* whatever the load */
 #define QUIET_SECONDS	 86400.0 /* where next to nothing ran */
-#define USE_SECONDS	 60.0
 #define ERROR_SECONDS	 300.0
 #define SPREAD_SECONDS	 120.0
 #define ENVELOPE_SECONDS 30000.0 /* the smallest power seen doubles in that time */
@@ -37,24 +33,27 @@ static const double stratum_loads[CALIBRATION_STRATA - 1] = {0.02, 0.1, 0.25, 0.
 int calibration_create(size_t cpu_count, const struct calibration_prior *prior,
 		       struct calibration **ret_calibration)
 {
-	struct calibration *calibration = calloc(1, sizeof(*calibration));
+	cleanup_calibration struct calibration *calibration = calloc(1, sizeof(*calibration));
+	int status;
 
 	if (calibration == NULL)
 		return -ENOMEM;
+	status = deviation_create(&calibration->deviation);
+	if (status < 0)
+		return status;
 	calibration->cpu_count = cpu_count > 0 ? cpu_count : 1;
 	calibration->prior = *prior;
-	memset(calibration->slots, NO_SLOT, sizeof(calibration->slots));
-	for (size_t i = 0; i < CALIBRATION_VM_MAX; i++)
-		calibration->vms[i].key = NO_KEY;
-	calibration->challenger.key = NO_KEY;
 	/* Before anything is known, time alone counts, by cores. */
 	calibration->costs[FEATURES_CORE] = CALIBRATION_COST_ONE;
-	*ret_calibration = calibration;
+	*ret_calibration = TAKE_PTR(calibration);
 	return 0;
 }
 
 void calibration_destroy(struct calibration *calibration)
 {
+	if (calibration == NULL)
+		return;
+	deviation_destroy(calibration->deviation);
 	free(calibration);
 }
 
@@ -94,78 +93,41 @@ static bool calibration_is_learning(const struct calibration *calibration)
 
 uint64_t calibration_ratio(const struct calibration *calibration, size_t key)
 {
-	uint8_t slot;
-	double ratio;
-
-	assert(key <= CALIBRATION_KEY_MAX);
-	slot = calibration->slots[key];
 	if (calibration_is_learning(calibration))
 		return CALIBRATION_RATIO_ONE;
-	ratio = 1 + (slot == NO_SLOT ? calibration->mean_deviation
-				     : calibration->x[CALIBRATION_UNKNOWN_VMS + slot]);
-	return (uint64_t)(ratio * (double)CALIBRATION_RATIO_ONE);
-}
-
-static void calibration_clear_slot(struct calibration *calibration, size_t slot)
-{
-	if (calibration->vms[slot].key != NO_KEY)
-		calibration->slots[calibration->vms[slot].key] = NO_SLOT;
-	calibration->vms[slot] = (struct calibration_vm){.key = NO_KEY};
-	calibration->x[CALIBRATION_UNKNOWN_VMS + slot] = 0;
-	for (size_t i = 0; i < CALIBRATION_STRATA; i++)
-		normal_equations_forget(&calibration->strata[i].sums,
-					CALIBRATION_UNKNOWN_VMS + slot, CALIBRATION_UNKNOWN_COUNT);
-}
-
-static void calibration_take_slot(struct calibration *calibration, size_t slot, size_t key)
-{
-	calibration_clear_slot(calibration, slot);
-	calibration->vms[slot].key = (uint32_t)key;
-	calibration->slots[key] = (uint8_t)slot;
+	return (uint64_t)((1 + deviation_of(calibration->deviation, key)) *
+			  (double)CALIBRATION_RATIO_ONE);
 }
 
 void calibration_forget(struct calibration *calibration, size_t key)
 {
-	assert(key <= CALIBRATION_KEY_MAX);
-	if (calibration->slots[key] != NO_SLOT)
-		calibration_clear_slot(calibration, calibration->slots[key]);
-	if (calibration->challenger.key == key)
-		calibration->challenger.key = NO_KEY;
+	deviation_forget(calibration->deviation, key);
 }
 
 void calibration_add_work(struct calibration *calibration, size_t key, const struct features *work,
 			  uint64_t cost_nj)
 {
-	assert(key <= CALIBRATION_KEY_MAX);
 	features_add(&calibration->work, work, 1, 1);
 	/* Before the first fit costs are no costs. */
-	if (cost_nj == 0 || !calibration->primed)
-		return;
-	for (size_t i = 0; i < CALIBRATION_VM_MAX && calibration->slots[key] == NO_SLOT; i++)
-		if (calibration->vms[i].key == NO_KEY)
-			calibration_take_slot(calibration, i, key);
-	if (calibration->slots[key] != NO_SLOT) {
-		calibration->vms[calibration->slots[key]].cost_nj += (double)cost_nj;
-	} else if (calibration->challenger.key == NO_KEY ||
-		   (double)cost_nj > calibration->challenger.cost_nj) {
-		calibration->challenger.key = (uint32_t)key;
-		calibration->challenger.cost_nj = (double)cost_nj;
-	}
+	if (calibration->primed)
+		deviation_add_work(calibration->deviation, key, work, cost_nj);
 }
 
-/* A VM that uses twice what the least of those with a deviation does takes its place. */
-static void calibration_meet_challenger(struct calibration *calibration)
+/* What was seen of a slot's VM is nothing to the VM that has it now. */
+static void calibration_meet_vms(struct calibration *calibration)
 {
-	size_t least = 0;
-	double challenger_w = calibration->challenger.cost_nj / (calibration->elapsed_s * 1e9);
+	for (size_t slot = 0; slot < DEVIATION_VM_MAX; slot++) {
+		uint32_t changes = deviation_slot_changes(calibration->deviation, slot);
 
-	if (calibration->challenger.key == NO_KEY)
-		return;
-	for (size_t i = 1; i < CALIBRATION_VM_MAX; i++)
-		if (calibration->vms[i].use_w < calibration->vms[least].use_w)
-			least = i;
-	if (challenger_w > 2 * calibration->vms[least].use_w)
-		calibration_take_slot(calibration, least, calibration->challenger.key);
+		if (changes == calibration->changes[slot])
+			continue;
+		calibration->changes[slot] = changes;
+		calibration->x[CALIBRATION_UNKNOWN_VMS + slot] = 0;
+		for (size_t i = 0; i < CALIBRATION_STRATA; i++)
+			normal_equations_forget(&calibration->strata[i].sums,
+						CALIBRATION_UNKNOWN_VMS + slot,
+						CALIBRATION_UNKNOWN_COUNT);
+	}
 }
 
 /* The gathered interval as a row; returns the CPUs' busy part. */
@@ -180,8 +142,9 @@ static double calibration_row(const struct calibration *calibration, double row[
 	/* Where no events are counted anywhere, time is what all threads are known by. */
 	if (!calibration->has_events)
 		row[CALIBRATION_UNKNOWN_FEATURES + FEATURES_BLIND] = 0;
-	for (size_t i = 0; i < CALIBRATION_VM_MAX; i++)
-		row[CALIBRATION_UNKNOWN_VMS + i] = calibration->vms[i].cost_nj / elapsed_ns;
+	for (size_t i = 0; i < DEVIATION_VM_MAX; i++)
+		row[CALIBRATION_UNKNOWN_VMS + i] =
+		    deviation_slot_cost_w(calibration->deviation, i, calibration->elapsed_s);
 	load = row[CALIBRATION_UNKNOWN_FEATURES + FEATURES_THREAD] / (double)calibration->cpu_count;
 	return load;
 }
@@ -208,7 +171,7 @@ static double calibration_judge(struct calibration *calibration, const double ro
 				double seconds)
 {
 	double residual_w = fabs(power_w - calibration_predict(calibration, row));
-	double spread_w, relative, worth = 1;
+	double spread_w, worth = 1;
 
 	if (!calibration->primed || !(power_w > 0))
 		return 1;
@@ -217,10 +180,28 @@ static double calibration_judge(struct calibration *calibration, const double ro
 		worth = HUBER_SPREADS * spread_w / residual_w;
 	calibration_average(&calibration->spread, &calibration->spread_weight,
 			    worth * residual_w * residual_w, seconds, SPREAD_SECONDS);
-	relative = residual_w / power_w < 1 ? residual_w / power_w : 1;
-	calibration_average(&calibration->error, &calibration->error_weight, relative * relative,
-			    seconds, ERROR_SECONDS);
 	return worth;
+}
+
+/* Deviations as they are now explain what common coefficients do not: and how far off are both? */
+static void calibration_follow(struct calibration *calibration, const double row[], double power_w,
+			       double seconds)
+{
+	const struct normal_equations *total = &calibration->total;
+	double mean_w, residual_w = power_w - calibration->x[CALIBRATION_UNKNOWN_STATIC];
+	double relative;
+
+	if (!calibration->primed || !(power_w > 0))
+		return;
+	mean_w = total->target[CALIBRATION_UNKNOWN_STATIC] / total->weight;
+	for (size_t i = CALIBRATION_UNKNOWN_FEATURES; i < CALIBRATION_UNKNOWN_VMS; i++)
+		residual_w -= calibration->x[i] * row[i];
+	relative =
+	    (residual_w - deviation_explain(calibration->deviation, calibration->elapsed_s)) /
+	    power_w;
+	calibration_average(&calibration->error, &calibration->error_weight,
+			    fmin(relative * relative, 1), seconds, ERROR_SECONDS);
+	deviation_follow(calibration->deviation, calibration->elapsed_s, residual_w, mean_w);
 }
 
 /*
@@ -270,7 +251,7 @@ static void calibration_publish(struct calibration *calibration)
 {
 	const double *sums = calibration->total.product[CALIBRATION_UNKNOWN_STATIC];
 	double threads = sums[CALIBRATION_UNKNOWN_FEATURES + FEATURES_THREAD];
-	double dynamic = 0, deviation = 0, work = 0;
+	double dynamic = 0;
 
 	for (size_t i = 0; i < FEATURES_COUNT; i++) {
 		double cost = calibration->x[CALIBRATION_UNKNOWN_FEATURES + i];
@@ -280,12 +261,8 @@ static void calibration_publish(struct calibration *calibration)
 			cost = THREAD_COST_MIN;
 		calibration->costs[i] = (uint64_t)(cost * (double)CALIBRATION_COST_ONE + 0.5);
 	}
-	for (size_t i = CALIBRATION_UNKNOWN_VMS; i < CALIBRATION_UNKNOWN_COUNT; i++) {
-		deviation += calibration->x[i] * sums[i];
-		work += sums[i];
-	}
-	calibration->mean_deviation = work > 0 ? deviation / work : 0;
-	dynamic += deviation;
+	for (size_t i = CALIBRATION_UNKNOWN_VMS; i < CALIBRATION_UNKNOWN_COUNT; i++)
+		dynamic += calibration->x[i] * sums[i];
 	/* Next to nothing ran yet: what the prior says of a thread. */
 	if (threads < calibration->total.weight * 1e-3)
 		calibration->thread_w = calibration->recalled
@@ -306,11 +283,12 @@ static void calibration_fit(struct calibration *calibration)
 	double load, worth;
 	size_t level = 0;
 
-	calibration_meet_challenger(calibration);
+	calibration_meet_vms(calibration);
 	load = calibration_row(calibration, row);
 	while (level < CALIBRATION_STRATA - 1 && load >= stratum_loads[level])
 		level++;
 	worth = calibration_judge(calibration, row, power_w, seconds);
+	calibration_follow(calibration, row, power_w, seconds);
 	calibration_bound_static(calibration, power_w, seconds);
 	calibration_remember(calibration, level, row, power_w, worth * seconds);
 	if (!calibration->primed) {
@@ -342,21 +320,12 @@ void calibration_add(struct calibration *calibration, uint64_t elapsed_ns, uint6
 	if (calibration->energy_j / calibration->elapsed_s < POWER_MAX_W)
 		calibration_fit(calibration);
 	calibration->learned_s += fmin(calibration->elapsed_s, LONGEST_SECONDS);
-	for (size_t i = 0; i < CALIBRATION_VM_MAX; i++) {
-		struct calibration_vm *vm = &calibration->vms[i];
-		double use_w = vm->cost_nj / (calibration->elapsed_s * 1e9);
-
-		vm->use_w += (use_w - vm->use_w) * (1 - exp(-calibration->elapsed_s / USE_SECONDS));
-	}
 	calibration_drop(calibration);
 }
 
 void calibration_drop(struct calibration *calibration)
 {
-	for (size_t i = 0; i < CALIBRATION_VM_MAX; i++)
-		calibration->vms[i].cost_nj = 0;
-	calibration->challenger.key = NO_KEY;
-	calibration->challenger.cost_nj = 0;
+	deviation_next(calibration->deviation);
 	calibration->work = (struct features){0};
 	calibration->elapsed_s = 0;
 	calibration->energy_j = 0;

@@ -38,7 +38,6 @@
 
 #define CALIBRATION_PERIOD_NS UINT64_C(1000000000)
 #define CALIBRATION_STRATA    6
-#define CALIBRATION_VM_MAX    24 /* deviations at a time: those of the VMs that use most */
 
 /* Whose work is meant: the host's own, or the VM of that number below CALIBRATION_KEY_MAX. */
 #define CALIBRATION_KEY_MAX  4096

@@ -6,6 +6,7 @@
 #define WATTPORT_COMMON_CALIBRATION_INTERNAL_H
 
 #include "common/calibration.h"
+#include "common/deviation.h"
 #include "common/normal_equations.h"
 
 #include <assert.h>
@@ -14,19 +15,13 @@
 #define CALIBRATION_UNKNOWN_STATIC   0
 #define CALIBRATION_UNKNOWN_FEATURES 1
 #define CALIBRATION_UNKNOWN_VMS	     (CALIBRATION_UNKNOWN_FEATURES + FEATURES_COUNT)
-#define CALIBRATION_UNKNOWN_COUNT    (CALIBRATION_UNKNOWN_VMS + CALIBRATION_VM_MAX)
+#define CALIBRATION_UNKNOWN_COUNT    (CALIBRATION_UNKNOWN_VMS + DEVIATION_VM_MAX)
 
 static_assert(CALIBRATION_UNKNOWN_COUNT <= NORMAL_EQUATIONS_MAX, "all unknowns fit");
 
 struct calibration_stratum {
 	double scale; /* what its sums count for */
 	struct normal_equations sums;
-};
-
-struct calibration_vm {
-	uint32_t key;
-	double use_w;	/* mean */
-	double cost_nj; /* of the interval that is being gathered */
 };
 
 struct calibration {
@@ -45,14 +40,9 @@ struct calibration {
 	double spread, spread_weight; /* of residuals, squared */
 	double error, error_weight;   /* the same of the power, told beforehand */
 	double thread_w;
-	double mean_deviation; /* for VMs that have none of their own */
 	struct features work;
-	struct {
-		uint32_t key;
-		double cost_nj;
-	} challenger;
-	struct calibration_vm vms[CALIBRATION_VM_MAX];
-	uint8_t slots[CALIBRATION_KEY_MAX + 1];
+	struct deviation *deviation;
+	uint32_t changes[DEVIATION_VM_MAX]; /* of the slots, as the sums know them */
 	uint64_t costs[FEATURES_COUNT];
 	double x[CALIBRATION_UNKNOWN_COUNT];
 	struct calibration_stratum strata[CALIBRATION_STRATA];

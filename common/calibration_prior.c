@@ -3,12 +3,10 @@
 #include <math.h>
 
 /* How far a prior is trusted: standard deviations. */
-#define STATIC_TRUST	 0.5  /* of the prior's static power */
-#define RECALLED_TRUST	 0.15 /* of the static power of an earlier run */
-#define BLIND_VM_TRUST	 0.4  /* of a deviation, where time is all that is known */
-#define COUNTED_VM_TRUST 0.15 /* the same where events tell the load's kind */
-#define DEVIATION_MIN	 (-0.75)
-#define DEVIATION_MAX	 3.0
+#define STATIC_TRUST	 0.5   /* of the prior's static power */
+#define RECALLED_TRUST	 0.15  /* of the static power of an earlier run */
+#define BLIND_VM_TRUST	 0.4   /* of a deviation, where time is all that is known */
+#define COUNTED_VM_TRUST 0.15  /* the same where events tell the load's kind */
 #define RESIDUALS_ALIKE	 20.0  /* residuals of so many seconds are one surprise, not many */
 #define SPREAD_MIN	 0.003 /* of the power: no model is better */
 #define COST_MAX	 1e6
@@ -33,7 +31,7 @@ static const double prior_trusts[PRIOR_COUNT] = {1, 1, 0.1};
  * What wakes with the first busy CPU and what comes with the next few, of the static power. In the
  * measured machines both together are far more (EPYC 8024P: 20 W of 18), in others nothing.
  */
-#define SHARED_PART  0.05
+#define SHARED_PART  0.03
 #define SHARED_TRUST 0.1
 
 #define BLIND_PART   0.7 /* what a thread's time does not cost where events are counted */
@@ -134,7 +132,7 @@ void calibration_prior_bounds(const struct calibration *calibration,
 	for (int i = 0; i < FEATURES_COUNT; i++)
 		bounds[CALIBRATION_UNKNOWN_FEATURES + i] =
 		    prior_feature(calibration, &prior, (enum features_kind)i);
-	for (size_t i = 0; i < CALIBRATION_VM_MAX; i++)
+	for (size_t i = 0; i < DEVIATION_VM_MAX; i++)
 		bounds[CALIBRATION_UNKNOWN_VMS + i] = (struct normal_equations_bound){
 		    .penalty = prior.variance / (trust * trust),
 		    .lower = DEVIATION_MIN,

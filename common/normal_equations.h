@@ -13,7 +13,7 @@
 
 #include <stddef.h>
 
-#define NORMAL_EQUATIONS_MAX 40 /* unknowns */
+#define NORMAL_EQUATIONS_MAX 48 /* unknowns */
 
 struct normal_equations {
 	double weight;

@@ -1,0 +1,289 @@
+#include "common/deviation.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NO_SLOT UINT8_MAX
+#define NO_KEY	UINT32_MAX
+
+/* The state: a deviation for each slot, and the drift. */
+#define DRIFT	    DEVIATION_VM_MAX
+#define STATE_COUNT (DEVIATION_VM_MAX + 1)
+
+/* Standard deviations, and for how long what was seen of them holds. */
+#define VM_SPREAD	0.3   /* of a deviation */
+#define DRIFT_SPREAD	0.03  /* of the mean power */
+#define NOISE_SPREAD	0.005 /* the same */
+#define DRIFT_S		30.0
+#define USE_S		60.0
+
+#define OUTLIER_SPREADS 3.0
+
+/*
+ * A change of kind: of instructions per cycle, or of misses per instruction, whose logarithm moves
+ * twice as far. Of a thread that hardly runs both say nothing.
+ */
+#define KIND_CHANGE	0.3
+#define KIND_CHANGE_MAX 3.0
+#define KIND_FOLLOW	0.3
+#define KIND_LOAD_MIN	0.02 /* CPUs */
+#define MISSES_MIN	1e-5
+
+/* How a VM's work looks: logarithms. */
+struct kind {
+	bool known;
+	double per_cycle;
+	double misses;
+};
+
+struct slot {
+	uint32_t key;
+	uint32_t changes;
+	double use_w;	/* mean */
+	double cost_nj; /* of the interval that is being gathered */
+	struct features work;
+	struct kind kind;
+};
+
+struct deviation {
+	double mean[STATE_COUNT];
+	double covariance[STATE_COUNT][STATE_COUNT];
+	double common; /* the mean of all, by use: what is known of a VM that is new */
+	struct slot slots[DEVIATION_VM_MAX];
+	struct {
+		uint32_t key;
+		double cost_nj;
+	} challenger;
+	uint8_t slot_of[DEVIATION_KEY_MAX + 1];
+};
+
+int deviation_create(struct deviation **ret_deviation)
+{
+	struct deviation *deviation = calloc(1, sizeof(*deviation));
+
+	if (deviation == NULL)
+		return -ENOMEM;
+	memset(deviation->slot_of, NO_SLOT, sizeof(deviation->slot_of));
+	for (size_t i = 0; i < DEVIATION_VM_MAX; i++)
+		deviation->slots[i].key = NO_KEY;
+	deviation->challenger.key = NO_KEY;
+	*ret_deviation = deviation;
+	return 0;
+}
+
+void deviation_destroy(struct deviation *deviation)
+{
+	free(deviation);
+}
+
+static double deviation_bounded(double value)
+{
+	return fmin(fmax(value, DEVIATION_MIN), DEVIATION_MAX);
+}
+
+static void deviation_clear_slot(struct deviation *deviation, size_t slot)
+{
+	if (deviation->slots[slot].key != NO_KEY)
+		deviation->slot_of[deviation->slots[slot].key] = NO_SLOT;
+	deviation->slots[slot] =
+	    (struct slot){.key = NO_KEY, .changes = deviation->slots[slot].changes + 1};
+	deviation->mean[slot] = 0;
+	for (size_t i = 0; i < STATE_COUNT; i++) {
+		deviation->covariance[i][slot] = 0;
+		deviation->covariance[slot][i] = 0;
+	}
+}
+
+static void deviation_take_slot(struct deviation *deviation, size_t slot, size_t key)
+{
+	deviation_clear_slot(deviation, slot);
+	deviation->slots[slot].key = (uint32_t)key;
+	deviation->slot_of[key] = (uint8_t)slot;
+	deviation->mean[slot] = deviation->common;
+	deviation->covariance[slot][slot] = VM_SPREAD * VM_SPREAD;
+}
+
+void deviation_forget(struct deviation *deviation, size_t key)
+{
+	assert(key <= DEVIATION_KEY_MAX);
+	if (deviation->slot_of[key] != NO_SLOT)
+		deviation_clear_slot(deviation, deviation->slot_of[key]);
+	if (deviation->challenger.key == key)
+		deviation->challenger.key = NO_KEY;
+}
+
+void deviation_add_work(struct deviation *deviation, size_t key, const struct features *work,
+			uint64_t cost_nj)
+{
+	struct slot *slot;
+
+	assert(key <= DEVIATION_KEY_MAX);
+	if (cost_nj == 0)
+		return;
+	for (size_t i = 0; i < DEVIATION_VM_MAX && deviation->slot_of[key] == NO_SLOT; i++)
+		if (deviation->slots[i].key == NO_KEY)
+			deviation_take_slot(deviation, i, key);
+	if (deviation->slot_of[key] == NO_SLOT) {
+		if (deviation->challenger.key == NO_KEY ||
+		    (double)cost_nj > deviation->challenger.cost_nj) {
+			deviation->challenger.key = (uint32_t)key;
+			deviation->challenger.cost_nj = (double)cost_nj;
+		}
+		return;
+	}
+	slot = &deviation->slots[deviation->slot_of[key]];
+	slot->cost_nj += (double)cost_nj;
+	features_add(&slot->work, work, 1, 1);
+}
+
+/* A VM that uses twice what the least of those that are followed does takes its place. */
+static void deviation_meet_challenger(struct deviation *deviation, double elapsed_s)
+{
+	size_t least = 0;
+
+	if (deviation->challenger.key == NO_KEY)
+		return;
+	for (size_t i = 1; i < DEVIATION_VM_MAX; i++)
+		if (deviation->slots[i].use_w < deviation->slots[least].use_w)
+			least = i;
+	if (deviation->challenger.cost_nj / (elapsed_s * 1e9) > 2 * deviation->slots[least].use_w)
+		deviation_take_slot(deviation, least, deviation->challenger.key);
+}
+
+/* The state's part returns towards 0, and may have gone anywhere within its spread meanwhile. */
+static void deviation_relax(struct deviation *deviation, size_t i, double keep, double spread)
+{
+	deviation->mean[i] *= keep;
+	for (size_t j = 0; j < STATE_COUNT; j++) {
+		deviation->covariance[i][j] *= keep;
+		deviation->covariance[j][i] *= keep;
+	}
+	deviation->covariance[i][i] += (1 - keep * keep) * spread * spread;
+}
+
+/* How far the VM's work differs from what it was; 0 where that is not known. */
+static double deviation_change(struct slot *slot, double elapsed_s)
+{
+	const uint64_t *amount = slot->work.amount;
+	struct kind now = {.known = true}, *kind = &slot->kind;
+	double change;
+
+	if ((double)amount[FEATURES_THREAD] < KIND_LOAD_MIN * elapsed_s * 1e9 ||
+	    amount[FEATURES_CYCLES] == 0 || amount[FEATURES_INSTRUCTIONS] == 0)
+		return 0;
+	now.per_cycle =
+	    log((double)amount[FEATURES_INSTRUCTIONS] / (double)amount[FEATURES_CYCLES]);
+	now.misses = log(MISSES_MIN + (double)amount[FEATURES_LLC_MISSES] /
+					  (double)amount[FEATURES_INSTRUCTIONS]) /
+		     2;
+	if (!kind->known)
+		*kind = now;
+	change = fmax(fabs(now.per_cycle - kind->per_cycle), fabs(now.misses - kind->misses));
+	kind->per_cycle += KIND_FOLLOW * (now.per_cycle - kind->per_cycle);
+	kind->misses += KIND_FOLLOW * (now.misses - kind->misses);
+	return change > KIND_CHANGE ? fmin(change, KIND_CHANGE_MAX) : 0;
+}
+
+static void deviation_predict(struct deviation *deviation, double elapsed_s, double power_w)
+{
+	for (size_t i = 0; i < DEVIATION_VM_MAX; i++) {
+		double change;
+
+		if (deviation->slots[i].key == NO_KEY)
+			continue;
+		change = deviation_change(&deviation->slots[i], elapsed_s);
+		deviation_relax(deviation, i, exp(-elapsed_s / DEVIATION_MEMORY_S - change),
+				VM_SPREAD);
+	}
+	deviation_relax(deviation, DRIFT, exp(-elapsed_s / DRIFT_S), DRIFT_SPREAD * power_w);
+}
+
+/* Kalman's update by one scalar: residual = row * state + noise. */
+static void deviation_correct(struct deviation *deviation, const double row[], double residual_w,
+			      double noise_w)
+{
+	double product[STATE_COUNT], variance = noise_w * noise_w, surprise = residual_w;
+	double worth = 1;
+
+	for (size_t i = 0; i < STATE_COUNT; i++) {
+		product[i] = 0;
+		for (size_t j = 0; j < STATE_COUNT; j++)
+			product[i] += deviation->covariance[i][j] * row[j];
+		variance += product[i] * row[i];
+		surprise -= deviation->mean[i] * row[i];
+	}
+	if (!(variance > 0) || isinf(variance))
+		return;
+	if (fabs(surprise) > OUTLIER_SPREADS * sqrt(variance))
+		worth = OUTLIER_SPREADS * sqrt(variance) / fabs(surprise);
+	for (size_t i = 0; i < STATE_COUNT; i++) {
+		deviation->mean[i] += worth * surprise * product[i] / variance;
+		for (size_t j = 0; j < STATE_COUNT; j++)
+			deviation->covariance[i][j] -= worth * product[i] * product[j] / variance;
+		/* Absurd input may leave nothing of a small number beside large ones. */
+		deviation->covariance[i][i] = fmax(deviation->covariance[i][i], 0);
+	}
+}
+
+double deviation_slot_cost_w(const struct deviation *deviation, size_t slot, double elapsed_s)
+{
+	return deviation->slots[slot].cost_nj / (elapsed_s * 1e9);
+}
+
+uint32_t deviation_slot_changes(const struct deviation *deviation, size_t slot)
+{
+	return deviation->slots[slot].changes;
+}
+
+double deviation_explain(const struct deviation *deviation, double elapsed_s)
+{
+	double explained_w = 0;
+
+	for (size_t i = 0; i < DEVIATION_VM_MAX; i++)
+		explained_w += deviation_bounded(deviation->mean[i]) *
+			       deviation_slot_cost_w(deviation, i, elapsed_s);
+	return explained_w;
+}
+
+void deviation_follow(struct deviation *deviation, double elapsed_s, double residual_w,
+		      double power_w)
+{
+	double row[STATE_COUNT] = {[DRIFT] = 1}, use_w = 0, extra_w = 0;
+
+	deviation_predict(deviation, elapsed_s, power_w);
+	for (size_t i = 0; i < DEVIATION_VM_MAX; i++) {
+		struct slot *slot = &deviation->slots[i];
+
+		row[i] = deviation_slot_cost_w(deviation, i, elapsed_s);
+		slot->use_w += (row[i] - slot->use_w) * fmin(elapsed_s / USE_S, 1);
+	}
+	deviation_correct(deviation, row, residual_w, NOISE_SPREAD * power_w);
+	for (size_t i = 0; i < DEVIATION_VM_MAX; i++) {
+		use_w += deviation->slots[i].use_w;
+		extra_w += deviation->slots[i].use_w * deviation_bounded(deviation->mean[i]);
+	}
+	deviation->common = use_w > 0 ? deviation_bounded(extra_w / use_w) : 0;
+	deviation_meet_challenger(deviation, elapsed_s);
+}
+
+void deviation_next(struct deviation *deviation)
+{
+	for (size_t i = 0; i < DEVIATION_VM_MAX; i++) {
+		deviation->slots[i].cost_nj = 0;
+		deviation->slots[i].work = (struct features){0};
+	}
+	deviation->challenger.key = NO_KEY;
+	deviation->challenger.cost_nj = 0;
+}
+
+double deviation_of(const struct deviation *deviation, size_t key)
+{
+	assert(key <= DEVIATION_KEY_MAX);
+	if (deviation->slot_of[key] == NO_SLOT)
+		return deviation->common;
+	return deviation_bounded(deviation->mean[deviation->slot_of[key]]);
+}
