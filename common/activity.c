@@ -103,7 +103,7 @@ static int activity_search(const struct activity *activity, const struct uuid *u
 /* Arrays for that many sockets; what the old ones held fades from memory. */
 static int activity_vm_reshape(struct activity_vm *vm, size_t units, uint32_t sockets)
 {
-	size_t count = units * sockets + 2 * units + 2 * units * FEATURES_COUNT;
+	size_t count = units * sockets + units + 2 * units * FEATURES_COUNT;
 	uint64_t *memory;
 
 	assert(units > 0 && sockets > 0);
@@ -115,8 +115,7 @@ static int activity_vm_reshape(struct activity_vm *vm, size_t units, uint32_t so
 		return -ENOMEM;
 	free(vm->active);
 	vm->active = memory;
-	vm->overhead = memory + units * sockets;
-	vm->unit_ns = vm->overhead + units;
+	vm->unit_ns = memory + units * sockets;
 	vm->vcpu_features = (struct features *)(vm->unit_ns + units);
 	vm->overhead_features = vm->vcpu_features + units;
 	vm->socket_vcpus = (uint32_t *)(vm->overhead_features + units);
@@ -162,7 +161,8 @@ static void activity_place_here(struct activity *activity, struct activity_vm *v
 	int cpu =
 	    vcpu->cpu == SAMPLE_NO_CPU ? -ENOENT : topology_index(activity->topology, vcpu->cpu);
 	struct features features = features_weigh(
-	    spent, cpu >= 0 ? core_share_of(activity->core_share, (size_t)cpu) : CORE_SHARE_ONE);
+	    spent, cpu >= 0 ? core_share_of(activity->core_share, (size_t)cpu) : CORE_SHARE_ONE,
+	    cpu >= 0 ? core_share_busy(activity->core_share, (size_t)cpu) : CORE_SHARE_ONE);
 	uint64_t part_ns;
 
 	activity->has_events = activity->has_events || spent->has_events;
@@ -254,7 +254,6 @@ static void activity_place_overhead(struct activity *activity, struct activity_v
 		wide exact = (wide)vm->overhead_ns * weights[unit] / total;
 		uint64_t here_ns = unit == last ? left_ns : (uint64_t)exact;
 
-		vm->overhead[unit] += here_ns;
 		vm->unit_ns[unit] += here_ns;
 		activity_unit_weigh(&activity->units[unit], here_ns, &vm->overhead_features[unit]);
 		left_ns -= here_ns;
@@ -270,7 +269,6 @@ static void activity_vm_step(struct activity *activity, struct activity_vm *vm,
 	for (size_t i = 0; i < activity->unit_count * vm->socket_count; i++)
 		vm->active[i] = activity_fade(vm->active[i], activity->elapsed_ns);
 	for (size_t unit = 0; unit < activity->unit_count; unit++) {
-		vm->overhead[unit] = activity_fade(vm->overhead[unit], activity->elapsed_ns);
 		vm->unit_ns[unit] = 0;
 		vm->vcpu_features[unit] = (struct features){0};
 		vm->overhead_features[unit] = (struct features){0};
@@ -380,6 +378,7 @@ int activity_step(struct activity *activity, const struct sample *sample)
 		activity->units[unit].busy_ns = 0;
 		activity->units[unit].vm_ns = 0;
 		activity->units[unit].core_ns = 0;
+		activity->units[unit].loaded_ns = 0;
 		activity->units[unit].vms = (struct features){0};
 		activity->units[unit].other = (struct features){0};
 	}
@@ -429,11 +428,6 @@ bool activity_unit_in_zone(const struct activity *activity, size_t unit, const s
 				   .die = activity->units[unit].die};
 
 	return topology_cpu_in_zone(&cpu, zone);
-}
-
-uint64_t activity_other_ns(const struct activity *activity, size_t unit)
-{
-	return activity->units[unit].other_ns;
 }
 
 const struct features *activity_other_features(const struct activity *activity, size_t unit)

@@ -52,7 +52,6 @@ struct activity_vm {
 	uint64_t vcpu_ns; /* this interval's, not faded */
 	uint64_t overhead_ns;
 	uint64_t *active;	/* [unit * socket_count + socket] */
-	uint64_t *overhead;	/* [unit] */
 	uint64_t *unit_ns;	/* [unit] this interval's vCPU and overhead time, not faded */
 	uint32_t *socket_vcpus; /* [socket] */
 	struct features *vcpu_features;	    /* [unit] */
@@ -86,10 +85,7 @@ bool activity_unit_in_zone(const struct activity *activity, size_t unit, const s
 /* What `elapsed_ns` leaves of an older weight. */
 uint64_t activity_fade(uint64_t weight, uint64_t elapsed_ns);
 
-/* The time of everything on the unit's CPUs that is no VM, faded. */
-uint64_t activity_other_ns(const struct activity *activity, size_t unit);
-
-/* The same in this interval, as features. */
+/* In this interval: all that ran on the unit's CPUs and is no VM. */
 const struct features *activity_other_features(const struct activity *activity, size_t unit);
 
 /* Whether a thread's events were counted anywhere in this interval. */

@@ -15,8 +15,8 @@ struct activity_unit {
 	uint64_t busy_ns;   /* this interval */
 	uint64_t vm_ns;	    /* this interval, of all VMs */
 	uint64_t debt_ns;   /* VMs' time that the CPUs' clock has not shown yet */
-	uint64_t other_ns;  /* faded */
 	uint64_t core_ns;   /* this interval: of its CPUs */
+	uint64_t loaded_ns; /* likewise, as FEATURES_LOADED */
 	uint64_t awake_ns;  /* this interval: any of its CPUs was busy */
 	uint64_t uncore_ns; /* this interval: FEATURES_UNCORE */
 	struct features vms;

@@ -15,11 +15,13 @@
 void activity_unit_weigh(const struct activity_unit *unit, uint64_t time_ns,
 			 struct features *features)
 {
-	uint64_t core_ns = time_ns;
+	uint64_t core_ns = time_ns, loaded_ns = time_ns;
 
 	if (unit->busy_ns > unit->core_ns)
 		core_ns = features_scale(time_ns, unit->core_ns, unit->busy_ns);
-	*features = features_of_time(time_ns, core_ns);
+	if (unit->busy_ns > unit->loaded_ns)
+		loaded_ns = features_scale(time_ns, unit->loaded_ns, unit->busy_ns);
+	*features = features_of_time(time_ns, core_ns, loaded_ns);
 }
 
 void activity_units_take(struct activity *activity, const struct sample *sample)
@@ -44,11 +46,14 @@ void activity_units_take(struct activity *activity, const struct sample *sample)
 		struct activity_unit *unit = &activity->units[activity->cpu_unit[i]];
 		uint64_t idle = CORE_SHARE_ONE - core_share_busy(activity->core_share, i);
 		uint64_t *alone = &asleep[activity->cpu_unit[i]];
+		uint64_t core_ns;
 
 		unit->busy_ns += activity->cpu_interval_ns[i];
-		unit->core_ns +=
-		    features_scale(activity->cpu_interval_ns[i],
-				   core_share_of(activity->core_share, i), CORE_SHARE_ONE);
+		core_ns = features_scale(activity->cpu_interval_ns[i],
+					 core_share_of(activity->core_share, i), CORE_SHARE_ONE);
+		unit->core_ns += core_ns;
+		unit->loaded_ns += features_scale(core_ns, core_share_busy(activity->core_share, i),
+						  CORE_SHARE_ONE);
 		*alone = *alone / CORE_SHARE_ONE * idle;
 	}
 	for (size_t i = 0; i < activity->unit_count; i++) {
@@ -76,10 +81,8 @@ void activity_units_settle(struct activity *activity)
 		uint64_t claimed_ns = unit->vm_ns + unit->debt_ns;
 		uint64_t debt_max_ns = unit->cpus * DEBT_NS_PER_CPU;
 
-		unit->other_ns = activity_fade(unit->other_ns, activity->elapsed_ns);
 		if (unit->busy_ns >= claimed_ns) {
 			activity_unit_weigh(unit, unit->busy_ns - claimed_ns, &unit->other);
-			unit->other_ns += unit->busy_ns - claimed_ns;
 			unit->debt_ns = 0;
 			continue;
 		}

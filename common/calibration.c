@@ -83,6 +83,7 @@ void calibration_recall(struct calibration *calibration, uint64_t static_power_u
 	calibration->recalled = true;
 	calibration->recalled_static_w = fmin((double)static_power_uw / UW_PER_W, POWER_MAX_W);
 	calibration->recalled_thread_w = fmin((double)thread_power_uw / UW_PER_W, POWER_MAX_W);
+	calibration->thread_w = calibration->recalled_thread_w;
 }
 
 static bool calibration_is_learning(const struct calibration *calibration)
@@ -139,9 +140,14 @@ static double calibration_row(const struct calibration *calibration, double row[
 	for (size_t i = 0; i < FEATURES_COUNT; i++)
 		row[CALIBRATION_UNKNOWN_FEATURES + i] =
 		    (double)calibration->work.amount[i] / elapsed_ns;
-	/* Where no events are counted anywhere, time is what all threads are known by. */
+	/*
+	 * Where no events are counted anywhere, time is what all threads are known by; where they
+	 * are, cycles tell the clock, and the few threads without are not worth a guess at it.
+	 */
 	if (!calibration->has_events)
 		row[CALIBRATION_UNKNOWN_FEATURES + FEATURES_BLIND] = 0;
+	else
+		row[CALIBRATION_UNKNOWN_FEATURES + FEATURES_LOADED] = 0;
 	for (size_t i = 0; i < DEVIATION_VM_MAX; i++)
 		row[CALIBRATION_UNKNOWN_VMS + i] =
 		    deviation_slot_cost_w(calibration->deviation, i, calibration->elapsed_s);
@@ -335,7 +341,9 @@ void calibration_drop(struct calibration *calibration)
 struct calibration_state calibration_state(const struct calibration *calibration)
 {
 	const struct normal_equations *total = &calibration->total;
-	double static_w = calibration->primed ? calibration->x[CALIBRATION_UNKNOWN_STATIC] : 0;
+	/* Until the first fit there is what was recalled, or nothing. */
+	double static_w = calibration->primed ? calibration->x[CALIBRATION_UNKNOWN_STATIC]
+					      : calibration->recalled_static_w;
 	double power_w =
 	    calibration->primed ? total->target[CALIBRATION_UNKNOWN_STATIC] / total->weight : 0;
 

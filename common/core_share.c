@@ -19,46 +19,79 @@ struct core_share {
 	struct core_share_cpu cpus[];
 };
 
-static bool core_share_same(const struct topology_cpu *a, const struct topology_cpu *b)
+/* A CPU's place in the order in which those of one core stand together. */
+struct core_share_seat {
+	const struct topology_cpu *cpu;
+	size_t index;
+};
+
+static int core_share_order(uint32_t a, uint32_t b)
 {
-	return a->package == b->package && a->die == b->die && a->core == b->core;
+	return a < b ? -1 : a > b;
 }
 
-/* Ties every CPU into the ring of its core. Once at start, so that n^2 does no harm. */
-static void core_share_join(struct core_share *share, const struct topology *topology)
+/* 0 for two CPUs of the same core. */
+static int core_share_compare(const struct topology_cpu *a, const struct topology_cpu *b)
 {
-	for (size_t i = 0; i < share->cpu_count; i++) {
-		size_t siblings = 1;
-		size_t last = i;
+	int order = core_share_order(a->package, b->package);
 
-		share->cpus[i].next = (uint32_t)i;
-		for (size_t j = 0; j < share->cpu_count; j++)
-			if (j != i && core_share_same(&topology->cpus[i], &topology->cpus[j]))
-				siblings++;
-		if (siblings > CORE_SHARE_SIBLING_MAX)
-			continue;
-		for (size_t j = 0; j < i; j++)
-			if (core_share_same(&topology->cpus[i], &topology->cpus[j]))
-				last = j;
-		if (last == i)
-			continue;
-		share->cpus[i].next = share->cpus[last].next;
-		share->cpus[last].next = (uint32_t)i;
+	if (order == 0)
+		order = core_share_order(a->die, b->die);
+	return order != 0 ? order : core_share_order(a->core, b->core);
+}
+
+/* Within a core by number, so that a round rounds the same everywhere. */
+static int core_share_compare_seats(const void *a, const void *b)
+{
+	const struct core_share_seat *left = a, *right = b;
+	int order = core_share_compare(left->cpu, right->cpu);
+
+	if (order != 0)
+		return order;
+	return left->index < right->index ? -1 : left->index > right->index;
+}
+
+/* Ties every CPU into the ring of its core. */
+static int core_share_join(struct core_share *share, const struct topology *topology)
+{
+	cleanup_free struct core_share_seat *seats = calloc(share->cpu_count + 1, sizeof(*seats));
+	size_t end;
+
+	if (seats == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < share->cpu_count; i++)
+		seats[i] = (struct core_share_seat){.cpu = &topology->cpus[i], .index = i};
+	qsort(seats, share->cpu_count, sizeof(*seats), core_share_compare_seats);
+	for (size_t first = 0; first < share->cpu_count; first = end) {
+		for (end = first + 1; end < share->cpu_count; end++)
+			if (core_share_compare(seats[first].cpu, seats[end].cpu) != 0)
+				break;
+		for (size_t i = first; i < end; i++) {
+			size_t next = i + 1 < end ? i + 1 : first;
+
+			if (end - first > CORE_SHARE_SIBLING_MAX)
+				next = i;
+			share->cpus[seats[i].index].next = (uint32_t)seats[next].index;
+		}
 	}
+	return 0;
 }
 
 int core_share_create(const struct topology *topology, struct core_share **ret_share)
 {
-	struct core_share *share =
+	cleanup_core_share struct core_share *share =
 	    calloc(1, sizeof(*share) + topology->cpu_count * sizeof(share->cpus[0]));
+	int status;
 
 	if (share == NULL)
 		return -ENOMEM;
 	share->cpu_count = topology->cpu_count;
-	core_share_join(share, topology);
+	status = core_share_join(share, topology);
+	if (status < 0)
+		return status;
 	for (size_t i = 0; i < share->cpu_count; i++)
 		share->cpus[i].share = CORE_SHARE_ONE;
-	*ret_share = share;
+	*ret_share = TAKE_PTR(share);
 	return 0;
 }
 

@@ -53,6 +53,7 @@ struct deviation {
 	double mean[STATE_COUNT];
 	double covariance[STATE_COUNT][STATE_COUNT];
 	double common; /* the mean of all, by use: what is known of a VM that is new */
+	size_t taken;  /* slots */
 	struct slot slots[DEVIATION_VM_MAX];
 	struct {
 		uint32_t key;
@@ -87,8 +88,10 @@ static double deviation_bounded(double value)
 
 static void deviation_clear_slot(struct deviation *deviation, size_t slot)
 {
-	if (deviation->slots[slot].key != NO_KEY)
+	if (deviation->slots[slot].key != NO_KEY) {
 		deviation->slot_of[deviation->slots[slot].key] = NO_SLOT;
+		deviation->taken--;
+	}
 	deviation->slots[slot] =
 	    (struct slot){.key = NO_KEY, .changes = deviation->slots[slot].changes + 1};
 	deviation->mean[slot] = 0;
@@ -103,6 +106,7 @@ static void deviation_take_slot(struct deviation *deviation, size_t slot, size_t
 	deviation_clear_slot(deviation, slot);
 	deviation->slots[slot].key = (uint32_t)key;
 	deviation->slot_of[key] = (uint8_t)slot;
+	deviation->taken++;
 	deviation->mean[slot] = deviation->common;
 	deviation->covariance[slot][slot] = VM_SPREAD * VM_SPREAD;
 }
@@ -116,6 +120,16 @@ void deviation_forget(struct deviation *deviation, size_t key)
 		deviation->challenger.key = NO_KEY;
 }
 
+/* There is one. */
+static size_t deviation_free_slot(const struct deviation *deviation)
+{
+	size_t slot = 0;
+
+	while (deviation->slots[slot].key != NO_KEY)
+		slot++;
+	return slot;
+}
+
 void deviation_add_work(struct deviation *deviation, size_t key, const struct features *work,
 			uint64_t cost_nj)
 {
@@ -124,9 +138,8 @@ void deviation_add_work(struct deviation *deviation, size_t key, const struct fe
 	assert(key <= DEVIATION_KEY_MAX);
 	if (cost_nj == 0)
 		return;
-	for (size_t i = 0; i < DEVIATION_VM_MAX && deviation->slot_of[key] == NO_SLOT; i++)
-		if (deviation->slots[i].key == NO_KEY)
-			deviation_take_slot(deviation, i, key);
+	if (deviation->slot_of[key] == NO_SLOT && deviation->taken < DEVIATION_VM_MAX)
+		deviation_take_slot(deviation, deviation_free_slot(deviation), key);
 	if (deviation->slot_of[key] == NO_SLOT) {
 		if (deviation->challenger.key == NO_KEY ||
 		    (double)cost_nj > deviation->challenger.cost_nj) {

@@ -33,10 +33,24 @@ static int engine_zone_start(struct engine *engine, struct engine_zone *zone)
 				    &zone->calibration);
 	if (status < 0)
 		return status;
-	/* What the engine of an earlier process has learned, if it was done with learning. */
-	if (row->thread_power_uw > 0 && !row->calibration_learning)
+	/* What engines of earlier processes have learned, if one was done with learning: what comes
+	 * after a recall stands on it from the first second on. */
+	if (row->calibration_known && row->thread_power_uw > 0)
 		calibration_recall(zone->calibration, row->idle_power_uw, row->thread_power_uw);
 	return 0;
+}
+
+/* What guests read adds up over packages and DRAM, which do not overlap; on a host that has no
+ * package zone, it is psys. */
+static bool engine_zone_is_told(const struct engine *engine, const struct zone *zone)
+{
+	bool packages = false;
+
+	for (size_t i = 0; i < engine->zone_count; i++)
+		packages = packages || engine->zones[i].zone.kind == ZONE_PACKAGE;
+	if (!packages)
+		return zone->kind == ZONE_PSYS;
+	return zone->kind == ZONE_PACKAGE || zone->kind == ZONE_DRAM;
 }
 
 /* core and uncore go by the costs of the package in which they lie: engine_zone.c says why. */
@@ -84,8 +98,10 @@ int engine_create(const struct engine_config *config, const struct topology *top
 		if (status < 0)
 			return status;
 	}
-	for (size_t i = 0; i < zone_count; i++)
+	for (size_t i = 0; i < zone_count; i++) {
 		engine->zones[i].costs = engine_zone_costs(engine, &zones[i], i);
+		engine->zones[i].told = engine_zone_is_told(engine, &zones[i]);
+	}
 	ledger_host(ledger)->cpu_count = (uint32_t)topology->cpu_count;
 	ledger_host(ledger)->guest_view_exact = config->guest_view_exact ? 1 : 0;
 	*ret_engine = TAKE_PTR(engine);
@@ -110,25 +126,6 @@ void engine_configure(struct engine *engine, const struct engine_config *config)
 	ledger_host(engine->ledger)->guest_view_exact = config->guest_view_exact ? 1 : 0;
 }
 
-/*
- * What the account's guest reads in all: packages and DRAM, which do not overlap; on a host that
- * has no package zone, psys. Its differences count, so that it may wrap.
- */
-static uint64_t engine_guest_total_uj(const struct engine *engine, const struct ledger_vm *account)
-{
-	bool packages = false;
-	uint64_t total_uj = 0;
-
-	for (size_t i = 0; i < engine->zone_count; i++)
-		packages = packages || engine->zones[i].zone.kind == ZONE_PACKAGE;
-	if (!packages)
-		return account->guest_psys_uj;
-	for (size_t socket = 0; socket < LEDGER_SOCKET_MAX; socket++)
-		total_uj += account->guest[socket].zone_uj[ZONE_PACKAGE] +
-			    account->guest[socket].zone_uj[ZONE_DRAM];
-	return total_uj;
-}
-
 /* The engine's side of the account in that slot; a slot that changed hands starts anew. */
 static struct engine_vm *engine_vm(struct engine *engine, size_t slot, const struct uuid *uuid)
 {
@@ -144,26 +141,31 @@ static struct engine_vm *engine_vm(struct engine *engine, size_t slot, const str
 	for (size_t i = 0; i < engine->zone_count; i++)
 		calibration_forget(engine->zones[i].calibration, slot);
 	/* What an older life of the account holds is no power of this second. */
-	vm->window_guest_uj = engine_guest_total_uj(engine, ledger_vm(engine->ledger, slot));
 	vm->window_vcpu_ns = ledger_vm(engine->ledger, slot)->vcpu_ns;
 	for (uint32_t zone = 0; zone < ledger_host(engine->ledger)->zone_count; zone++) {
 		const struct ledger_share *share = &ledger_vm(engine->ledger, slot)->shares[zone];
 
 		vm->shares[zone].window_uj = ledger_share_total_uj(share);
+		vm->shares[zone].window_active_uj = share->part_uj[LEDGER_ACTIVE];
 		guest_view_resume(&vm->shares[zone].guest_view, share->guest_thread_power_uw,
 				  share->guest_rent_power_nw);
 	}
 	return vm;
 }
 
-/* A part of the CPU time that activity.c books; it is shown and weighs nothing. */
+/* A part of the CPU time that activity.c books; it is shown and weighs nothing. What it cost:
+ * engine_take_halt_energy(). */
 static void engine_take_halt_poll(struct engine_vm *vm, struct ledger_vm *account,
 				  const struct sample_vm *sampled)
 {
 	if (!sampled->has_halt_poll)
 		return;
-	if (vm->has_halt_poll && sampled->halt_poll_ns > vm->halt_poll_ns)
-		account->halt_poll_ns += sampled->halt_poll_ns - vm->halt_poll_ns;
+	if (vm->has_halt_poll) {
+		uint64_t poll_ns = features_delta(vm->halt_poll_ns, sampled->halt_poll_ns);
+
+		account->halt_poll_ns = features_sum(account->halt_poll_ns, poll_ns);
+		vm->halt_poll_left_ns = features_sum(vm->halt_poll_left_ns, poll_ns);
+	}
 	vm->has_halt_poll = true;
 	vm->halt_poll_ns = sampled->halt_poll_ns;
 	account->has_halt_poll = 1;
@@ -255,8 +257,8 @@ static void engine_take_present(struct engine *engine)
 		if (slot < 0 || engine->vms[slot] == NULL)
 			continue;
 		account = ledger_vm(engine->ledger, (size_t)slot);
-		account->vcpu_ns += vms[i].vcpu_ns;
-		account->overhead_ns += vms[i].overhead_ns;
+		account->vcpu_ns = features_sum(account->vcpu_ns, vms[i].vcpu_ns);
+		account->overhead_ns = features_sum(account->overhead_ns, vms[i].overhead_ns);
 		engine->present[engine->present_count++] =
 		    (struct engine_present){.activity = &vms[i], .slot = (size_t)slot};
 	}
@@ -309,6 +311,8 @@ static void engine_take_zone(struct engine *engine, struct engine_zone *zone,
 			break;
 		}
 		engine_zone_weigh(engine, zone, sample, energy_uj, elapsed_ns);
+		if (!host->calibration_learning)
+			host->calibration_known = 1;
 		engine_zone_book(engine, zone, sample, energy_uj, elapsed_ns);
 		break;
 	case COUNTER_FIRST:
@@ -332,21 +336,49 @@ static uint64_t engine_power(uint64_t total_uj, uint64_t window_uj, uint64_t ela
 	return (uint64_t)((wide)(total_uj - window_uj) * CLOCK_NS_PER_SECOND / elapsed_ns);
 }
 
+static uint64_t engine_window_vcpu_ns(const struct engine_vm *vm, const struct ledger_vm *account)
+{
+	return account->vcpu_ns > vm->window_vcpu_ns ? account->vcpu_ns - vm->window_vcpu_ns : 0;
+}
+
+/*
+ * Of the window's active energy halt polling has the part that it has of the vCPUs' time: nothing
+ * tells more. KVM's counters are read once a second and may be a window late, so polling that is
+ * more than all of the time waits for the next one. Memory that is held costs the same either way.
+ */
+static void engine_take_halt_energy(const struct engine *engine, struct engine_vm *vm,
+				    struct ledger_vm *account)
+{
+	uint64_t vcpu_ns = engine_window_vcpu_ns(vm, account);
+	uint64_t poll_ns = vm->halt_poll_left_ns < vcpu_ns ? vm->halt_poll_left_ns : vcpu_ns;
+
+	vm->halt_poll_left_ns -= poll_ns;
+	for (size_t i = 0; i < engine->zone_count; i++) {
+		struct ledger_share *share = &account->shares[engine->zones[i].index];
+		struct engine_share *own = &vm->shares[engine->zones[i].index];
+		uint64_t active_uj = share->part_uj[LEDGER_ACTIVE];
+
+		/* An account that departed and was opened again began at 0. */
+		if (poll_ns > 0 && !engine->zones[i].by_memory && active_uj > own->window_active_uj)
+			share->halt_poll_uj +=
+			    features_scale(active_uj - own->window_active_uj, poll_ns, vcpu_ns);
+		own->window_active_uj = active_uj;
+	}
+}
+
 /* The same of what the guest is told, and how busy its vCPUs were. */
 static void engine_take_guest_power(const struct engine *engine, struct engine_vm *vm,
 				    struct ledger_vm *account)
 {
-	uint64_t total_uj = engine_guest_total_uj(engine, account);
-	uint64_t vcpu_ns =
-	    account->vcpu_ns > vm->window_vcpu_ns ? account->vcpu_ns - vm->window_vcpu_ns : 0;
+	uint64_t vcpu_ns = engine_window_vcpu_ns(vm, account);
 	wide possible_ns = (wide)engine->window_ns * account->vcpu_count;
 
-	account->guest_power_uw = engine_power(total_uj, vm->window_guest_uj, engine->window_ns);
+	account->guest_power_uw = engine_power(vm->window_guest_uj, 0, engine->window_ns);
 	account->guest_load_ppm = 0;
 	if (vcpu_ns > 0)
 		account->guest_load_ppm =
 		    vcpu_ns < possible_ns ? (uint64_t)((wide)vcpu_ns * PPM / possible_ns) : PPM;
-	vm->window_guest_uj = total_uj;
+	vm->window_guest_uj = 0;
 	vm->window_vcpu_ns = account->vcpu_ns;
 }
 
@@ -379,6 +411,7 @@ static void engine_take_power(struct engine *engine, uint64_t elapsed_ns)
 			    engine_power(total_uj, share->window_uj, engine->window_ns);
 			share->window_uj = total_uj;
 		}
+		engine_take_halt_energy(engine, engine->vms[slot], account);
 		engine_take_guest_power(engine, engine->vms[slot], account);
 	}
 	engine->window_ns = 0;

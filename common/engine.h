@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* `attribution.idle-power*`: found by idle_power.h, or given by the operator. */
+/* `attribution.idle-power*`: found by calibration.h, or given by the operator. */
 struct engine_idle_power {
 	bool given;
 	uint64_t power_uw; /* of each zone of the kind */
@@ -30,6 +30,7 @@ struct engine_idle_power {
 
 struct engine_config {
 	enum attribution_policy idle;
+	bool dram_by_work; /* also where no cache misses are counted */
 	bool guest_view_exact;
 	struct engine_idle_power package;
 	struct engine_idle_power dram;

@@ -18,6 +18,7 @@ struct engine_share {
 	uint64_t overhead_weight;
 	struct guest_view_account guest_view;
 	uint64_t window_uj; /* the share's total when the power window began */
+	uint64_t window_active_uj;
 };
 
 /* What the engine keeps of an account beside the ledger. */
@@ -28,10 +29,11 @@ struct engine_vm {
 	struct engine_share shares[ZONE_MAX];
 	/* Active part, and idle with overhead, of each kind of zone. */
 	int64_t socket_carry[ZONE_SOCKET_KIND_COUNT][2][LEDGER_SOCKET_MAX];
-	uint64_t window_guest_uj; /* what its guest counters told when the power window began */
+	uint64_t window_guest_uj; /* what its guest was told in the power window */
 	uint64_t window_vcpu_ns;
 	bool has_halt_poll; /* the next is of an earlier sample */
 	uint64_t halt_poll_ns;
+	uint64_t halt_poll_left_ns; /* of what was booked: without its energy yet */
 };
 
 struct engine_zone {
@@ -43,6 +45,7 @@ struct engine_zone {
 	/* By whose coefficients it is divided: its own, or its package's. */
 	const struct calibration *costs;
 	bool by_memory;	       /* this interval */
+	bool told;	       /* its energy is part of the power that a guest is told */
 	uint64_t other_weight; /* faded */
 	uint64_t static_debt;
 	struct guest_view_rates rates; /* for guests that are new */

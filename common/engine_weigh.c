@@ -221,7 +221,8 @@ void engine_zone_weigh(struct engine *engine, struct engine_zone *zone, const st
 	for (size_t i = 0; i < engine->present_count; i++)
 		engine_weigh_vm(engine, zone, i, elapsed_ns);
 	engine_weigh_other(engine, zone, elapsed_ns);
-	zone->by_memory = zone->zone.kind == ZONE_DRAM && !has_events;
+	zone->by_memory =
+	    zone->zone.kind == ZONE_DRAM && !has_events && !engine->config.dram_by_work;
 	/* After a reading that failed, energy is of more time than the work is. */
 	if (elapsed_ns == activity_elapsed_ns(engine->activity))
 		calibration_add(zone->calibration, elapsed_ns, energy_uj, has_events);

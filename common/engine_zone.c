@@ -203,14 +203,15 @@ static void engine_deal(struct engine *engine, const struct engine_zone *zone,
  * broken hardware) fills 2^64 uJ, but even then no counter may go back.
  */
 static void engine_fit(const struct ledger_vm *account, const struct ledger_share *share,
-		       struct guest_view_interval *interval)
+		       uint32_t socket_count, struct guest_view_interval *interval)
 {
 	uint64_t fullest_uj = share->guest_view_uj > account->guest_psys_uj
 				  ? share->guest_view_uj
 				  : account->guest_psys_uj;
 	uint64_t room_uj;
 
-	for (size_t socket = 0; socket < LEDGER_SOCKET_MAX; socket++)
+	/* Nobody deals to sockets beyond those. */
+	for (size_t socket = 0; socket < socket_count; socket++)
 		for (size_t kind = 0; kind < ZONE_SOCKET_KIND_COUNT; kind++)
 			if (account->guest[socket].zone_uj[kind] > fullest_uj)
 				fullest_uj = account->guest[socket].zone_uj[kind];
@@ -229,6 +230,7 @@ static void engine_show(struct engine *engine, const struct engine_zone *zone, s
 	struct ledger_vm *account = ledger_vm(engine->ledger, present->slot);
 	struct ledger_share *share = &account->shares[zone->index];
 	struct guest_view_account *view = &engine_share(engine, zone, i)->guest_view;
+	uint64_t *told_uj = &engine->vms[present->slot]->window_guest_uj;
 	struct guest_view_interval interval = {
 	    .elapsed_ns = elapsed_ns,
 	    .dynamic_uj = share->part_uj[LEDGER_ACTIVE] - before[LEDGER_ACTIVE] +
@@ -248,8 +250,10 @@ static void engine_show(struct engine *engine, const struct engine_zone *zone, s
 		share->guest_thread_power_uw = guest_view_rate(&view->dynamic);
 		share->guest_rent_power_nw = guest_view_rate(&view->fixed);
 	}
-	engine_fit(account, share, &interval);
+	engine_fit(account, share, present->activity->socket_count, &interval);
 	share->guest_view_uj += interval.dynamic_uj + interval.static_uj;
+	if (zone->told)
+		*told_uj = features_sum(*told_uj, interval.dynamic_uj + interval.static_uj);
 	switch (zone->zone.kind) {
 	case ZONE_PACKAGE:
 	case ZONE_CORE:

@@ -10,11 +10,6 @@
 
 __extension__ typedef unsigned __int128 wide;
 
-uint64_t features_sum(uint64_t a, uint64_t b)
-{
-	return a < UINT64_MAX - b ? a + b : UINT64_MAX;
-}
-
 uint64_t features_scale(uint64_t amount, uint64_t part, uint64_t whole)
 {
 	wide scaled;
@@ -70,23 +65,27 @@ struct features_counters features_halve(struct features_counters *spent)
 	return half;
 }
 
-struct features features_of_time(uint64_t time_ns, uint64_t core_ns)
+struct features features_of_time(uint64_t time_ns, uint64_t core_ns, uint64_t loaded_ns)
 {
 	return (struct features){.amount = {[FEATURES_THREAD] = time_ns,
 					    [FEATURES_CORE] = core_ns,
-					    [FEATURES_BLIND] = core_ns}};
+					    [FEATURES_BLIND] = core_ns,
+					    [FEATURES_LOADED] = loaded_ns}};
 }
 
-struct features features_weigh(const struct features_counters *spent, uint32_t core_share)
+struct features features_weigh(const struct features_counters *spent, uint32_t core_share,
+			       uint32_t busy)
 {
 	uint64_t core_ns = features_scale(spent->time_ns, core_share, CORE_SHARE_ONE);
-	struct features features = features_of_time(spent->time_ns, core_ns);
+	struct features features = features_of_time(spent->time_ns, core_ns,
+						    features_scale(core_ns, busy, CORE_SHARE_ONE));
 	uint64_t *amount = features.amount;
 	uint64_t clock_mhz;
 
 	if (!spent->has_events)
 		return features;
 	amount[FEATURES_BLIND] = 0;
+	amount[FEATURES_LOADED] = 0;
 	amount[FEATURES_CYCLES] = features_scale(spent->cycles, core_share, CORE_SHARE_ONE);
 	amount[FEATURES_INSTRUCTIONS] = spent->instructions;
 	amount[FEATURES_LLC_MISSES] = spent->llc_misses;
@@ -105,9 +104,10 @@ struct features features_weigh(const struct features_counters *spent, uint32_t c
 void features_add(struct features *total, const struct features *added, uint64_t part,
 		  uint64_t whole)
 {
-	for (size_t i = 0; i < FEATURES_COUNT; i++)
+	/* All of it, most often; and that is what a sample does for each machine and zone. */
+	for (size_t i = 0; i < FEATURES_COUNT && part == whole; i++)
+		total->amount[i] = features_sum(total->amount[i], added->amount[i]);
+	for (size_t i = 0; i < FEATURES_COUNT && part != whole; i++)
 		total->amount[i] =
-		    features_sum(total->amount[i],
-				 part == whole ? added->amount[i]
-					       : features_scale(added->amount[i], part, whole));
+		    features_sum(total->amount[i], features_scale(added->amount[i], part, whole));
 }

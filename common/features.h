@@ -24,6 +24,8 @@ enum features_kind {
 	FEATURES_CORE,	 /* time times core_share.h: adds up to the time that cores were busy */
 	FEATURES_THREAD, /* time */
 	FEATURES_BLIND,	 /* as FEATURES_CORE, of threads whose events are not counted */
+	/* The same times how busy the CPU was: where clocks follow the load, busy CPUs are dear. */
+	FEATURES_LOADED,
 	FEATURES_CYCLES, /* times core_share.h */
 	FEATURES_CYCLES_FAST,
 	FEATURES_INSTRUCTIONS,
@@ -55,11 +57,13 @@ struct features_counters features_spent(struct features_counters *previous,
 /* Half of it, and what is left in *spent. */
 struct features_counters features_halve(struct features_counters *spent);
 
-/* One thread's interval, on a CPU that left it that much of its core, of CORE_SHARE_ONE. */
-struct features features_weigh(const struct features_counters *spent, uint32_t core_share);
+/* One thread's interval, on a CPU that left it that much of its core and was so busy, each of
+ * CORE_SHARE_ONE. */
+struct features features_weigh(const struct features_counters *spent, uint32_t core_share,
+			       uint32_t busy);
 
 /* Of threads of which only the time is known. */
-struct features features_of_time(uint64_t time_ns, uint64_t core_ns);
+struct features features_of_time(uint64_t time_ns, uint64_t core_ns, uint64_t loaded_ns);
 
 /* Adds part / whole of `added`; `whole` is not 0. */
 void features_add(struct features *total, const struct features *added, uint64_t part,
@@ -70,6 +74,9 @@ uint64_t features_delta(uint64_t before, uint64_t now);
 
 /* Saturating: amount * part / whole, where `whole` is not 0; a + b. */
 uint64_t features_scale(uint64_t amount, uint64_t part, uint64_t whole);
-uint64_t features_sum(uint64_t a, uint64_t b);
+static inline uint64_t features_sum(uint64_t a, uint64_t b)
+{
+	return a < UINT64_MAX - b ? a + b : UINT64_MAX;
+}
 
 #endif

@@ -223,6 +223,12 @@ static void ledger_add(uint64_t *total, uint64_t amount)
 	(void)overflow;
 }
 
+/* Times are what a trace says they are, and stand still where that is absurd. */
+static void ledger_add_time(uint64_t *total_ns, uint64_t amount_ns)
+{
+	*total_ns = amount_ns < UINT64_MAX - *total_ns ? *total_ns + amount_ns : UINT64_MAX;
+}
+
 void ledger_book(struct ledger *ledger, size_t slot, uint32_t zone, enum ledger_part part,
 		 uint64_t energy_uj)
 {
@@ -245,9 +251,9 @@ int ledger_depart(struct ledger *ledger, size_t slot)
 	(void)snprintf(departed->name, sizeof(departed->name), "%s", LEDGER_DEPARTED_NAME);
 	departed->state = LEDGER_VM_GONE;
 	departed->seen_wall_ns = vm->seen_wall_ns;
-	ledger_add(&departed->vcpu_ns, vm->vcpu_ns);
-	ledger_add(&departed->overhead_ns, vm->overhead_ns);
-	ledger_add(&departed->halt_poll_ns, vm->halt_poll_ns);
+	ledger_add_time(&departed->vcpu_ns, vm->vcpu_ns);
+	ledger_add_time(&departed->overhead_ns, vm->overhead_ns);
+	ledger_add_time(&departed->halt_poll_ns, vm->halt_poll_ns);
 	departed->has_halt_poll |= vm->has_halt_poll;
 	for (uint32_t zone = 0; zone < ledger->host.zone_count; zone++) {
 		struct ledger_share *to = &departed->shares[zone];
@@ -255,6 +261,7 @@ int ledger_depart(struct ledger *ledger, size_t slot)
 
 		for (size_t part = 0; part < LEDGER_PART_COUNT; part++)
 			ledger_add(&to->part_uj[part], from->part_uj[part]);
+		ledger_add(&to->halt_poll_uj, from->halt_poll_uj);
 		ledger_add(&to->guest_view_uj, from->guest_view_uj);
 	}
 	free(TAKE_PTR(ledger->vms[slot]));

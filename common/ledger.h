@@ -29,7 +29,7 @@
 #define LEDGER_DEPARTED_NAME  "(departed)"
 
 /* Bumped with every change of the records below: map and store of another version are not read. */
-#define LEDGER_VERSION 4
+#define LEDGER_VERSION 5
 
 enum ledger_part {
 	LEDGER_ACTIVE,	 /* by the CPU time of vCPUs (DRAM: by memory held) */
@@ -48,6 +48,7 @@ enum ledger_vm_state {
 /* One account's part of one host zone. */
 struct ledger_share {
 	uint64_t part_uj[LEDGER_PART_COUNT];
+	uint64_t halt_poll_uj;	/* of LEDGER_ACTIVE: of the time in halt_poll_ns */
 	uint64_t guest_view_uj; /* what the guest was told: equal to the parts' sum in exact view */
 	/* Its rates in isolated view, so that they go on after a restart; 0: none yet. */
 	uint64_t guest_thread_power_uw;
@@ -111,6 +112,7 @@ struct ledger_zone {
 	uint64_t thread_power_uw;	/* what a busy thread draws beyond it, in the mean */
 	uint64_t calibration_error_ppm; /* how far off it is, of the power: calibration.h */
 	uint64_t calibration_learning;	/* 1: still learning */
+	uint64_t calibration_known; /* 1: in this or an earlier run it was done with that once */
 	uint64_t faults[LEDGER_FAULT_COUNT];
 };
 
@@ -121,6 +123,14 @@ struct ledger_durations {
 	uint64_t sum_ns;
 };
 extern const uint64_t ledger_duration_bounds_us[LEDGER_DURATION_COUNT - 1];
+
+/* Of how many vCPUs' threads cycles, instructions and cache misses are counted. */
+struct ledger_events {
+	uint32_t wanted;  /* 1: attribution.events = auto */
+	int32_t error;	  /* why threads were refused: the negative errno of the last one, or 0 */
+	uint32_t counted; /* threads */
+	uint32_t refused; /* threads that have run and cannot be counted */
+};
 
 /* When the floors were advanced last, by every clock there is: ledger_floors.h. */
 struct ledger_instant {
@@ -139,6 +149,7 @@ struct ledger_host {
 	uint64_t sample_count;
 	uint64_t vm_missed; /* VMs that found no room, counted once a sample */
 	uint64_t orderly;   /* on disk, 1: saved at the end of a run, not at a checkpoint */
+	struct ledger_events events;
 	struct ledger_instant told;
 	struct ledger_durations durations;
 	struct ledger_zone zones[ZONE_MAX];

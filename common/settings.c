@@ -15,6 +15,8 @@ static const char *const idle_choices[] = {[ATTRIBUTION_IDLE_VCPU] = "vcpu",
 					   [ATTRIBUTION_IDLE_BUSY] = "busy",
 					   [ATTRIBUTION_IDLE_NONE] = "none",
 					   NULL};
+static const char *const dram_choices[] = {
+    [SETTINGS_DRAM_MEMORY] = "memory", [SETTINGS_DRAM_WORK] = "work", NULL};
 static const char *const events_choices[] = {
     [SETTINGS_EVENTS_AUTO] = "auto", [SETTINGS_EVENTS_NONE] = "none", NULL};
 static const char *const view_choices[] = {
@@ -72,6 +74,11 @@ static const struct config_key settings_table[] = {
     KEY(attribution_idle_power_psys, "attribution", "idle-power-psys", CONFIG_POWER, "auto",
 	.maximum = POWER_MAX, .allowed = "auto, or a power up to 100kW with its unit: 80W",
 	.summary = "the same of the whole machine"),
+    KEY(attribution_dram, "attribution", "dram", CONFIG_CHOICE, "memory", .choices = dram_choices,
+	.allowed = "memory or work",
+	.summary =
+	    "how what memory draws beyond its idle power is divided where no cache misses are "
+	    "counted: by the memory that each holds, or by the work that makes it rise"),
     KEY(attribution_events, "attribution", "events", CONFIG_CHOICE, "auto",
 	.choices = events_choices, .allowed = "auto or none",
 	.summary = "count cycles, instructions and cache misses of vCPUs where the processor "
@@ -140,6 +147,7 @@ struct engine_config settings_engine(const struct settings *settings)
 {
 	return (struct engine_config){
 	    .idle = (enum attribution_policy)settings->attribution_idle,
+	    .dram_by_work = settings->attribution_dram == SETTINGS_DRAM_WORK,
 	    .guest_view_exact = settings->guest_view_mode == SETTINGS_VIEW_EXACT,
 	    .package = settings_idle_power(&settings->attribution_idle_power),
 	    .dram = settings_idle_power(&settings->attribution_idle_power_dram),

@@ -31,6 +31,11 @@ enum settings_time {
 	SETTINGS_TIME_LIBVIRT,
 };
 
+enum settings_dram {
+	SETTINGS_DRAM_MEMORY,
+	SETTINGS_DRAM_WORK,
+};
+
 enum settings_events {
 	SETTINGS_EVENTS_AUTO,
 	SETTINGS_EVENTS_NONE,
@@ -60,6 +65,7 @@ struct settings {
 	struct config_power attribution_idle_power;
 	struct config_power attribution_idle_power_dram;
 	struct config_power attribution_idle_power_psys;
+	uint32_t attribution_dram;   /* enum settings_dram */
 	uint32_t attribution_events; /* enum settings_events */
 	uint32_t guest_view_mode;    /* enum settings_view */
 	uint32_t tree_mode;	     /* enum settings_tree */

@@ -69,6 +69,18 @@ static void exporter_write_missed(const struct exporter_scene *scene)
 	metrics_add(scene->metrics, NULL, 0, metrics_integer(scene->copy->host.vm_missed));
 }
 
+static void exporter_write_events(const struct exporter_scene *scene)
+{
+	const struct ledger_events *events = &scene->copy->host.events;
+	const struct metrics_label counted[] = {{"state", "counted"}};
+	const struct metrics_label refused[] = {{"state", "refused"}};
+
+	if (!scene->summary->fresh)
+		return;
+	metrics_add(scene->metrics, counted, 1, metrics_integer(events->counted));
+	metrics_add(scene->metrics, refused, 1, metrics_integer(events->refused));
+}
+
 static void exporter_write_durations(const struct exporter_scene *scene)
 {
 	const struct ledger_durations *durations = &scene->copy->host.durations;
@@ -319,6 +331,23 @@ static void exporter_write_vm_halt_poll(const struct exporter_scene *scene)
 	}
 }
 
+static void exporter_write_vm_halt_poll_energy(const struct exporter_scene *scene)
+{
+	for (size_t i = 0; i < scene->copy->vm_count; i++) {
+		const struct ledger_vm *vm = &scene->copy->vms[i];
+		struct exporter_labels labels;
+
+		exporter_labels_set(&labels, vm);
+		for (uint32_t zone = 0; vm->has_halt_poll && zone < scene->copy->host.zone_count;
+		     zone++) {
+			labels.labels[2] =
+			    (struct metrics_label){"zone", exporter_zone_id(scene, zone)};
+			metrics_add(scene->metrics, labels.labels, 3,
+				    metrics_micro(vm->shares[zone].halt_poll_uj));
+		}
+	}
+}
+
 static void exporter_write_vm_memory(const struct exporter_scene *scene)
 {
 	for (size_t i = 0; i < scene->summary->vm_count; i++) {
@@ -411,6 +440,9 @@ static const struct exporter_family exporter_ledger_families[] = {
     {{"wattport_calibration_learning", METRICS_GAUGE, NULL,
       "1 while calibration has not yet seen enough to be relied on."},
      exporter_write_calibration_learning},
+    {{"wattport_event_threads", METRICS_GAUGE, NULL,
+      "vCPU threads whose cycles, instructions and cache misses are counted, or cannot be."},
+     exporter_write_events},
     {{"wattport_vm", METRICS_INFO, NULL, "A virtual machine and its shape."},
      exporter_write_vm_info},
     {{"wattport_vm_energy_joules", METRICS_COUNTER, "joules",
@@ -428,6 +460,9 @@ static const struct exporter_family exporter_ledger_families[] = {
     {{"wattport_vm_halt_poll_seconds", METRICS_COUNTER, "seconds",
       "Of the vCPUs' CPU time: KVM's polling for work before a vCPU sleeps."},
      exporter_write_vm_halt_poll},
+    {{"wattport_vm_halt_poll_joules", METRICS_COUNTER, "joules",
+      "Of the active energy: what that polling cost, by its part of the vCPUs' time."},
+     exporter_write_vm_halt_poll_energy},
     {{"wattport_vm_memory_bytes", METRICS_GAUGE, "bytes",
       "Memory of the host that the virtual machine holds."},
      exporter_write_vm_memory},

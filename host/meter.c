@@ -328,8 +328,15 @@ static int meter_zone_error(const struct sample *sample)
 /* Once when it begins: most often nobody can mend it, and it costs precision alone. */
 static void meter_note_events(struct meter *meter)
 {
-	int error = sampler_host_report(meter->sampler)->uncounted;
+	const struct vm_threads_report *report = sampler_host_report(meter->sampler);
+	int error = report->uncounted;
 
+	ledger_host(meter->ledger)->events = (struct ledger_events){
+	    .wanted = meter->settings.attribution_events == SETTINGS_EVENTS_AUTO ? 1 : 0,
+	    .error = error,
+	    .counted = (uint32_t)report->counted,
+	    .refused = (uint32_t)report->refused,
+	};
 	if (error < 0 && error != meter->uncounted)
 		log_info("%s; %s", thread_events_reason(error), thread_events_remedy(error));
 	else if (error == 0 && meter->uncounted < 0)
@@ -352,6 +359,7 @@ void meter_sample(struct meter *meter)
 	status = engine_step(meter->engine, &meter->sample);
 	meter_note(&meter->booking, status, "some machines have none, their energy is the host's");
 	meter->sampled = meter->sample.time;
+	meter_note_events(meter);
 	meter->duration_ns = clock_elapsed_ns(start, clock_now_mono(meter->context.clock));
 	meter_count_duration(&ledger_host(meter->ledger)->durations, meter->duration_ns);
 	status = ledger_life_publish(meter->life);
@@ -362,7 +370,6 @@ void meter_sample(struct meter *meter)
 		meter_note(&meter->naming, status, "the trees by uuid are not touched by this");
 	}
 	meter_watch_provider(meter);
-	meter_note_events(meter);
 }
 
 bool meter_refresh(struct meter *meter, const struct uuid *uuid)
@@ -424,10 +431,11 @@ static json_t *meter_status_machines(struct meter *meter)
 	const struct vm_threads_report *report = sampler_host_report(meter->sampler);
 
 	return json_pack(
-	    "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "followed", (json_int_t)report->followed,
-	    "failed", (json_int_t)report->failed, "unkept", (json_int_t)report->unkept, "jiffies",
-	    (json_int_t)report->jiffies, "unseen", (json_int_t)report->unseen, "missed",
-	    (json_int_t)report->missed, "counted", (json_int_t)report->counted, "uncounted",
+	    "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "followed",
+	    (json_int_t)report->followed, "failed", (json_int_t)report->failed, "unkept",
+	    (json_int_t)report->unkept, "jiffies", (json_int_t)report->jiffies, "unseen",
+	    (json_int_t)report->unseen, "missed", (json_int_t)report->missed, "counted",
+	    (json_int_t)report->counted, "refused", (json_int_t)report->refused, "uncounted",
 	    report->uncounted < 0 ? thread_events_reason(report->uncounted) : "");
 }
 

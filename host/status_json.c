@@ -1,6 +1,7 @@
 #include "host/status_json.h"
 #include "common/cleanup.h"
 #include "common/uuid.h"
+#include "host/thread_events.h"
 
 #include <jansson.h>
 
@@ -40,6 +41,16 @@ static void status_put_text(struct status_object *to, const char *key, const cha
 static void status_put_bool(struct status_object *to, const char *key, bool value)
 {
 	status_put(to, key, json_boolean(value));
+}
+
+/* null where nothing tells how much of the vCPUs' time is polling. */
+static void status_put_polling(struct status_object *to, const char *key,
+			       const struct ledger_vm *vm, uint64_t value)
+{
+	if (vm->has_halt_poll)
+		status_put_number(to, key, value);
+	else
+		status_put(to, key, json_null());
 }
 
 static void status_put_error(struct status_object *to, const char *key, int error)
@@ -107,6 +118,7 @@ static json_t *status_zone(const struct ledger_copy *copy, uint32_t index)
 	status_put_bool(&object, "counted", summary_counts_zone(&copy->host, index));
 	status_put_number(&object, "power_uw", zone->power_uw);
 	status_put_number(&object, "static_power_uw", zone->idle_power_uw);
+	status_put_number(&object, "busy_cpu_power_uw", zone->thread_power_uw);
 	status_put_bool(&object, "calibrating", zone->calibration_learning != 0);
 	status_put_number(&object, "calibration_error_ppm", zone->calibration_error_ppm);
 	status_put_number(&object, "energy_uj", zone->energy_uj);
@@ -130,13 +142,14 @@ static json_t *status_zones(const struct ledger_copy *copy)
 	return zones;
 }
 
-static json_t *status_share(const struct ledger_share *share)
+static json_t *status_share(const struct ledger_vm *vm, const struct ledger_share *share)
 {
 	struct status_object object = status_object_make();
 
 	status_put_number(&object, "active_uj", share->part_uj[LEDGER_ACTIVE]);
 	status_put_number(&object, "idle_uj", share->part_uj[LEDGER_IDLE]);
 	status_put_number(&object, "overhead_uj", share->part_uj[LEDGER_OVERHEAD]);
+	status_put_polling(&object, "halt_poll_uj", vm, share->halt_poll_uj);
 	status_put_number(&object, "guest_view_uj", share->guest_view_uj);
 	status_put_number(&object, "power_uw", share->power_uw);
 	return status_object_take(&object);
@@ -147,7 +160,7 @@ static json_t *status_shares(const struct ledger_host *host, const struct ledger
 	struct status_object shares = status_object_make();
 
 	for (uint32_t i = 0; i < host->zone_count; i++)
-		status_put(&shares, host->zones[i].zone.id, status_share(&vm->shares[i]));
+		status_put(&shares, host->zones[i].zone.id, status_share(vm, &vm->shares[i]));
 	return status_object_take(&shares);
 }
 
@@ -169,10 +182,7 @@ static json_t *status_vm(const struct ledger_host *host, const struct summary_vm
 	status_put_text(&object, "precision", summary_precision_name(vm->precision));
 	status_put_number(&object, "vcpu_ns", vm->vcpu_ns);
 	status_put_number(&object, "overhead_ns", vm->overhead_ns);
-	if (vm->has_halt_poll)
-		status_put_number(&object, "halt_poll_ns", vm->halt_poll_ns);
-	else
-		status_put(&object, "halt_poll_ns", json_null());
+	status_put_polling(&object, "halt_poll_ns", vm, vm->halt_poll_ns);
 	status_put_number(&object, "power_uw", sum->power_uw);
 	status_put_number(&object, "energy_uj", sum->energy_uj);
 	status_put(&object, "zones", status_shares(host, vm));
@@ -208,6 +218,19 @@ static json_t *status_departed(const struct ledger_host *host, const struct summ
 	return summary->departed != NULL ? status_shares(host, summary->departed) : json_null();
 }
 
+static json_t *status_events(const struct ledger_events *events)
+{
+	struct status_object object = status_object_make();
+
+	status_put_text(&object, "mode", events->wanted ? "auto" : "none");
+	status_put_number(&object, "counted", events->counted);
+	status_put_number(&object, "refused", events->refused);
+	status_put(&object, "reason",
+		   events->error < 0 ? json_string(thread_events_reason(events->error))
+				     : json_null());
+	return status_object_take(&object);
+}
+
 char *status_json(const struct ledger_copy *copy, const struct summary *summary)
 {
 	const struct ledger_host *host = &copy->host;
@@ -228,6 +251,8 @@ char *status_json(const struct ledger_copy *copy, const struct summary *summary)
 	status_put_number(&object, "cpus", host->cpu_count);
 	status_put_number(&object, "samples", host->sample_count);
 	status_put_number(&object, "vms_missed", host->vm_missed);
+	status_put(&object, "events",
+		   summary->sampled ? status_events(&host->events) : json_null());
 	status_put(&object, "host", status_totals(summary));
 	status_put(&object, "zones", status_zones(copy));
 	status_put(&object, "vms", status_vms(host, summary));

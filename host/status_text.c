@@ -2,6 +2,7 @@
 #include "common/uuid.h"
 #include "host/quantity.h"
 #include "host/table.h"
+#include "host/thread_events.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -151,6 +152,23 @@ static int text_print_calibration(const struct ledger_host *host, FILE *stream)
 	return table_print(table, stream);
 }
 
+/* By what else than CPU time machines are told apart, and why not. */
+static void text_print_events(const struct ledger_events *events, FILE *stream)
+{
+	if (!events->wanted) {
+		(void)fprintf(stream,
+			      "Events of vCPUs are not counted: attribution.events = none.\n");
+		return;
+	}
+	(void)fprintf(stream, "Events of %" PRIu32 " vCPU%s are counted", events->counted,
+		      events->counted == 1 ? "" : "s");
+	if (events->refused > 0)
+		(void)fprintf(stream, ", of %" PRIu32 " not: %s; %s", events->refused,
+			      thread_events_reason(events->error),
+			      thread_events_remedy(events->error));
+	(void)fprintf(stream, ".\n");
+}
+
 /* The machine's energy of one part, over the zones that are summed. */
 static uint64_t text_part_uj(const struct ledger_host *host, const struct ledger_vm *vm,
 			     enum ledger_part part)
@@ -210,6 +228,8 @@ int status_text_print(const struct ledger_copy *copy, const struct summary *summ
 	status = text_print_calibration(&copy->host, stream);
 	if (status < 0)
 		return status;
+	if (summary->sampled)
+		text_print_events(&copy->host.events, stream);
 	(void)fputc('\n', stream);
 	if (summary->vm_count > 0)
 		return text_print_machines(&copy->host, summary, stream);
@@ -300,10 +320,10 @@ static int text_print_shares(const struct ledger_host *host, const struct summar
 			     const struct ledger_vm *vm, FILE *stream)
 {
 	static const struct table_column columns[] = {
-	    {"HOST ZONE", TABLE_LEFT, 0},   {"POWER", TABLE_RIGHT, 0},
-	    {"ENERGY", TABLE_RIGHT, 0},	    {"ACTIVE", TABLE_RIGHT, 0},
-	    {"IDLE SHARE", TABLE_RIGHT, 0}, {"OVERHEAD", TABLE_RIGHT, 0},
-	    {"GUEST VIEW", TABLE_RIGHT, 0},
+	    {"HOST ZONE", TABLE_LEFT, 0},	 {"POWER", TABLE_RIGHT, 0},
+	    {"ENERGY", TABLE_RIGHT, 0},		 {"ACTIVE", TABLE_RIGHT, 0},
+	    {"IDLE SHARE", TABLE_RIGHT, 0},	 {"OVERHEAD", TABLE_RIGHT, 0},
+	    {"ACTIVE, POLLING", TABLE_RIGHT, 0}, {"GUEST VIEW", TABLE_RIGHT, 0},
 	};
 	cleanup_table struct table *table = NULL;
 	int status = table_create(columns, COUNT_OF(columns), &table);
@@ -318,6 +338,10 @@ static int text_print_shares(const struct ledger_host *host, const struct summar
 		text_add_energy(table, ledger_share_total_uj(share));
 		for (int part = 0; part < LEDGER_PART_COUNT; part++)
 			text_add_energy(table, share->part_uj[part]);
+		if (vm->has_halt_poll)
+			text_add_energy(table, share->halt_poll_uj);
+		else
+			table_add(table, UNKNOWN);
 		text_add_energy(table, share->guest_view_uj);
 	}
 	return table_print(table, stream);

@@ -51,6 +51,7 @@ struct thread_events_reading {
 struct thread_events {
 	int fds[THREAD_EVENT_COUNT]; /* the first is the group's; all -1: closed */
 	bool counted;		     /* what has happened until the last reading is known */
+	bool refused;		     /* it should be counted and is not: vm_events.h */
 	struct thread_events_reading last;
 };
 

@@ -2,8 +2,18 @@
 
 #include <errno.h>
 
+static void vm_events_mark(struct vm_events *shared, struct thread_events *events, bool refused)
+{
+	if (refused && !events->refused)
+		shared->refused++;
+	if (!refused && events->refused)
+		shared->refused--;
+	events->refused = refused;
+}
+
 void vm_events_close(struct vm_events *shared, struct thread_events *events)
 {
+	vm_events_mark(shared, events, false);
 	if (!thread_events_opened(events))
 		return;
 	thread_events_close(events);
@@ -19,14 +29,18 @@ static void vm_events_open(struct vm_events *shared, struct thread_events *event
 	    shared->fd_share >= THREAD_EVENT_COUNT && *shared->fd_budget >= THREAD_EVENT_COUNT;
 	int status;
 
-	if (shared->error != 0 && clock_elapsed_ns(shared->refused, now) < VM_EVENTS_RETRY_NS)
+	if (shared->error != 0 && clock_elapsed_ns(shared->tried, now) < VM_EVENTS_RETRY_NS) {
+		vm_events_mark(shared, events, true);
 		return;
+	}
+	vm_events_mark(shared, events, false);
 	status = room ? thread_events_open(events, shared->source, tid) : -EMFILE;
 	/* That it has ended is said of this thread alone, and by its times. */
 	if (status == -ESRCH)
 		return;
 	shared->error = status;
-	shared->refused = now;
+	shared->tried = now;
+	vm_events_mark(shared, events, status < 0);
 	if (status < 0)
 		return;
 	*shared->fd_budget -= THREAD_EVENT_COUNT;

@@ -26,8 +26,9 @@ struct vm_events {
 	size_t *fd_budget;
 	size_t fd_share;
 	size_t threads; /* that are counted now */
+	size_t refused; /* that have run and are not */
 	int error;	/* why the last try came to nothing; 0: it did not */
-	struct mono_time refused;
+	struct mono_time tried;
 };
 
 /*
@@ -38,6 +39,8 @@ struct vm_events {
 bool vm_events_read(struct vm_events *shared, struct thread_events *events, int32_t tid,
 		    uint64_t spent_ns, struct mono_time now,
 		    struct thread_events_growth *ret_growth);
+
+/* The thread has ended, or is somebody else's by now. */
 void vm_events_close(struct vm_events *shared, struct thread_events *events);
 
 #endif

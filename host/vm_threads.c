@@ -362,6 +362,7 @@ int vm_threads_read(struct vm_threads *threads, struct mono_time now, struct sam
 		vm_threads_count(vm, &report);
 	}
 	report.counted = threads->process_context.events.threads;
+	report.refused = threads->process_context.events.refused;
 	report.uncounted = threads->process_context.events.error;
 	threads->report = report;
 	return 0;

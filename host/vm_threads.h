@@ -43,7 +43,8 @@ struct vm_threads_report {
 	size_t unseen;	 /* running machines whose process is not to be seen from here */
 	size_t missed;	 /* machines that found no room in the sample */
 	size_t counted;	 /* vCPU threads whose events are counted */
-	int uncounted;	 /* 0, or the errno for which others are not */
+	size_t refused;	 /* vCPU threads that have run and whose events are not */
+	int uncounted;	 /* 0, or the errno for which they are not */
 };
 
 struct vm_threads;

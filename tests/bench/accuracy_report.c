@@ -10,6 +10,29 @@ static void report_row(const struct error_row *row, bool machine)
 	(void)printf(" %.1f | %+.1f |", PERCENT * row->p95, PERCENT * row->bias);
 }
 
+/* By itself, as it counts everything again; others do not divide it. */
+static void report_psys(struct error_table *table)
+{
+	if (error_table_psys_hosts(table) == 0)
+		return;
+	(void)printf(
+	    "\n| %% of psys, %zu hosts | total: mean | machine | p95 | bias | dynamic: mean | "
+	    "machine | p95 | bias | static power: mean | p95 | bias |\n"
+	    "|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+	    error_table_psys_hosts(table));
+	for (size_t model = 0; model < TRIAL_OURS_COUNT; model++) {
+		struct error_row total = error_table_psys_total(table, model);
+		struct error_row dynamic = error_table_psys_dynamic(table, model);
+		struct error_row still = error_table_psys_static(table, model);
+
+		(void)printf("| %s |", trial_model_name(model));
+		report_row(&total, true);
+		report_row(&dynamic, true);
+		report_row(&still, false);
+		(void)printf("\n");
+	}
+}
+
 void accuracy_report_class(struct error_table *table, const char *name)
 {
 	(void)printf("\n### %s: %zu hosts, %zu machines\n\n", name, error_table_hosts(table),
@@ -37,6 +60,7 @@ void accuracy_report_class(struct error_table *table, const char *name)
 		}
 		(void)printf("\n");
 	}
+	report_psys(table);
 	(void)fflush(stdout);
 }
 
@@ -44,6 +68,20 @@ static void report_json_row(const char *name, const struct error_row *row)
 {
 	(void)printf(",\"%s\":{\"mean\":%.5f,\"machine\":%.5f,\"p95\":%.5f,\"bias\":%.5f}", name,
 		     row->mean, row->machine, row->p95, row->bias);
+}
+
+static void report_json_psys(struct error_table *table, size_t model)
+{
+	struct error_row total = error_table_psys_total(table, model);
+	struct error_row dynamic = error_table_psys_dynamic(table, model);
+	struct error_row still = error_table_psys_static(table, model);
+
+	if (error_table_psys_hosts(table) == 0)
+		return;
+	(void)printf(",\"psys_hosts\":%zu", error_table_psys_hosts(table));
+	report_json_row("psys_total", &total);
+	report_json_row("psys_dynamic", &dynamic);
+	report_json_row("psys_static", &still);
 }
 
 void accuracy_report_json(struct error_table *table, const char *name)
@@ -62,6 +100,7 @@ void accuracy_report_json(struct error_table *table, const char *name)
 			struct error_row still = error_table_static(table, model);
 
 			report_json_row("static", &still);
+			report_json_psys(table, model);
 		}
 		(void)printf("}\n");
 	}
@@ -73,11 +112,14 @@ struct report_view {
 	const char *heading;
 	size_t models;
 	struct error_row (*column)(struct error_table *table, size_t model);
+	bool psys; /* of the hosts that have it */
 };
 
-static void report_cell(struct error_row row)
+static void report_cell(const struct report_view *view, struct error_table *table, size_t model)
 {
-	if (row.bias > -1)
+	struct error_row row = view->column(table, model);
+
+	if (row.bias > -1 && (!view->psys || error_table_psys_hosts(table) > 0))
 		(void)printf(" %.1f |", PERCENT * row.mean);
 	else
 		(void)printf("  |");
@@ -99,7 +141,7 @@ static void report_means(struct error_table *const tables[HOST_CLASS_COUNT],
 		(void)printf("| %s |", trial_model_name(model));
 		for (size_t i = 0; i < HOST_CLASS_COUNT; i++)
 			if (tables[i] != NULL)
-				report_cell(view->column(tables[i], model));
+				report_cell(view, tables[i], model);
 		(void)printf("\n");
 	}
 }
@@ -107,9 +149,12 @@ static void report_means(struct error_table *const tables[HOST_CLASS_COUNT],
 void accuracy_report_summary(struct error_table *const tables[HOST_CLASS_COUNT])
 {
 	static const struct report_view views[] = {
-	    {"Total", TRIAL_MODEL_COUNT, error_table_total},
-	    {"Dynamic part", TRIAL_MODEL_COUNT, error_table_dynamic},
-	    {"Static power", TRIAL_OURS_COUNT, error_table_static},
+	    {"Total", TRIAL_MODEL_COUNT, error_table_total, false},
+	    {"Dynamic part", TRIAL_MODEL_COUNT, error_table_dynamic, false},
+	    {"Static power", TRIAL_OURS_COUNT, error_table_static, false},
+	    {"psys, total", TRIAL_OURS_COUNT, error_table_psys_total, true},
+	    {"psys, dynamic part", TRIAL_OURS_COUNT, error_table_psys_dynamic, true},
+	    {"psys, static power", TRIAL_OURS_COUNT, error_table_psys_static, true},
 	};
 
 	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)

@@ -12,9 +12,28 @@ struct error_point {
 	double weight;
 };
 
-struct error_host {
-	double idle_w;
+struct error_idle {
+	double true_w; /* 0: there is none of it */
 	double found_w[TRIAL_OURS_COUNT];
+};
+
+struct error_host {
+	struct error_idle packages;
+	struct error_idle psys;
+};
+
+enum error_part {
+	ERROR_TOTAL,
+	ERROR_DYNAMIC,
+	ERROR_PSYS_TOTAL,
+	ERROR_PSYS_DYNAMIC,
+};
+
+/* One machine, in one part. */
+struct error_pair {
+	double truth_j;
+	double found_j;
+	double total_j; /* the truth of all parts */
 };
 
 struct error_table {
@@ -75,9 +94,12 @@ int error_table_add(struct error_table *table, const struct trial_result *result
 	if (status < 0)
 		return status;
 	host = &table->hosts[table->host_count++];
-	host->idle_w = result->idle_w;
-	for (size_t i = 0; i < TRIAL_OURS_COUNT; i++)
-		host->found_w[i] = result->idle_found_w[i];
+	host->packages.true_w = result->idle_w;
+	host->psys.true_w = result->psys_idle_w;
+	for (size_t i = 0; i < TRIAL_OURS_COUNT; i++) {
+		host->packages.found_w[i] = result->idle_found_w[i];
+		host->psys.found_w[i] = result->psys_idle_found_w[i];
+	}
 	for (size_t i = 0; i < result->vm_count; i++)
 		table->vms[table->vm_count++] = result->vms[i];
 	return 0;
@@ -115,7 +137,33 @@ static double error_quantile(struct error_point points[], size_t count, double p
 	return 0;
 }
 
-static struct error_row error_table_row(struct error_table *table, size_t model, bool dynamic)
+static struct error_pair error_pair(const struct trial_vm *vm, size_t model, enum error_part part)
+{
+	struct error_pair pair = {.truth_j = 0};
+
+	switch (part) {
+	case ERROR_TOTAL:
+		pair = (struct error_pair){vm->truth.total_j, vm->found[model].total_j,
+					   vm->truth.total_j};
+		break;
+	case ERROR_DYNAMIC:
+		pair = (struct error_pair){vm->truth.dynamic_j, vm->found[model].dynamic_j,
+					   vm->truth.total_j};
+		break;
+	case ERROR_PSYS_TOTAL:
+		pair = (struct error_pair){vm->psys_truth.total_j, vm->psys_found[model].total_j,
+					   vm->psys_truth.total_j};
+		break;
+	case ERROR_PSYS_DYNAMIC:
+		pair = (struct error_pair){vm->psys_truth.dynamic_j,
+					   vm->psys_found[model].dynamic_j, vm->psys_truth.total_j};
+		break;
+	}
+	return pair;
+}
+
+static struct error_row error_table_row(struct error_table *table, size_t model,
+					enum error_part part)
 {
 	struct error_row row = {.mean = 0};
 	double sum = 0, alike = 0;
@@ -123,20 +171,21 @@ static struct error_row error_table_row(struct error_table *table, size_t model,
 
 	for (size_t i = 0; i < table->vm_count; i++) {
 		const struct trial_vm *vm = &table->vms[i];
-		double truth_j = dynamic ? vm->truth.dynamic_j : vm->truth.total_j;
-		double found_j = dynamic ? vm->found[model].dynamic_j : vm->found[model].total_j;
-		double error_j = fabs(found_j - truth_j);
+		struct error_pair pair = error_pair(vm, model, part);
+		double error_j = fabs(pair.found_j - pair.truth_j);
 
-		sum += truth_j;
+		if ((part == ERROR_PSYS_TOTAL || part == ERROR_PSYS_DYNAMIC) && !vm->has_psys)
+			continue;
+		sum += pair.truth_j;
 		row.mean += error_j;
-		row.bias += found_j - truth_j;
-		if (truth_j <= 0)
+		row.bias += pair.found_j - pair.truth_j;
+		if (pair.truth_j <= 0)
 			continue;
 		table->points[points++] =
-		    (struct error_point){.error = error_j / truth_j, .weight = truth_j};
-		if (truth_j < ERROR_DYNAMIC_MIN * vm->truth.total_j)
+		    (struct error_point){.error = error_j / pair.truth_j, .weight = pair.truth_j};
+		if (pair.truth_j < ERROR_DYNAMIC_MIN * pair.total_j)
 			continue;
-		alike += error_j / truth_j;
+		alike += error_j / pair.truth_j;
 		count++;
 	}
 	if (sum > 0 && count > 0) {
@@ -150,26 +199,64 @@ static struct error_row error_table_row(struct error_table *table, size_t model,
 
 struct error_row error_table_total(struct error_table *table, size_t model)
 {
-	return error_table_row(table, model, false);
+	return error_table_row(table, model, ERROR_TOTAL);
 }
 
 struct error_row error_table_dynamic(struct error_table *table, size_t model)
 {
-	return error_table_row(table, model, true);
+	return error_table_row(table, model, ERROR_DYNAMIC);
+}
+
+struct error_row error_table_psys_total(struct error_table *table, size_t model)
+{
+	return error_table_row(table, model, ERROR_PSYS_TOTAL);
+}
+
+struct error_row error_table_psys_dynamic(struct error_table *table, size_t model)
+{
+	return error_table_row(table, model, ERROR_PSYS_DYNAMIC);
+}
+
+static struct error_row error_table_idle(struct error_table *table, size_t model, bool psys)
+{
+	struct error_row row = {.mean = 0};
+	size_t count = 0;
+
+	for (size_t i = 0; i < table->host_count; i++) {
+		const struct error_idle *idle =
+		    psys ? &table->hosts[i].psys : &table->hosts[i].packages;
+		double error = (idle->found_w[model] - idle->true_w) / idle->true_w;
+
+		if (idle->true_w <= 0)
+			continue;
+		row.mean += fabs(error);
+		row.bias += error;
+		table->points[count++] = (struct error_point){.error = fabs(error), .weight = 1};
+	}
+	if (count == 0)
+		return row;
+	row.mean /= (double)count;
+	row.bias /= (double)count;
+	row.p95 = error_quantile(table->points, count, P95);
+	return row;
 }
 
 struct error_row error_table_static(struct error_table *table, size_t model)
 {
-	struct error_row row = {.mean = 0};
+	return error_table_idle(table, model, false);
+}
 
-	for (size_t i = 0; i < table->host_count; i++) {
-		const struct error_host *host = &table->hosts[i];
-		double error = (host->found_w[model] - host->idle_w) / host->idle_w;
+struct error_row error_table_psys_static(struct error_table *table, size_t model)
+{
+	return error_table_idle(table, model, true);
+}
 
-		row.mean += fabs(error) / (double)table->host_count;
-		row.bias += error / (double)table->host_count;
-		table->points[i] = (struct error_point){.error = fabs(error), .weight = 1};
-	}
-	row.p95 = error_quantile(table->points, table->host_count, P95);
-	return row;
+size_t error_table_psys_hosts(const struct error_table *table)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < table->host_count; i++)
+		if (table->hosts[i].psys.true_w > 0)
+			count++;
+	return count;
 }

@@ -8,9 +8,10 @@
  *   p95     95 % of all energy belongs to machines whose |E - T| / T is at most this
  *   bias    sum (E - T) / sum T
  *
- * once for a machine's total, once for its dynamic part; machines that used less than
+ * once for a machine's total, once for its dynamic part, and both again for psys, over the machines
+ * of those hosts that have it (trial.h tells what is true of it); machines that used less than
  * ERROR_DYNAMIC_MIN of their total dynamically are left out of the latter's `machine`. The static
- * power's error is |found - true| / true of a host's packages.
+ * power's error is |found - true| / true of a host's packages, or of psys.
  */
 #ifndef WATTPORT_TESTS_BENCH_ERROR_TABLE_H
 #define WATTPORT_TESTS_BENCH_ERROR_TABLE_H
@@ -40,5 +41,11 @@ struct error_row error_table_dynamic(struct error_table *table, size_t model);
 
 /* Of one of our models; only mean, p95 and bias. */
 struct error_row error_table_static(struct error_table *table, size_t model);
+
+/* The same of psys: hosts that have it, and one of our models. */
+size_t error_table_psys_hosts(const struct error_table *table);
+struct error_row error_table_psys_total(struct error_table *table, size_t model);
+struct error_row error_table_psys_dynamic(struct error_table *table, size_t model);
+struct error_row error_table_psys_static(struct error_table *table, size_t model);
 
 #endif

@@ -52,6 +52,42 @@ static void test_errors_are_weighted_by_energy(void **state)
 	error_table_destroy(table);
 }
 
+/* Over the hosts that have it alone, and apart from packages and DRAM. */
+static void test_psys_is_judged_by_itself(void **state)
+{
+	static struct trial_result with, without;
+	struct error_table *table = NULL;
+	struct error_row row;
+
+	(void)state;
+	with.idle_w = without.idle_w = 50;
+	with.psys_idle_w = 200;
+	with.psys_idle_found_w[TRIAL_TIME] = 190;
+	result_add(&with, 900, 900);
+	with.vms[0].has_psys = true;
+	with.vms[0].psys_truth = (struct trial_energy){.total_j = 2000, .dynamic_j = 500};
+	with.vms[0].psys_found[TRIAL_TIME] =
+	    (struct trial_energy){.total_j = 2100, .dynamic_j = 450};
+	result_add(&without, 60, 60);
+	assert_int_equal(error_table_create(&table), 0);
+	assert_int_equal(error_table_add(table, &with), 0);
+	assert_int_equal(error_table_add(table, &without), 0);
+	assert_int_equal(error_table_psys_hosts(table), 1);
+	row = error_table_psys_total(table, TRIAL_TIME);
+	assert_near(row.mean, 0.05);
+	assert_near(row.machine, 0.05);
+	assert_near(row.p95, 0.05);
+	assert_near(row.bias, 0.05);
+	row = error_table_psys_dynamic(table, TRIAL_TIME);
+	assert_near(row.mean, 0.1);
+	assert_near(row.bias, -0.1);
+	row = error_table_psys_static(table, TRIAL_TIME);
+	assert_near(row.mean, 0.05);
+	assert_near(row.bias, -0.05);
+	assert_near(error_table_total(table, TRIAL_TIME).mean, 0);
+	error_table_destroy(table);
+}
+
 static void test_a_table_without_machines_has_no_error(void **state)
 {
 	static struct trial_result empty;
@@ -137,6 +173,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_errors_are_weighted_by_energy),
+	    cmocka_unit_test(test_psys_is_judged_by_itself),
 	    cmocka_unit_test(test_a_table_without_machines_has_no_error),
 	    cmocka_unit_test(test_states_that_differ_are_told_apart),
 	    cmocka_unit_test(test_a_drift_does_not_hide_a_leak),

@@ -77,6 +77,14 @@ static int trial_blind(struct trial *trial)
 	return status;
 }
 
+/* What the host draws from the wall with nothing running. */
+static double trial_psys_idle_w(const struct hardware *hardware)
+{
+	double sockets_w = (hardware->idle_w + hardware->dram_idle_w) * (double)hardware->sockets;
+
+	return sockets_w / hardware->supply_yield + hardware->platform_w;
+}
+
 static struct engine_config trial_config(const struct trial *trial, size_t model)
 {
 	const struct hardware *hardware = &trial->world->hardware;
@@ -88,6 +96,8 @@ static struct engine_config trial_config(const struct trial *trial, size_t model
 	    .given = true, .power_uw = (uint64_t)(hardware->idle_w / MICRO)};
 	config.dram = (struct engine_idle_power){
 	    .given = true, .power_uw = (uint64_t)(hardware->dram_idle_w / MICRO)};
+	config.psys = (struct engine_idle_power){
+	    .given = true, .power_uw = (uint64_t)(trial_psys_idle_w(hardware) / MICRO)};
 	return config;
 }
 
@@ -152,7 +162,14 @@ static int trial_watch(struct trial *trial, unsigned int seconds)
 	return status;
 }
 
-static struct trial_energy trial_account(const struct ledger *ledger, const struct uuid *uuid)
+/* Packages and DRAM together, or psys alone. */
+static bool trial_counts(enum zone_kind kind, bool psys)
+{
+	return psys ? kind == ZONE_PSYS : kind == ZONE_PACKAGE || kind == ZONE_DRAM;
+}
+
+static struct trial_energy trial_account(const struct ledger *ledger, const struct uuid *uuid,
+					 bool psys)
 {
 	const struct ledger_host *host = ledger_host_const(ledger);
 	struct trial_energy energy = {.total_j = 0};
@@ -163,16 +180,32 @@ static struct trial_energy trial_account(const struct ledger *ledger, const stru
 		return energy;
 	account = ledger_vm_const(ledger, (size_t)slot);
 	for (uint32_t i = 0; i < host->zone_count; i++) {
-		enum zone_kind kind = host->zones[i].zone.kind;
 		const struct ledger_share *share = &account->shares[i];
 
-		if (kind != ZONE_PACKAGE && kind != ZONE_DRAM)
+		if (!trial_counts(host->zones[i].zone.kind, psys))
 			continue;
 		energy.total_j += MICRO * (double)ledger_share_total_uj(share);
 		energy.dynamic_j += MICRO * (double)(share->part_uj[LEDGER_ACTIVE] +
 						     share->part_uj[LEDGER_OVERHEAD]);
 	}
 	return energy;
+}
+
+static void trial_look_psys(const struct trial *trial, const struct truth *truth,
+			    const struct uuid *uuid, struct trial_vm *now)
+{
+	const struct hardware *hardware = &trial->world->hardware;
+	/* The machine's part of all vCPUs over its time, in seconds of the whole host. */
+	double rented_s = truth->package_idle_j / (hardware->idle_w * (double)hardware->sockets);
+
+	now->has_psys = hardware->psys;
+	if (!hardware->psys)
+		return;
+	now->psys_truth.dynamic_j = (truth->package_j + truth->dram_j) / hardware->supply_yield;
+	now->psys_truth.total_j =
+	    now->psys_truth.dynamic_j + rented_s * trial_psys_idle_w(hardware);
+	for (size_t i = 0; i < TRIAL_OURS_COUNT; i++)
+		now->psys_found[i] = trial_account(trial->ours[i].ledger, uuid, true);
 }
 
 /* What everybody says of a machine by now. */
@@ -189,10 +222,11 @@ static struct trial_vm trial_look(const struct trial *trial, size_t vm)
 		now.truth.total_j += truth->dram_j + truth->dram_idle_j;
 	}
 	for (size_t i = 0; i < TRIAL_OURS_COUNT; i++)
-		now.found[i] = trial_account(trial->ours[i].ledger, &uuid);
+		now.found[i] = trial_account(trial->ours[i].ledger, &uuid, false);
 	for (size_t i = 0; i < PEER_COUNT; i++)
 		now.found[TRIAL_PEERS + i] = (struct trial_energy){.total_j = peers.total_j[i],
 								   .dynamic_j = peers.dynamic_j[i]};
+	trial_look_psys(trial, truth, &uuid, &now);
 	return now;
 }
 
@@ -202,28 +236,42 @@ static struct trial_energy trial_less(struct trial_energy now, struct trial_ener
 				     .dynamic_j = now.dynamic_j - before.dynamic_j};
 }
 
+static void trial_judge_vm(const struct trial_vm *now, const struct trial_vm *before,
+			   struct trial_vm *judged)
+{
+	judged->truth = trial_less(now->truth, before->truth);
+	for (size_t i = 0; i < TRIAL_MODEL_COUNT; i++)
+		judged->found[i] = trial_less(now->found[i], before->found[i]);
+	judged->has_psys = now->has_psys;
+	judged->psys_truth = trial_less(now->psys_truth, before->psys_truth);
+	for (size_t i = 0; i < TRIAL_OURS_COUNT; i++)
+		judged->psys_found[i] = trial_less(now->psys_found[i], before->psys_found[i]);
+}
+
 static void trial_judge(const struct trial *trial, struct trial_result *result)
 {
-	result->idle_w = trial->world->hardware.idle_w * (double)trial->world->hardware.sockets;
+	const struct hardware *hardware = &trial->world->hardware;
+
+	result->idle_w = hardware->idle_w * (double)hardware->sockets;
+	result->psys_idle_w = hardware->psys ? trial_psys_idle_w(hardware) : 0;
 	result->conserved = true;
 	for (size_t vm = 0; vm < trial->world->vm_count; vm++) {
 		struct trial_vm now = trial_look(trial, vm);
-		struct trial_vm *judged = &result->vms[result->vm_count];
 
 		if (trial->world->vms[vm].lived_s - trial->lived_before_s[vm] < LIVED_S)
 			continue;
-		judged->truth = trial_less(now.truth, trial->before[vm].truth);
-		for (size_t i = 0; i < TRIAL_MODEL_COUNT; i++)
-			judged->found[i] = trial_less(now.found[i], trial->before[vm].found[i]);
-		result->vm_count++;
+		trial_judge_vm(&now, &trial->before[vm], &result->vms[result->vm_count++]);
 	}
 	for (size_t i = 0; i < TRIAL_OURS_COUNT; i++) {
 		const struct ledger_host *host = ledger_host_const(trial->ours[i].ledger);
 
 		for (uint32_t zone = 0; zone < host->zone_count; zone++) {
+			double idle_w = MICRO * (double)host->zones[zone].idle_power_uw;
+
 			if (host->zones[zone].zone.kind == ZONE_PACKAGE)
-				result->idle_found_w[i] +=
-				    MICRO * (double)host->zones[zone].idle_power_uw;
+				result->idle_found_w[i] += idle_w;
+			if (host->zones[zone].zone.kind == ZONE_PSYS)
+				result->psys_idle_found_w[i] = idle_w;
 			if (ledger_conservation_error_uj(trial->ours[i].ledger, zone) != 0)
 				result->conserved = false;
 		}

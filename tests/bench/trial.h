@@ -3,6 +3,11 @@
  *
  * A quarter of an hour to learn, then everything is mixed anew (world_remix()), and the second
  * quarter counts. Several engines see the same samples, each of which knows less or more.
+ *
+ * psys counts everything again, so it is judged by itself, where the host has it. Its truth: what
+ * the host draws from the wall with nothing running (the platform, and the idle power of packages
+ * and memory through the supply's yield) is divided by the rule of `idle = vcpu`; the rest is the
+ * machine's own dynamic energy of packages and memory, through the yield.
  */
 #ifndef WATTPORT_TESTS_BENCH_TRIAL_H
 #define WATTPORT_TESTS_BENCH_TRIAL_H
@@ -38,6 +43,9 @@ struct trial_energy {
 struct trial_vm {
 	struct trial_energy truth;
 	struct trial_energy found[TRIAL_MODEL_COUNT];
+	bool has_psys; /* then the next are of it; peers do not divide it */
+	struct trial_energy psys_truth;
+	struct trial_energy psys_found[TRIAL_OURS_COUNT];
 };
 
 struct trial_result {
@@ -45,6 +53,8 @@ struct trial_result {
 	struct trial_vm vms[WORLD_VM_MAX];
 	double idle_w; /* of all packages */
 	double idle_found_w[TRIAL_OURS_COUNT];
+	double psys_idle_w; /* of the whole host; 0: it has no psys */
+	double psys_idle_found_w[TRIAL_OURS_COUNT];
 	bool conserved; /* by all engines, in every zone */
 };
 

@@ -15,7 +15,7 @@ from lab.prometheus import Prometheus, lint
 from lab.raplsim import RaplSim
 from lab.runner import run
 from lab.truth import CpuRecorder
-from lab.wattport import ADDENDS, EXPORTER, TREE, Wattport, microjoules, page
+from lab.wattport import ADDENDS, EXPORTER, TREE, Wattport, microjoules, options, page
 
 WINDOW_S = 12
 CLIENT_TOLERANCE = 0.01  # what a client in the guest may differ from the ledger
@@ -34,6 +34,7 @@ RMS_RUNS = 5  # until half of one run's intervals are between reads that count
 COUNTER = "/sys/class/powercap/intel-rapl:0/energy_uj"
 SHARE = "/run/wattport/tree"
 COMPAT = f"{SHARE}/wattport/compat"
+PARTS = ("active_uj", "idle_uj", "overhead_uj", "guest_view_uj")
 COMPAT_TOLERANCE = 0.15  # each is of its own second, on a machine that others use, too
 
 
@@ -48,7 +49,8 @@ class Transport:
         cls.sim = RaplSim(lab)
         lab.start_libvirtd()
         cls.host = Wattport(lab, cls.sim.sysroot)
-        cls.host.start({"guest-view.mode": "exact", "attribution.idle-power": f"{cls.sim.power.idle_w}W"})
+        cls.trace = lab.path("trace")
+        cls.host.start({"guest-view.mode": "exact", "attribution.idle-power": f"{cls.sim.power.idle_w}W"}, cls.trace)
         cls.busy = lab.guest("busy", Share(TREE, cls.transport), cores=2)
         cls.idle = lab.guest("mostly idle", Share(TREE, cls.transport), cores=1)
         for guest in (cls.busy, cls.idle):
@@ -112,6 +114,26 @@ class Transport:
                 print(f"{self.transport}: power at {rate} Hz: RMS error {error:.2%} of {len(pairs[rate])} intervals")
                 self.assertGreaterEqual(len(pairs[rate]), READS // 2, "other work does not let the guest read")
                 self.assertLess(error, limit)
+
+    def test_a_recorded_trace_replays_to_the_same_accounts(self):
+        """To the microjoule, of all that has been booked since wattportd began."""
+        status, lines = self.host.settled(self.trace)
+        path = self.lab.path("trace-of-now")
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines(lines)
+        replayed = self.host.json("replay", *options(self.host.settings), path)
+        for zone in status["zones"]:
+            name = zone["id"]
+            self.assertGreater(zone["energy_uj"], 10**8)
+            self.assertEqual(replayed["zones"][name]["energy_uj"], zone["energy_uj"])
+            self.assertEqual(replayed["idle_uj"][name], zone["idle_uj"])
+            self.assertEqual(replayed["host_other_uj"][name], zone["other_uj"])
+        for guest in (self.busy, self.idle):
+            booked, = (vm["zones"] for vm in status["vms"] if vm["uuid"] == guest.uuid)
+            for name, share in replayed["vms"][guest.uuid].items():
+                self.assertGreater(share["active_uj"], 10**6)
+                self.assertEqual({part: share[part] for part in PARTS}, {part: booked[name][part] for part in PARTS})
+        self.assertEqual(replayed["conservation_error_uj"], 0)
 
     def test_every_file_of_the_share_can_be_read(self):
         """Also those with two names, through whatever keeps inodes on the way."""

@@ -154,6 +154,7 @@ class RecordTest(unittest.TestCase):
         self.end(plain)
         self.end(masked, signal.SIGINT)
         self.assertGreater(status["zones"][0]["energy_uj"], 10**6)
+        self.check_events(status["events"])
         self.check_same(status, self.replay("plain"), VM)
         self.check_same(status, self.replay("masked.gz"), MASKED)
         with gzip.open(f"{self.path}/masked.gz", "rt", encoding="utf-8") as file:
@@ -162,6 +163,12 @@ class RecordTest(unittest.TestCase):
             self.assertNotIn(secret, text)
         self.check_each()
         self.check_restart(meter)
+
+    def check_events(self, events):
+        """Its one vCPU runs: what it does is counted, or that is refused with a reason."""
+        self.assertEqual(events["mode"], "auto")
+        self.assertEqual(events["counted"] + events["refused"], 1)
+        self.assertEqual(events["reason"] is not None, events["refused"] == 1)
 
     def check_each(self):
         """The last of each is the whole, under any policy, and twice the same."""

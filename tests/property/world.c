@@ -212,6 +212,12 @@ static void world_move_vm(struct world *world, struct sample_vm *vm, uint64_t el
 		vcpu->socket = (uint32_t)world_below(world, (uint64_t)vm->socket_count + 2);
 	}
 	vm->overhead_ns += world_chance(world, 3) ? world_below(world, elapsed_ns / 4 + MS) : 0;
+	if (world_chance(world, 30))
+		vm->has_halt_poll = !vm->has_halt_poll;
+	/* Also more than the vCPUs can have polled, and back. */
+	vm->halt_poll_ns += world_below(world, elapsed_ns + MS);
+	if (world_chance(world, 100))
+		vm->halt_poll_ns = world_size(world, 64);
 }
 
 static void world_copy_vm(struct sample *sample, const struct sample_vm *from)

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WORLD_VM_MAX 20
+#define WORLD_VM_MAX 64 /* more run at a time than a calibration has deviations for */
 
 struct world_vm {
 	bool present;

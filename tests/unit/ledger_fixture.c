@@ -79,6 +79,7 @@ static void fixture_add_vm(struct ledger *ledger, const struct fixture_vm *fixtu
 	fixture_book(ledger, (size_t)slot, LEDGER_IDLE, fixture->scale * 3000003);
 	fixture_book(ledger, (size_t)slot, LEDGER_OVERHEAD, fixture->scale * 500005);
 	for (uint32_t zone = 0; zone < FIXTURE_ZONE_COUNT; zone++) {
+		vm->shares[zone].halt_poll_uj = vm->has_halt_poll ? fixture->scale * 10000 : 0;
 		vm->shares[zone].guest_view_uj = fixture->scale * 13400000;
 		vm->shares[zone].power_uw = running ? fixture->scale * 1500000 + zone : 0;
 	}
@@ -91,6 +92,8 @@ static void fixture_set_host(struct ledger_host *host)
 	host->updated_ns = LEDGER_FIXTURE_TIME_NS;
 	host->sample_count = 321;
 	host->vm_missed = 2;
+	host->events =
+	    (struct ledger_events){.wanted = 1, .error = -EMFILE, .counted = 5, .refused = 1};
 	for (size_t i = 0; i < LEDGER_DURATION_COUNT; i++)
 		host->durations.count[i] = i % 3 * 10;
 	host->durations.sum_ns = 12345678;

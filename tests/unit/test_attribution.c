@@ -167,6 +167,34 @@ static void test_order_of_claims_does_not_matter(void **state)
 	}
 }
 
+/* Nothing owed from before: the larger weight has no less, and who weighs more than he did, too. */
+static void test_more_weight_is_no_less(void **state)
+{
+	uint64_t random = 3;
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		size_t count = 2 + (size_t)check_random_below(&random, 10);
+		uint64_t energy_uj = random_size(&random), share_uj;
+
+		memset(claims, 0, sizeof(claims[0]) * count);
+		for (size_t i = 0; i < count; i++)
+			claims[i].weight = check_random_below(&random, 1000);
+		(void)attribution_divide(energy_uj, claims, count, &scratch);
+		for (size_t i = 1; i < count; i++)
+			if (claims[i].weight > claims[0].weight)
+				assert_true(claims[i].share_uj >= claims[0].share_uj);
+			else if (claims[i].weight < claims[0].weight)
+				assert_true(claims[i].share_uj <= claims[0].share_uj);
+		share_uj = claims[0].share_uj;
+		for (size_t i = 0; i < count; i++)
+			claims[i].carry = 0;
+		claims[0].weight += check_random_below(&random, 1000);
+		(void)attribution_divide(energy_uj, claims, count, &scratch);
+		assert_true(claims[0].share_uj >= share_uj);
+	}
+}
+
 static void test_carry_is_bounded(void **state)
 {
 	(void)state;
@@ -241,6 +269,7 @@ int main(void)
 	    cmocka_unit_test(test_equal_claims_are_served_in_order),
 	    cmocka_unit_test(test_small_claim_is_served_in_time),
 	    cmocka_unit_test(test_order_of_claims_does_not_matter),
+	    cmocka_unit_test(test_more_weight_is_no_less),
 	    cmocka_unit_test(test_carry_is_bounded),
 	    cmocka_unit_test(test_static_part),
 	    cmocka_unit_test(test_static_part_over_time),

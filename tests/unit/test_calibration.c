@@ -46,7 +46,7 @@ static double machine_second(struct machine *machine)
 								 (machine->most - machine->least);
 		power_w += machine->loads[i] * machine->costs_w[i];
 		busy_ns = (uint64_t)(machine->loads[i] * 1e9);
-		work = features_of_time(busy_ns, busy_ns);
+		work = features_of_time(busy_ns, busy_ns, 0);
 		calibration_add_work(machine->calibration, i, &work,
 				     calibration_cost(machine->calibration, &work, 0));
 	}
@@ -69,7 +69,7 @@ static double static_w(const struct machine *machine)
 /* What a second of one thread of that VM is said to cost. */
 static double cost_w(const struct machine *machine, size_t key)
 {
-	struct features work = features_of_time(SECOND_NS, SECOND_NS);
+	struct features work = features_of_time(SECOND_NS, SECOND_NS, 0);
 
 	return (double)calibration_cost(machine->calibration, &work, 0) / 1e9 *
 	       (double)calibration_ratio(machine->calibration, key) / (double)CALIBRATION_RATIO_ONE;

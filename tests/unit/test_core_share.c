@@ -69,6 +69,36 @@ static void test_busy_parts_are_remembered(void **state)
 	topology_destroy(topology);
 }
 
+/* As the kernel most often numbers them: second threads behind all first ones, over all packages.
+ */
+static void test_siblings_are_found_by_core(void **state)
+{
+	struct topology *topology;
+	struct core_share *share = NULL;
+	uint64_t busy_ns[16] = {0};
+
+	(void)state;
+	assert_int_equal(topology_create(&topology), 0);
+	for (uint32_t cpu = 0; cpu < 16; cpu++) {
+		struct topology_cpu row = {
+		    .cpu = cpu, .core = cpu / 4 % 2, .die = cpu / 2 % 2, .package = cpu % 2};
+
+		assert_int_equal(topology_add(topology, &row), 0);
+	}
+	assert_int_equal(core_share_create(topology, &share), 0);
+	for (size_t cpu = 8; cpu < 16; cpu++)
+		busy_ns[cpu] = (cpu - 8) * 100 * MS;
+	core_share_step(share, busy_ns, 1000 * MS);
+	for (size_t cpu = 0; cpu < 8; cpu++) {
+		uint32_t expected = CORE_SHARE_ONE - core_share_busy(share, cpu + 8) / 2;
+
+		assert_in_range(core_share_of(share, cpu), expected - 1, expected);
+		assert_int_equal(core_share_of(share, cpu + 8), CORE_SHARE_ONE);
+	}
+	core_share_destroy(share);
+	topology_destroy(topology);
+}
+
 /* Nine "threads" of one core are a machine that does not tell its cores. */
 static void test_unknown_cores_are_not_shared(void **state)
 {
@@ -109,6 +139,7 @@ int main(void)
 	    cmocka_unit_test(test_two_threads_share_what_they_overlap),
 	    cmocka_unit_test(test_four_threads),
 	    cmocka_unit_test(test_busy_parts_are_remembered),
+	    cmocka_unit_test(test_siblings_are_found_by_core),
 	    cmocka_unit_test(test_unknown_cores_are_not_shared),
 	    cmocka_unit_test(test_extremes),
 	};

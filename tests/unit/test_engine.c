@@ -286,6 +286,31 @@ static void test_dram_goes_by_memory(void **state)
 	bench_stop(&bench);
 }
 
+/* The same, divided by work: the 6 J are the one's that ran, and rent is by memory as before. */
+static void test_dram_goes_by_work_if_that_is_wanted(void **state)
+{
+	static const struct parts first = {6 * J, 500000, 0}, second_vm = {0, J, 0};
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_VCPU);
+	struct bench bench = {0};
+
+	(void)state;
+	config.dram_by_work = true;
+	bench_start(&bench, 1, &config);
+	for (uint64_t step = 0; step < 2; step++) {
+		struct sample_vm *vm = add_vm(&bench, 1, 1);
+
+		vm->memory_bytes = GIB;
+		vm->vcpus[0].time_ns = step * 900 * MS;
+		add_vm(&bench, 2, 1)->memory_bytes = 2 * GIB;
+		bench.sample.zones[1].raw_uj = step * 10 * J;
+		second(&bench);
+	}
+	check_parts("dram", &account(&bench, 1)->shares[1], &first);
+	check_parts("dram", &account(&bench, 2)->shares[1], &second_vm);
+	assert_int_equal(ledger_host(bench.ledger)->zones[1].idle_uj, 2500000);
+	bench_stop(&bench);
+}
+
 /* Energy of a package goes to those who ran on it; psys goes to all, and is shown apart. */
 static void test_packages_are_told_apart(void **state)
 {
@@ -630,6 +655,48 @@ static void test_halt_polling_is_told(void **state)
 	bench_stop(&bench);
 }
 
+/* What polling cost is its part of the vCPUs' time of what they cost, whenever it becomes known. */
+static void test_halt_polling_has_its_energy(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t read_ms, package_uj, psys_uj;
+	} rows[] = {
+	    {"where the counter begins", 5000, 0, 0},
+	    {"100 of 400 ms", 5100, 15 * J, 20 * J},
+	    {"not read anew", 5100, 15 * J, 20 * J},
+	    {"more than there was", 5600, 75 * J, 100 * J},
+	    {"the rest of it", 5600, 90 * J, 120 * J},
+	    {"and no more", 5600, 90 * J, 120 * J},
+	};
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_NONE);
+	struct bench bench = {.with_parts = false};
+
+	(void)state;
+	bench_start(&bench, 1, &config);
+	for (size_t i = 0; i < CHECK_COUNT(rows); i++) {
+		struct sample_vm *vm = add_vm(&bench, 1, 1);
+
+		vm->memory_bytes = GIB;
+		vm->has_halt_poll = true;
+		vm->halt_poll_ns = rows[i].read_ms * MS;
+		vm->vcpus[0].time_ns = i * 400 * MS;
+		bench.sample.cpu_busy_ns[0] = i * 400 * MS;
+		bench.sample.zones[0].raw_uj = i * 100 * J;
+		bench.sample.zones[1].raw_uj = i * 10 * J;
+		bench.sample.zones[2].raw_uj = i * 80 * J;
+		second(&bench);
+		if (account(&bench, 1)->shares[0].halt_poll_uj != rows[i].package_uj ||
+		    account(&bench, 1)->shares[2].halt_poll_uj != rows[i].psys_uj)
+			fail_msg("%s: %llu and %llu uJ", rows[i].name,
+				 (unsigned long long)account(&bench, 1)->shares[0].halt_poll_uj,
+				 (unsigned long long)account(&bench, 1)->shares[2].halt_poll_uj);
+		/* DRAM goes by memory held. */
+		assert_int_equal(account(&bench, 1)->shares[1].halt_poll_uj, 0);
+	}
+	bench_stop(&bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -637,6 +704,7 @@ int main(void)
 	    cmocka_unit_test(test_a_neighbour_changes_no_rent),
 	    cmocka_unit_test(test_an_empty_host_pays_itself),
 	    cmocka_unit_test(test_dram_goes_by_memory),
+	    cmocka_unit_test(test_dram_goes_by_work_if_that_is_wanted),
 	    cmocka_unit_test(test_packages_are_told_apart),
 	    cmocka_unit_test(test_sockets_of_the_guest),
 	    cmocka_unit_test(test_core_and_uncore),
@@ -649,6 +717,7 @@ int main(void)
 	    cmocka_unit_test(test_a_reopened_account_has_no_wrapped_power),
 	    cmocka_unit_test(test_reconfiguration),
 	    cmocka_unit_test(test_halt_polling_is_told),
+	    cmocka_unit_test(test_halt_polling_has_its_energy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

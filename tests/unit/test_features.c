@@ -10,12 +10,13 @@ static void test_a_counted_thread(void **state)
 						.cycles = 6000,
 						.instructions = 9000,
 						.llc_misses = 5};
-	struct features features = features_weigh(&spent, CORE_SHARE_ONE / 2);
+	struct features features = features_weigh(&spent, CORE_SHARE_ONE / 2, CORE_SHARE_ONE);
 
 	(void)state;
 	assert_int_equal(features.amount[FEATURES_THREAD], 3000);
 	assert_int_equal(features.amount[FEATURES_CORE], 1500);
 	assert_int_equal(features.amount[FEATURES_BLIND], 0);
+	assert_int_equal(features.amount[FEATURES_LOADED], 0);
 	assert_int_equal(features.amount[FEATURES_CYCLES], 3000);
 	assert_int_equal(features.amount[FEATURES_CYCLES_FAST], 6000);
 	assert_int_equal(features.amount[FEATURES_INSTRUCTIONS], 9000);
@@ -26,11 +27,12 @@ static void test_a_counted_thread(void **state)
 static void test_a_thread_whose_events_are_not_counted(void **state)
 {
 	const struct features_counters spent = {.time_ns = 3000, .cycles = 6000};
-	struct features features = features_weigh(&spent, CORE_SHARE_ONE);
+	struct features features = features_weigh(&spent, CORE_SHARE_ONE, CORE_SHARE_ONE / 4);
 
 	(void)state;
 	assert_int_equal(features.amount[FEATURES_THREAD], 3000);
 	assert_int_equal(features.amount[FEATURES_BLIND], 3000);
+	assert_int_equal(features.amount[FEATURES_LOADED], 750);
 	assert_int_equal(features.amount[FEATURES_CYCLES], 0);
 }
 
@@ -38,7 +40,7 @@ static void test_a_thread_whose_events_are_not_counted(void **state)
 static void test_the_clock_has_a_limit(void **state)
 {
 	const struct features_counters spent = {.has_events = true, .time_ns = 10, .cycles = 6000};
-	struct features features = features_weigh(&spent, CORE_SHARE_ONE);
+	struct features features = features_weigh(&spent, CORE_SHARE_ONE, CORE_SHARE_ONE / 4);
 
 	(void)state;
 	assert_int_equal(features.amount[FEATURES_CYCLES_FAST], 48000);
@@ -64,8 +66,8 @@ static void test_what_was_spent(void **state)
 
 static void test_amounts_saturate(void **state)
 {
-	struct features total = features_of_time(UINT64_MAX - 1, 8);
-	const struct features more = features_of_time(6, 6);
+	struct features total = features_of_time(UINT64_MAX - 1, 8, 0);
+	const struct features more = features_of_time(6, 6, 0);
 
 	(void)state;
 	features_add(&total, &more, 1, 2);

@@ -177,6 +177,9 @@ static void test_the_departed_account_keeps_the_sums(void **state)
 		ledger_book(fixture->ledger, slot, 1, LEDGER_OVERHEAD, number);
 		vm->vcpu_ns = 1000 * number;
 		vm->overhead_ns = 7 * number;
+		/* Of an absurd trace: nothing ends for it. */
+		vm->halt_poll_ns = UINT64_MAX / 2 * number;
+		vm->shares[0].halt_poll_uj = 20 * number;
 		vm->shares[1].guest_view_uj = 3 * number;
 		vm->seen_wall_ns = 50 * number;
 	}
@@ -204,6 +207,8 @@ static void test_the_departed_account_keeps_the_sums(void **state)
 	assert_int_equal(departed->shares[1].guest_view_uj, 9);
 	assert_int_equal(departed->vcpu_ns, 3000);
 	assert_int_equal(departed->overhead_ns, 21);
+	assert_int_equal(departed->halt_poll_ns, UINT64_MAX);
+	assert_int_equal(departed->shares[0].halt_poll_uj, 60);
 	assert_int_equal(departed->seen_wall_ns, 100);
 	/* One that returns starts anew. */
 	slot = (size_t)ledger_admit(fixture->ledger, &first);

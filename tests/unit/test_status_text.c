@@ -65,6 +65,7 @@ static void test_stale_estimate(void **state)
 
 	(void)state;
 	scene.copy.host.estimate = 1;
+	scene.copy.host.events = (struct ledger_events){.wanted = 0};
 	open_stream(&scene);
 	assert_int_equal(status_text_print(&scene.copy, &scene.summary, scene.stream), 0);
 	end(&scene, "status_stale.text");

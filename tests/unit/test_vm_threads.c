@@ -1,6 +1,7 @@
 #include "tests/unit/check.h"
 #include "tests/unit/tree.h"
 
+#include "host/halt_poll.h"
 #include "host/vm_events.h"
 #include "host/vm_threads.h"
 
@@ -286,6 +287,37 @@ static void test_restart_goes_on(void **state)
 	host_close(&host);
 }
 
+/* As KVM's debugfs has it; what was polled before a restart stays. */
+static void test_halt_polling_is_in_the_sample(void **state)
+{
+	const struct sample_vm *vm;
+	struct host host;
+
+	(void)state;
+	host_open(&host, 1, 100);
+	host_process(&host, 10, 7, 500);
+	host_thread(&host, 10, 11, "CPU 0/KVM", 3000, 0);
+	host_put(&host, 1, 10, 7, 1);
+	host_follow(&host);
+	assert_false(host_read(&host, 0)->has_halt_poll);
+	tree_write(&host.tree, "sys/kernel/debug/kvm/10-3/halt_poll_success_ns", "70\n");
+	tree_write(&host.tree, "sys/kernel/debug/kvm/10-3/halt_poll_fail_ns", "5\n");
+	vm = host_read(&host, HALT_POLL_RETRY_NS);
+	assert_true(vm->has_halt_poll);
+	assert_int_equal(vm->halt_poll_ns, 75);
+	host_end_process(&host, 10);
+	tree_delete(&host.tree, "sys/kernel/debug/kvm/10-3");
+	(void)host_read(&host, SECOND);
+	host_process(&host, 20, 9, 20);
+	host_thread(&host, 20, 21, "CPU 0/KVM", 40, 0);
+	tree_write(&host.tree, "sys/kernel/debug/kvm/20-3/halt_poll_success_ns", "8\n");
+	tree_write(&host.tree, "sys/kernel/debug/kvm/20-3/halt_poll_fail_ns", "1\n");
+	host_put(&host, 1, 20, 9, 1);
+	host_follow(&host);
+	assert_int_equal(host_read(&host, SECOND)->halt_poll_ns, 84);
+	host_close(&host);
+}
+
 static void check_events(const struct sample_vcpu *vcpu, bool has, uint64_t cycles, uint64_t misses)
 {
 	assert_int_equal(vcpu->has_events, has);
@@ -369,6 +401,7 @@ static void test_refused_events(void **state)
 		assert_false(vm->vcpus[0].has_events);
 		assert_int_equal(vm_threads_report(host.threads)->failed, 0);
 		assert_int_equal(vm_threads_report(host.threads)->uncounted, errors[i]);
+		assert_int_equal(vm_threads_report(host.threads)->refused, 2);
 		/* Whatever has changed, nobody asks again so soon. */
 		events.error = 0;
 		host_thread(&host, 10, 11, "CPU 0/KVM", 3001, 0);
@@ -378,6 +411,13 @@ static void test_refused_events(void **state)
 		(void)host_read(&host, VM_EVENTS_RETRY_NS);
 		assert_int_equal(events.count, 1);
 		assert_int_equal(vm_threads_report(host.threads)->uncounted, 0);
+		/* The other one has not run since. */
+		assert_int_equal(vm_threads_report(host.threads)->counted, 1);
+		assert_int_equal(vm_threads_report(host.threads)->refused, 1);
+		host_end_process(&host, 10);
+		(void)host_read(&host, SECOND);
+		assert_int_equal(vm_threads_report(host.threads)->counted, 0);
+		assert_int_equal(vm_threads_report(host.threads)->refused, 0);
 		host_close(&host);
 	}
 }
@@ -399,6 +439,7 @@ static void test_events_leave_descriptors_for_times(void **state)
 	assert_int_equal(events.count, 1);
 	assert_int_equal(vm_threads_report(host.threads)->unkept, 0);
 	assert_int_equal(vm_threads_report(host.threads)->uncounted, -EMFILE);
+	assert_int_equal(vm_threads_report(host.threads)->refused, 3);
 	host_close(&host);
 }
 
@@ -764,6 +805,7 @@ int main(void)
 	    cmocka_unit_test(test_vcpus_and_overhead),
 	    cmocka_unit_test(test_where_vcpus_ran),
 	    cmocka_unit_test(test_restart_goes_on),
+	    cmocka_unit_test(test_halt_polling_is_in_the_sample),
 	    cmocka_unit_test(test_events_of_vcpus),
 	    cmocka_unit_test(test_refused_events),
 	    cmocka_unit_test(test_events_leave_descriptors_for_times),

@@ -4,6 +4,7 @@ import decimal
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import urllib.error
@@ -17,6 +18,7 @@ RUNTIME = "/run/wattport"
 TREE = f"{RUNTIME}/vm/{{uuid}}"  # what a guest mounts, for a Share
 EXPORTER = "127.0.0.1:9771"
 HOOK = "/etc/libvirt/hooks/qemu.d/wattport"
+RECORD_ATTEMPTS = 10
 
 
 # The exporter's counters that add up to zero in each zone: what was measured, and where it went.
@@ -71,10 +73,12 @@ class Wattport:
         if f"{RUNTIME}/vm" in namespace.mounts():
             namespace.unmount(f"{RUNTIME}/vm")
 
-    def start(self, settings=None):
-        """All three, as at boot."""
+    def start(self, settings=None, trace=None):
+        """All three, as at boot; all samples into a trace, if that is wanted."""
         self.settings = settings or {}
         self.start_meter(self.settings)
+        if trace:
+            self._record(trace)
         self.start_filesystem()
         self.start_exporter()
 
@@ -113,6 +117,40 @@ class Wattport:
         """The same for wattport-exporter."""
         self.exporter.stop()
         self.start_exporter()
+
+    def _record(self, path):
+        """Records from the very first sample on. If another one came before, it begins again, as another host."""
+        for _ in range(RECORD_ATTEMPTS):
+            recorder = self._laboratory.process("wattport-record", [
+                self._laboratory.program("host/wattport"), "record", "--runtime-dir", RUNTIME, path,
+            ])
+            recorder.wait_until("it has a sample", lambda: len(self.trace(path)) >= 2)
+            if self.json("status")["samples"] == len(self.trace(path)) - 1 == 1:
+                return
+            recorder.stop()
+            self.meter.stop()
+            shutil.rmtree(self.state)
+            os.makedirs(self.state)
+            os.remove(f"{RUNTIME}/ledger")
+            os.remove(path)
+            self.start_meter(self.settings)
+        raise LabError("no record has the first sample")
+
+    @staticmethod
+    def trace(path):
+        """The whole lines of a trace that is being written."""
+        try:
+            with open(path, encoding="utf-8") as file:
+                return [line for line in file if line.endswith("\n")]
+        except FileNotFoundError:
+            return []
+
+    def settled(self, trace):
+        """The status, and the lines that the trace had then: no sample came in between."""
+        while True:
+            lines, status = self.trace(trace), self.json("status")
+            if len(lines) == len(self.trace(trace)) == status["samples"] + 1:
+                return status, lines
 
     def start_filesystem(self):
         """Starts wattport-fs, and waits for its mount."""
