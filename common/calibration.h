@@ -69,7 +69,9 @@ struct calibration;
 /* What is known of a zone beforehand. */
 struct calibration_prior {
 	double load_ratio; /* full load adds so many times the static power */
-	bool memory;	   /* cache misses are what draws its power */
+	/* The first busy CPU wakes so much of it, and the next few as much again; above 0. */
+	double shared;
+	bool memory; /* cache misses are what draws its power */
 };
 
 /* For a zone of that many CPUs. 0 or -ENOMEM. */

@@ -27,12 +27,8 @@ static const double prior_parts[FEATURES_COUNT][PRIOR_COUNT] = {
 /* How far a part may be from that, likewise. */
 static const double prior_trusts[PRIOR_COUNT] = {1, 1, 0.1};
 
-/*
- * What wakes with the first busy CPU and what comes with the next few, of the static power. In the
- * measured machines both together are far more (EPYC 8024P: 20 W of 18), in others nothing.
- */
-#define SHARED_PART  0.05
-#define SHARED_TRUST 0.1
+/* How far that which busy CPUs share may be from what is believed of it, as a multiple. */
+#define SHARED_TRUST 2
 
 #define BLIND_PART   0.7 /* what a thread's time does not cost where events are counted */
 
@@ -112,8 +108,8 @@ static struct normal_equations_bound prior_feature(const struct calibration *cal
 		trust_w = unit_w;
 	if (kind == FEATURES_AWAKE || kind == FEATURES_UNCORE) {
 		unit_w = prior->static_w;
-		part = SHARED_PART;
-		trust_w = SHARED_TRUST * prior->static_w;
+		part = calibration->prior.shared;
+		trust_w = SHARED_TRUST * part * prior->static_w;
 	}
 	return (struct normal_equations_bound){
 	    .mean = part * unit_w,

@@ -7,7 +7,7 @@
 #define CPUS	  16
 #define VMS	  6
 
-static const struct calibration_prior prior = {.load_ratio = 3};
+static const struct calibration_prior prior = {.load_ratio = 3, .shared = 0.05};
 
 /* A machine that has nothing of the calibration's model but that it is additive in its VMs. */
 struct machine {
