@@ -255,6 +255,21 @@ static void test_an_empty_host_pays_itself(void **state)
 	}
 }
 
+/* A second in which DRAM draws 10 J, of two VMs that hold 1 and 2 GiB; only the first one runs. */
+static void bench_start_dram(struct bench *bench, const struct engine_config *config)
+{
+	bench_start(bench, 1, config);
+	for (uint64_t step = 0; step < 2; step++) {
+		struct sample_vm *vm = add_vm(bench, 1, 1);
+
+		vm->memory_bytes = GIB;
+		vm->vcpus[0].time_ns = step * 900 * MS;
+		add_vm(bench, 2, 1)->memory_bytes = 2 * GIB;
+		bench->sample.zones[1].raw_uj = step * 10 * J;
+		second(bench);
+	}
+}
+
 /*
  * 10 J of DRAM, 4 J static. Of 8 GiB the VMs hold 1 and 2, the host 4 in all, so itself 1. Rent: 1,
  * 2 and 5 eighths of 4 J; use: 1, 2 and 1 quarters of 6 J; that one VM ran and the other did not is
@@ -267,16 +282,7 @@ static void test_dram_goes_by_memory(void **state)
 	struct bench bench = {0};
 
 	(void)state;
-	bench_start(&bench, 1, &config);
-	for (uint64_t step = 0; step < 2; step++) {
-		struct sample_vm *vm = add_vm(&bench, 1, 1);
-
-		vm->memory_bytes = GIB;
-		vm->vcpus[0].time_ns = step * 900 * MS;
-		add_vm(&bench, 2, 1)->memory_bytes = 2 * GIB;
-		bench.sample.zones[1].raw_uj = step * 10 * J;
-		second(&bench);
-	}
+	bench_start_dram(&bench, &config);
 	check_parts("dram", &account(&bench, 1)->shares[1], &first);
 	check_parts("dram", &account(&bench, 2)->shares[1], &second_vm);
 	assert_int_equal(ledger_host(bench.ledger)->zones[1].idle_uj, 2500000);
@@ -295,16 +301,7 @@ static void test_dram_goes_by_work_if_that_is_wanted(void **state)
 
 	(void)state;
 	config.dram_by_work = true;
-	bench_start(&bench, 1, &config);
-	for (uint64_t step = 0; step < 2; step++) {
-		struct sample_vm *vm = add_vm(&bench, 1, 1);
-
-		vm->memory_bytes = GIB;
-		vm->vcpus[0].time_ns = step * 900 * MS;
-		add_vm(&bench, 2, 1)->memory_bytes = 2 * GIB;
-		bench.sample.zones[1].raw_uj = step * 10 * J;
-		second(&bench);
-	}
+	bench_start_dram(&bench, &config);
 	check_parts("dram", &account(&bench, 1)->shares[1], &first);
 	check_parts("dram", &account(&bench, 2)->shares[1], &second_vm);
 	assert_int_equal(ledger_host(bench.ledger)->zones[1].idle_uj, 2500000);

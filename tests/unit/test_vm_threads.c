@@ -191,6 +191,16 @@ static void host_follow(struct host *host)
 	assert_int_equal(vm_threads_follow(host->threads, host->roster, host->now), 0);
 }
 
+/* A host on which one machine of one vCPU runs, and is followed. */
+static void host_open_with_one(struct host *host)
+{
+	host_open(host, 1, 100);
+	host_process(host, 10, 7, 500);
+	host_thread(host, 10, 11, "CPU 0/KVM", 3000, 0);
+	host_put(host, 1, 10, 7, 1);
+	host_follow(host);
+}
+
 /* One sample, so much later. */
 static const struct sample_vm *host_read(struct host *host, uint64_t later_ns)
 {
@@ -260,11 +270,7 @@ static void test_restart_goes_on(void **state)
 	struct host host;
 
 	(void)state;
-	host_open(&host, 1, 100);
-	host_process(&host, 10, 7, 500);
-	host_thread(&host, 10, 11, "CPU 0/KVM", 3000, 0);
-	host_put(&host, 1, 10, 7, 1);
-	host_follow(&host);
+	host_open_with_one(&host);
 	assert_int_equal(host_read(&host, 0)->vcpus[0].time_ns, 3000);
 	/* Its process ends before the roster knows. */
 	host_end_process(&host, 10);
@@ -294,11 +300,7 @@ static void test_halt_polling_is_in_the_sample(void **state)
 	struct host host;
 
 	(void)state;
-	host_open(&host, 1, 100);
-	host_process(&host, 10, 7, 500);
-	host_thread(&host, 10, 11, "CPU 0/KVM", 3000, 0);
-	host_put(&host, 1, 10, 7, 1);
-	host_follow(&host);
+	host_open_with_one(&host);
 	assert_false(host_read(&host, 0)->has_halt_poll);
 	tree_write(&host.tree, "sys/kernel/debug/kvm/10-3/halt_poll_success_ns", "70\n");
 	tree_write(&host.tree, "sys/kernel/debug/kvm/10-3/halt_poll_fail_ns", "5\n");
@@ -334,11 +336,7 @@ static void test_events_of_vcpus(void **state)
 
 	(void)state;
 	events.wanted = true;
-	host_open(&host, 1, 100);
-	host_process(&host, 10, 7, 500);
-	host_thread(&host, 10, 11, "CPU 0/KVM", 3000, 0);
-	host_put(&host, 1, 10, 7, 1);
-	host_follow(&host);
+	host_open_with_one(&host);
 	check_events(&host_read(&host, 0)->vcpus[0], false, 0, 0);
 	assert_int_equal(events.count, 1);
 	assert_int_equal(vm_threads_report(host.threads)->counted, 1);
