@@ -94,8 +94,10 @@ static int map_take_over(struct ledger_map *map, int runtime_fd, struct diag *di
 	map->fd = openat(runtime_fd, LEDGER_MAP_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (map->fd < 0)
 		return diag_error(diag, -errno, "cannot open the ledger: %s", strerror(errno));
-	if (fstat(map->fd, &stat) < 0 || !S_ISREG(stat.st_mode) ||
-	    stat.st_size != (off_t)sizeof(struct map_image))
+	/* That nobody can tell what it is does not make it another's. */
+	if (fstat(map->fd, &stat) < 0)
+		return diag_error(diag, -errno, "cannot look at the ledger: %s", strerror(errno));
+	if (!S_ISREG(stat.st_mode) || stat.st_size != (off_t)sizeof(struct map_image))
 		return -EPROTO;
 	int status = map_attach(map, diag);
 	if (status < 0)
