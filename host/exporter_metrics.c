@@ -18,6 +18,8 @@ struct exporter_scene {
 struct exporter_family {
 	struct metrics_family family;
 	void (*write)(const struct exporter_scene *scene);
+	/* In its place: one value of each zone. */
+	struct metrics_value (*zone)(const struct ledger_zone *zone);
 };
 
 static const char *exporter_zone_id(const struct exporter_scene *scene, uint32_t zone)
@@ -145,46 +147,6 @@ static struct metrics_value exporter_zone_learning(const struct ledger_zone *zon
 static struct metrics_value exporter_zone_available(const struct ledger_zone *zone)
 {
 	return metrics_integer(zone->available ? 1 : 0);
-}
-
-static void exporter_write_host_energy(const struct exporter_scene *scene)
-{
-	exporter_write_zones(scene, exporter_zone_energy);
-}
-
-static void exporter_write_host_idle(const struct exporter_scene *scene)
-{
-	exporter_write_zones(scene, exporter_zone_idle);
-}
-
-static void exporter_write_host_other(const struct exporter_scene *scene)
-{
-	exporter_write_zones(scene, exporter_zone_other);
-}
-
-static void exporter_write_host_static_power(const struct exporter_scene *scene)
-{
-	exporter_write_zones(scene, exporter_zone_static_power);
-}
-
-static void exporter_write_host_thread_power(const struct exporter_scene *scene)
-{
-	exporter_write_zones(scene, exporter_zone_thread_power);
-}
-
-static void exporter_write_calibration_error(const struct exporter_scene *scene)
-{
-	exporter_write_zones(scene, exporter_zone_error);
-}
-
-static void exporter_write_calibration_learning(const struct exporter_scene *scene)
-{
-	exporter_write_zones(scene, exporter_zone_learning);
-}
-
-static void exporter_write_zone_available(const struct exporter_scene *scene)
-{
-	exporter_write_zones(scene, exporter_zone_available);
 }
 
 /* Whether the power of that zone is known now. */
@@ -361,6 +323,19 @@ static void exporter_write_vm_memory(const struct exporter_scene *scene)
 	}
 }
 
+static void exporter_write_vm_short(const struct exporter_scene *scene)
+{
+	for (size_t i = 0; i < scene->summary->vm_count; i++) {
+		const struct ledger_vm *vm = scene->summary->vms[i].vm;
+		struct exporter_labels labels;
+
+		exporter_labels_set(&labels, vm);
+		if (vm->state == LEDGER_VM_RUNNING)
+			metrics_add(scene->metrics, labels.labels, 2,
+				    metrics_integer(vm->short_threads));
+	}
+}
+
 static void exporter_write_vm_info(const struct exporter_scene *scene)
 {
 	for (size_t i = 0; i < scene->summary->vm_count; i++) {
@@ -389,83 +364,87 @@ static void exporter_write_vm_info(const struct exporter_scene *scene)
 
 static const struct exporter_family exporter_program_families[] = {
     {{"wattport_build", METRICS_INFO, NULL, "The version of Wattport that exports this."},
-     exporter_write_build},
+     .write = exporter_write_build},
 };
 
 static const struct exporter_family exporter_ledger_families[] = {
     {{"wattport_ledger_age_seconds", METRICS_GAUGE, "seconds",
       "Time since the last sample; grows when wattportd is away."},
-     exporter_write_age},
+     .write = exporter_write_age},
     {{"wattport_source", METRICS_INFO, NULL,
       "Where energy comes from; an estimate is computed, not measured."},
-     exporter_write_source},
+     .write = exporter_write_source},
     {{"wattport_guest_view", METRICS_INFO, NULL,
       "What guests are shown: their exact share, or one that tells nothing of neighbours."},
-     exporter_write_guest_view},
-    {{"wattport_samples", METRICS_COUNTER, NULL, "Samples taken."}, exporter_write_samples},
+     .write = exporter_write_guest_view},
+    {{"wattport_samples", METRICS_COUNTER, NULL, "Samples taken."},
+     .write = exporter_write_samples},
     {{"wattport_sample_duration_seconds", METRICS_HISTOGRAM, "seconds",
       "How long taking a sample took."},
-     exporter_write_durations},
+     .write = exporter_write_durations},
     {{"wattport_vms_missed", METRICS_COUNTER, NULL,
       "Virtual machines that found no room in the ledger, counted once a sample."},
-     exporter_write_missed},
+     .write = exporter_write_missed},
     {{"wattport_zone_available", METRICS_GAUGE, NULL, "1 if the last sample could read the zone."},
-     exporter_write_zone_available},
+     .zone = exporter_zone_available},
     {{"wattport_source_errors", METRICS_COUNTER, NULL,
       "Readings of a zone that were not booked, by reason."},
-     exporter_write_source_errors},
+     .write = exporter_write_source_errors},
     {{"wattport_conservation_error_microjoules", METRICS_GAUGE, "microjoules",
       "Measured energy minus all that was booked of it: 0, or a bug."},
-     exporter_write_conservation},
+     .write = exporter_write_conservation},
     {{"wattport_host_energy_joules", METRICS_COUNTER, "joules", "Energy measured in the zone."},
-     exporter_write_host_energy},
+     .zone = exporter_zone_energy},
     {{"wattport_host_idle_joules", METRICS_COUNTER, "joules",
       "Energy of it that is static power which no virtual machine carries."},
-     exporter_write_host_idle},
+     .zone = exporter_zone_idle},
     {{"wattport_host_other_joules", METRICS_COUNTER, "joules",
       "Energy of it that the host's own processes used."},
-     exporter_write_host_other},
+     .zone = exporter_zone_other},
     {{"wattport_host_power_watts", METRICS_GAUGE, "watts",
       "Power of the zone over about the last second."},
-     exporter_write_host_power},
+     .write = exporter_write_host_power},
     {{"wattport_host_static_power_watts", METRICS_GAUGE, "watts",
       "Static power of the zone that attribution reckons with."},
-     exporter_write_host_static_power},
+     .zone = exporter_zone_static_power},
     {{"wattport_host_busy_cpu_power_watts", METRICS_GAUGE, "watts",
       "Mean power of a busy CPU beyond the static power, as calibration has found it."},
-     exporter_write_host_thread_power},
+     .zone = exporter_zone_thread_power},
     {{"wattport_calibration_error_ratio", METRICS_GAUGE, "ratio",
       "How far calibration foretold the zone's power wrongly: root mean square, relative."},
-     exporter_write_calibration_error},
+     .zone = exporter_zone_error},
     {{"wattport_calibration_learning", METRICS_GAUGE, NULL,
       "1 while calibration has not yet seen enough to be relied on."},
-     exporter_write_calibration_learning},
+     .zone = exporter_zone_learning},
     {{"wattport_event_threads", METRICS_GAUGE, NULL,
       "vCPU threads whose cycles, instructions and cache misses are counted, or cannot be."},
-     exporter_write_events},
+     .write = exporter_write_events},
     {{"wattport_vm", METRICS_INFO, NULL, "A virtual machine and its shape."},
-     exporter_write_vm_info},
+     .write = exporter_write_vm_info},
     {{"wattport_vm_energy_joules", METRICS_COUNTER, "joules",
       "Energy of the virtual machine, by host zone and part."},
-     exporter_write_vm_energy},
+     .write = exporter_write_vm_energy},
     {{"wattport_vm_guest_view_joules", METRICS_COUNTER, "joules",
       "Energy that the virtual machine was told it used."},
-     exporter_write_vm_guest_view},
+     .write = exporter_write_vm_guest_view},
     {{"wattport_vm_power_watts", METRICS_GAUGE, "watts",
       "Power of the virtual machine over about the last second."},
-     exporter_write_vm_power},
+     .write = exporter_write_vm_power},
     {{"wattport_vm_cpu_seconds", METRICS_COUNTER, "seconds",
       "CPU time of the virtual machine: of its vCPUs, and of the threads that serve it."},
-     exporter_write_vm_cpu},
+     .write = exporter_write_vm_cpu},
     {{"wattport_vm_halt_poll_seconds", METRICS_COUNTER, "seconds",
       "Of the vCPUs' CPU time: KVM's polling for work before a vCPU sleeps."},
-     exporter_write_vm_halt_poll},
+     .write = exporter_write_vm_halt_poll},
     {{"wattport_vm_halt_poll_joules", METRICS_COUNTER, "joules",
       "Of the active energy: what that polling cost, by its part of the vCPUs' time."},
-     exporter_write_vm_halt_poll_energy},
+     .write = exporter_write_vm_halt_poll_energy},
     {{"wattport_vm_memory_bytes", METRICS_GAUGE, "bytes",
       "Memory of the host that the virtual machine holds."},
-     exporter_write_vm_memory},
+     .write = exporter_write_vm_memory},
+    {{"wattport_vm_short_threads", METRICS_GAUGE, NULL,
+      "Threads of the virtual machine that wattportd has too few descriptors for."},
+     .write = exporter_write_vm_short},
 };
 
 static void exporter_write_families(const struct exporter_scene *scene,
@@ -473,7 +452,10 @@ static void exporter_write_families(const struct exporter_scene *scene,
 {
 	for (size_t i = 0; i < count; i++) {
 		metrics_begin_family(scene->metrics, &families[i].family);
-		families[i].write(scene);
+		if (families[i].zone != NULL)
+			exporter_write_zones(scene, families[i].zone);
+		else
+			families[i].write(scene);
 	}
 }
 

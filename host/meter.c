@@ -136,6 +136,9 @@ void meter_sample(struct meter *meter)
 	meter_note(&meter->booking, status, "some machines have none, their energy is the host's");
 	meter->sampled = meter->sample.time;
 	meter_note_events(meter);
+	meter_note(&meter->shortage,
+		   sampler_host_report(meter->sampler)->short_machines > 0 ? -EMFILE : 0,
+		   "`wattport status` says which; raise LimitNOFILE= of wattportd.service");
 	meter->duration_ns = clock_elapsed_ns(start, clock_now_mono(meter->context.clock));
 	meter_count_duration(&ledger_host(meter->ledger)->durations, meter->duration_ns);
 	status = ledger_life_publish(meter->life);

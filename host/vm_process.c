@@ -482,6 +482,21 @@ size_t vm_process_unkept(const struct vm_process *process)
 	return unkept;
 }
 
+size_t vm_process_short(const struct vm_process *process)
+{
+	bool uncounted =
+	    process->context->events.error == -EMFILE || process->context->events.error == -ENFILE;
+	size_t count = 0;
+
+	for (size_t i = 0; i < process->count; i++) {
+		const struct vm_thread *thread = &process->threads[i];
+
+		if (!thread_time_kept(&thread->files) || (uncounted && thread->events.refused))
+			count++;
+	}
+	return count;
+}
+
 const struct vm_roster_process *vm_process_identity(const struct vm_process *process)
 {
 	return &process->identity;

@@ -63,6 +63,9 @@ enum sample_precision vm_process_precision(const struct vm_process *process);
 /* Threads whose files are opened for each reading, since descriptors ran short. */
 size_t vm_process_unkept(const struct vm_process *process);
 
+/* Those, and threads whose events are not counted for that reason. */
+size_t vm_process_short(const struct vm_process *process);
+
 const struct vm_roster_process *vm_process_identity(const struct vm_process *process);
 
 #endif

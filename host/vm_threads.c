@@ -278,6 +278,14 @@ static enum sample_precision vm_threads_precision(const struct vm_threads_vm *vm
 	return vm->entry->has_times ? SAMPLE_JIFFIES : SAMPLE_NANOSECONDS;
 }
 
+static uint32_t vm_threads_short(const struct vm_threads_vm *vm)
+{
+	if (vm->process != NULL)
+		return (uint32_t)vm_process_short(vm->process);
+	/* Nothing of it could be opened. */
+	return vm->error == -EMFILE || vm->error == -ENFILE ? 1 : 0;
+}
+
 static void vm_threads_fill_vcpus(const struct vm_threads_vm *vm, struct sample_vm *sample_vm)
 {
 	for (size_t i = 0; i < sample_vm->vcpu_count; i++) {
@@ -318,6 +326,7 @@ static int vm_threads_fill(const struct vm_threads_vm *vm, struct sample *sample
 	sample_vm->running = entry->running && !vm->ended;
 	sample_vm->pid = sample_vm->running ? entry->process.pid : 0;
 	sample_vm->precision = vm_threads_precision(vm);
+	sample_vm->short_threads = vm_threads_short(vm);
 	/* Also of one that was just plugged in, into a socket that was empty until then. */
 	sample_vm->socket_count = vcpu_count > 0
 				      ? (uint32_t)(vcpu_count - 1) / entry->vcpus_per_socket + 1
@@ -342,6 +351,8 @@ static void vm_threads_count(const struct vm_threads_vm *vm, struct vm_threads_r
 		report->followed++;
 		report->unkept += vm_process_unkept(vm->process);
 	}
+	if (running && vm_threads_short(vm) > 0)
+		report->short_machines++;
 	if (running && vm_threads_precision(vm) == SAMPLE_JIFFIES)
 		report->jiffies++;
 	if (running && vm->process == NULL && vm->error == 0 && !vm->entry->has_times)

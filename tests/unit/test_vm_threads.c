@@ -438,6 +438,7 @@ static void test_events_leave_descriptors_for_times(void **state)
 	assert_int_equal(vm_threads_report(host.threads)->unkept, 0);
 	assert_int_equal(vm_threads_report(host.threads)->uncounted, -EMFILE);
 	assert_int_equal(vm_threads_report(host.threads)->refused, 3);
+	assert_int_equal(host.sample.vms[0].short_threads, 3);
 	host_close(&host);
 }
 
@@ -639,8 +640,14 @@ static void test_short_of_descriptors(void **state)
 	host_thread(&host, 10, 12, "CPU 1/KVM", 50, 0);
 	host_put(&host, 1, 10, 7, 2);
 	host_follow(&host);
-	(void)host_read(&host, 0);
+	/* Which of two is short is told. */
+	host_put(&host, 2, 0, 0, 1);
+	host_follow(&host);
+	vm = host_read(&host, 0);
 	assert_int_equal(vm_threads_report(host.threads)->unkept, 1);
+	assert_int_equal(vm_threads_report(host.threads)->short_machines, 1);
+	assert_int_equal(vm[0].short_threads, 1);
+	assert_int_equal(vm[1].short_threads, 0);
 	host_thread(&host, 10, 11, "CPU 0/KVM", 301, 0);
 	host_thread(&host, 10, 12, "CPU 1/KVM", 52, 0);
 	vm = host_read(&host, SECOND);
@@ -648,8 +655,10 @@ static void test_short_of_descriptors(void **state)
 	assert_int_equal(vm->vcpus[1].time_ns, 52);
 	/* One ends: its place is free for the next. */
 	host_end_thread(&host, 10, 12);
-	(void)host_read(&host, 2 * SECOND);
+	vm = host_read(&host, 2 * SECOND);
 	assert_int_equal(vm_threads_report(host.threads)->unkept, 0);
+	assert_int_equal(vm_threads_report(host.threads)->short_machines, 0);
+	assert_int_equal(vm[0].short_threads, 0);
 	host_close(&host);
 }
 
