@@ -106,6 +106,9 @@ static int qemu_scan_inspect(struct qemu_scan *scan, int proc_fd, int pid,
 	status = qemu_scan_read(scan, proc_fd, pid, "cmdline", &length);
 	if (status < 0)
 		return status;
+	/* A process that has ended and waits for its parent has none any more. */
+	if (length == 0)
+		return -ESRCH;
 	status = qemu_cmdline_parse(scan->buffer, length, &found.cmdline);
 	if (status < 0)
 		return status;
@@ -138,29 +141,68 @@ static int qemu_process_compare(const void *left, const void *right)
 	return (a->process.pid > b->process.pid) - (a->process.pid < b->process.pid);
 }
 
-int qemu_scan_run(struct qemu_scan *scan, int proc_fd)
+static const struct qemu_process *qemu_scan_known(const struct qemu_scan *scan, int pid)
+{
+	for (size_t i = 0; i < scan->count; i++)
+		if (scan->processes[i].process.pid == pid)
+			return &scan->processes[i];
+	return NULL;
+}
+
+/*
+ * What is to be listed under that id, in a scan that follows upon `before`; NULL: nothing.
+ * Processes vanish and may be hidden: those are simply not there. But one that was there, is, and
+ * cannot be looked at, for want of descriptors say, has not ended: that would end its machine's
+ * account.
+ */
+static const struct qemu_process *qemu_scan_look(struct qemu_scan *scan,
+						 const struct qemu_scan *before, int proc_fd,
+						 int pid, struct qemu_process *process)
+{
+	int status = qemu_scan_inspect(scan, proc_fd, pid, process);
+
+	if (status == 0)
+		return process;
+	return status == -ENOENT || status == -ESRCH ? NULL : qemu_scan_known(before, pid);
+}
+
+static int qemu_scan_fill(struct qemu_scan *scan, const struct qemu_scan *before, int proc_fd)
 {
 	cleanup_directory DIR *directory = qemu_scan_open(scan, proc_fd);
-	int status;
 
 	if (directory == NULL)
 		return -errno;
-	scan->count = 0;
 	for (;;) {
+		const struct qemu_process *found;
 		struct qemu_process process;
 		int pid = qemu_scan_next(directory);
+		int status;
 
-		if (pid < 0)
+		if (pid <= 0)
 			return pid;
-		if (pid == 0)
-			break;
-		/* Processes vanish and may be hidden: those are simply not there. */
-		if (qemu_scan_inspect(scan, proc_fd, pid, &process) < 0)
-			continue;
-		status = qemu_scan_append(scan, &process);
+		found = qemu_scan_look(scan, before, proc_fd, pid, &process);
+		status = found != NULL ? qemu_scan_append(scan, found) : 0;
 		if (status < 0)
 			return status;
 	}
+}
+
+int qemu_scan_run(struct qemu_scan *scan, int proc_fd)
+{
+	struct qemu_scan before = *scan;
+	int status;
+
+	scan->processes = NULL;
+	scan->count = 0;
+	scan->capacity = 0;
+	status = qemu_scan_fill(scan, &before, proc_fd);
+	if (status < 0) {
+		free(scan->processes);
+		before.buffer = scan->buffer;
+		*scan = before;
+		return status;
+	}
+	free(before.processes);
 	if (scan->count > 1)
 		qsort(scan->processes, scan->count, sizeof(*scan->processes), qemu_process_compare);
 	return 0;

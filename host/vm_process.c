@@ -66,6 +66,11 @@ static int vm_process_verify(const struct vm_process *process)
 	return 0;
 }
 
+bool vm_process_exists(const struct vm_process *process)
+{
+	return vm_process_verify(process) != -ESRCH;
+}
+
 int vm_process_open(struct vm_process_context *context, const struct vm_roster_process *identity,
 		    struct vm_process **ret_process)
 {

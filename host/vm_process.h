@@ -54,6 +54,9 @@ void vm_process_close(struct vm_process *process);
 int vm_process_read(struct vm_process *process, struct mono_time now, size_t vcpu_count,
 		    struct vm_cpu_time *time);
 
+/* False once it has ended; a process of the same id that began later is another one. */
+bool vm_process_exists(const struct vm_process *process);
+
 /* Takes in a thread outside of the process: a vhost worker of kernels before 6.4. */
 int vm_process_add_kernel_thread(struct vm_process *process, int32_t tid);
 

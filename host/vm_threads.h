@@ -23,8 +23,9 @@
 /* What the rest of the process may need beside the threads: sources, sockets, libraries. */
 #define VM_THREADS_FD_RESERVE 256
 
-/* So long the sums of a machine that nobody knows any more are kept. */
-#define VM_THREADS_REST_NS (UINT64_C(3600) * CLOCK_NS_PER_SECOND)
+/* So long the sums of a machine that nobody knows any more are kept, and of so many at most. */
+#define VM_THREADS_REST_NS  (UINT64_C(3600) * CLOCK_NS_PER_SECOND)
+#define VM_THREADS_REST_MAX VM_ROSTER_VM_MAX
 
 struct vm_threads_context {
 	const struct sysroot *root;

@@ -157,6 +157,46 @@ static void test_interruptions_and_short_reads_are_not_seen(void **state)
 	}
 }
 
+/* Has the provider look around once more, and waits until it has. */
+static void look_around(const struct made_up_host *host)
+{
+	static const struct uuid nobody = {.bytes = {9}};
+
+	/* True as long as there is no answer. */
+	while (meter_refresh(host->meter, &nobody))
+		;
+}
+
+/* A machine that could not be looked at is not gone: its account and its CPU time go on. */
+static void test_the_provider_may_fail_at_any_call(void **state)
+{
+	struct made_up_host *host = *state;
+
+	made_up_host_open(host);
+	meter_sample(host->meter);
+	for (size_t i = 0; i < CHECK_COUNT(errors); i++) {
+		unsigned nth = 0;
+		bool struck;
+
+		/* Such a process has ended. */
+		if (errors[i] == ENOENT)
+			continue;
+		do {
+			made_up_host_pass(host, 2);
+			fault_arm_elsewhere(FAULT_ANY, ++nth, errors[i]);
+			look_around(host);
+			struck = fault_disarm();
+			meter_sample(host->meter);
+			check_complete(host, 0);
+			made_up_host_pass(host, 2);
+			look_around(host);
+			meter_sample(host->meter);
+			check_complete(host, 0);
+		} while (struck && nth < NTH_MAX);
+		assert_in_range(nth, 10, NTH_MAX - 1);
+	}
+}
+
 /* What the next wattportd will begin with is what the last one ended with. */
 static void check_inheritance(const struct made_up_host *host, uint64_t seconds)
 {
@@ -221,6 +261,7 @@ int main(void)
 	    FAULT_TEST(test_a_sample_may_fail_at_any_call),
 	    FAULT_TEST(test_a_sample_may_find_anything_missing),
 	    FAULT_TEST(test_interruptions_and_short_reads_are_not_seen),
+	    FAULT_TEST(test_the_provider_may_fail_at_any_call),
 	    FAULT_TEST(test_opening_may_fail_at_any_call),
 	};
 

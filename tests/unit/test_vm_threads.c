@@ -486,6 +486,36 @@ static void test_a_machine_that_left_may_return(void **state)
 	host_close(&host);
 }
 
+/* A roster that errs for a moment costs nothing: the process has been there all the time. */
+static void test_a_process_that_stayed_is_not_counted_twice(void **state)
+{
+	const struct sample_vm *vm;
+	struct host host;
+
+	(void)state;
+	host_open_with_one(&host);
+	assert_int_equal(host_read(&host, 0)->vcpus[0].time_ns, 3000);
+	assert_int_equal(vm_roster_remove(host.roster, &(struct uuid){.bytes = {1}}), 0);
+	host_follow(&host);
+	assert_null(host_read(&host, SECOND));
+	host_thread(&host, 10, 11, "CPU 0/KVM", 3300, 0);
+	host_put(&host, 1, 10, 7, 1);
+	host_follow(&host);
+	vm = host_read(&host, SECOND);
+	assert_int_equal(vm->vcpus[0].time_ns, 3300);
+	assert_int_equal(vm->overhead_ns, 500);
+	/* Once it has ended nothing of it is kept open, though nobody knows its machine. */
+	assert_int_equal(vm_roster_remove(host.roster, &(struct uuid){.bytes = {1}}), 0);
+	host_follow(&host);
+	host_end_process(&host, 10);
+	host_follow(&host);
+	host_process(&host, 10, 8, 30);
+	host_put(&host, 1, 10, 8, 1);
+	host_follow(&host);
+	assert_int_equal(host_read(&host, SECOND)->overhead_ns, 530);
+	host_close(&host);
+}
+
 static void test_without_schedstat_ticks_are_taken(void **state)
 {
 	const struct sample_vm *vm;
@@ -818,6 +848,7 @@ int main(void)
 	    cmocka_unit_test(test_events_leave_descriptors_for_times),
 	    cmocka_unit_test(test_pid_of_another_process_is_not_taken),
 	    cmocka_unit_test(test_a_machine_that_left_may_return),
+	    cmocka_unit_test(test_a_process_that_stayed_is_not_counted_twice),
 	    cmocka_unit_test(test_without_schedstat_ticks_are_taken),
 	    cmocka_unit_test(test_a_process_that_has_just_begun),
 	    cmocka_unit_test(test_late_names),
