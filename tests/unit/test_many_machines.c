@@ -195,7 +195,8 @@ static void test_ten_thousand_machines_one_after_the_other(void **state)
 	}
 	assert_true(descriptors > 0);
 	assert_int_equal(descriptor_count(), descriptors);
-	assert_true(mallinfo2().uordblks <= memory + 65536);
+	/* A list that keeps them all would have grown by twice that. */
+	assert_true(mallinfo2().uordblks <= memory + 131072);
 	assert_int_equal(ledger_slot_count(host.ledger), LEDGER_VM_MAX);
 	host_sample(&host);
 	assert_int_equal(ledger_conservation_error_uj(host.ledger, 0), 0);
