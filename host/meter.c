@@ -144,7 +144,8 @@ void meter_sample(struct meter *meter)
 	status = ledger_life_publish(meter->life);
 	meter_note(&meter->publishing, status, "make room in the runtime directory");
 	meter_note_saving(meter);
-	if (roster_changed) {
+	/* A link that could not be made then is made as soon as it can be. */
+	if (roster_changed || meter->naming.error < 0) {
 		status = by_name_update(meter->context.runtime_fd, meter->ledger);
 		meter_note(&meter->naming, status, "the trees by uuid are not touched by this");
 	}

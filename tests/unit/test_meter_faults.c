@@ -6,8 +6,15 @@
 #include "tests/unit/fault.h"
 #include "tests/unit/made_up_host.h"
 
+#include "host/vm_provider.h"
+#include "host/vm_threads.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define NTH_MAX 1000
@@ -197,6 +204,108 @@ static void test_the_provider_may_fail_at_any_call(void **state)
 	}
 }
 
+/* The links are made when the list of machines changes, or as soon after that as they can be. */
+static void test_a_link_that_failed_is_made_later(void **state)
+{
+	struct made_up_host *host = *state;
+	struct stat status;
+
+	made_up_host_open(host);
+	assert_true(sample_with(host, FAULT_MAKE, 1, ENOSPC));
+	assert_int_equal(fstatat(host->runtime_fd, "by-name/one", &status, AT_SYMLINK_NOFOLLOW),
+			 -1);
+	sample(host);
+	assert_int_equal(fstatat(host->runtime_fd, "by-name/one", &status, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+/* What the status says of the daemon's parts, and what a machine's shortage is. */
+static void test_status_tells_what_is_short(void **state)
+{
+	struct made_up_host *host = *state;
+	struct ledger_copy copy;
+	char *text;
+
+	/* A descriptor for one of its threads' two files alone. */
+	host->fd_budget = 2;
+	made_up_host_open(host);
+	meter_sample(host->meter);
+	sample(host);
+	text = meter_status(host->meter);
+	CHECK_POINTER(text);
+	check_contains(text, "\"short\":1");
+	check_contains(text, "\"state\":\"ok\"");
+	free(text);
+	made_up_host_copy(host, &copy);
+	assert_true(made_up_host_machine(&copy)->short_threads > 0);
+	ledger_copy_free(&copy);
+	check_complete(host, 0);
+	assert_string_equal(vm_provider_state_name(VM_PROVIDER_STARTING), "starting");
+	assert_string_equal(vm_provider_state_name(VM_PROVIDER_AWAY), "away");
+}
+
+/* What needs a restart is refused as a whole; the rest holds at once. */
+static void test_new_settings(void **state)
+{
+	struct made_up_host *host = *state;
+	struct settings settings = host->settings;
+	struct diag diag = DIAG_INIT;
+
+	made_up_host_open(host);
+	settings.vms_provider = SETTINGS_PROVIDER_LIBVIRT;
+	settings.guest_view_mode = SETTINGS_VIEW_EXACT;
+	assert_int_equal(meter_configure(host->meter, &settings, &diag), -EINVAL);
+	check_contains(diag.text, "nothing was changed");
+	settings.vms_provider = SETTINGS_PROVIDER_PROCFS;
+	assert_int_equal(meter_configure(host->meter, &settings, &diag), 0);
+	meter_sample(host->meter);
+	sample(host);
+	check_complete(host, 0);
+}
+
+/* A machine that has left is forgotten after its time, and what it used is kept. */
+static void test_a_machine_that_has_left_departs(void **state)
+{
+	struct made_up_host *host = *state;
+	struct ledger_copy copy;
+
+	host->settings.vms_retention_ns = 10 * CLOCK_NS_PER_SECOND;
+	made_up_host_open(host);
+	meter_sample(host->meter);
+	sample(host);
+	tree_delete(&host->tree, "proc/10");
+	look_around(host);
+	sample(host);
+	made_up_host_copy(host, &copy);
+	assert_int_equal(made_up_host_machine(&copy)->state, LEDGER_VM_GONE);
+	ledger_copy_free(&copy);
+	made_up_host_pass(host, 20);
+	tree_delete(&host->tree, "proc/10");
+	sample(host);
+	sample(host);
+	check_sums(host);
+	made_up_host_copy(host, &copy);
+	assert_null(made_up_host_machine(&copy));
+	assert_true(uuid_is_nil(&copy.vms[0].uuid));
+	assert_int_equal(copy.vms[0].vcpu_ns, 2 * MADE_UP_VCPU_NS);
+	ledger_copy_free(&copy);
+}
+
+/* As wattportd begins: with all the descriptors that it may have. */
+static void test_the_limit_of_descriptors_is_raised(void **state)
+{
+	struct rlimit before, limit;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = before;
+	limit.rlim_cur = 64;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(vm_threads_raise_fd_limit(), before.rlim_max - VM_THREADS_FD_RESERVE);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(limit.rlim_cur, before.rlim_max);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 /* What the next wattportd will begin with is what the last one ended with. */
 static void check_inheritance(const struct made_up_host *host, uint64_t seconds)
 {
@@ -262,6 +371,11 @@ int main(void)
 	    FAULT_TEST(test_a_sample_may_find_anything_missing),
 	    FAULT_TEST(test_interruptions_and_short_reads_are_not_seen),
 	    FAULT_TEST(test_the_provider_may_fail_at_any_call),
+	    FAULT_TEST(test_a_link_that_failed_is_made_later),
+	    FAULT_TEST(test_status_tells_what_is_short),
+	    FAULT_TEST(test_new_settings),
+	    FAULT_TEST(test_a_machine_that_has_left_departs),
+	    FAULT_TEST(test_the_limit_of_descriptors_is_raised),
 	    FAULT_TEST(test_opening_may_fail_at_any_call),
 	};
 
