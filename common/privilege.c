@@ -23,55 +23,6 @@
 #define PRIVILEGE_SANITIZED 0
 #endif
 
-/* What the C library and libpthread need to run, to report an assertion and to end. */
-static const int privilege_base_syscalls[] = {
-    SCMP_SYS(read),
-    SCMP_SYS(readv),
-    SCMP_SYS(pread64),
-    SCMP_SYS(write),
-    SCMP_SYS(writev),
-    SCMP_SYS(close),
-    SCMP_SYS(lseek),
-    SCMP_SYS(fstat),
-    SCMP_SYS(fstat64),
-    SCMP_SYS(newfstatat),
-    SCMP_SYS(statx),
-    SCMP_SYS(brk),
-    SCMP_SYS(mmap),
-    SCMP_SYS(mmap2),
-    SCMP_SYS(munmap),
-    SCMP_SYS(mremap),
-    SCMP_SYS(mprotect),
-    SCMP_SYS(madvise),
-    SCMP_SYS(futex),
-    SCMP_SYS(futex_time64),
-    SCMP_SYS(set_robust_list),
-    SCMP_SYS(rseq),
-    SCMP_SYS(sched_yield),
-    SCMP_SYS(sched_getaffinity),
-    SCMP_SYS(clock_gettime),
-    SCMP_SYS(clock_gettime64),
-    SCMP_SYS(clock_nanosleep),
-    SCMP_SYS(clock_nanosleep_time64),
-    SCMP_SYS(gettimeofday),
-    SCMP_SYS(time),
-    SCMP_SYS(getrandom),
-    SCMP_SYS(sysinfo), /* qsort(3) asks how much memory there is */
-    SCMP_SYS(getpid),
-    SCMP_SYS(gettid),
-    SCMP_SYS(getuid),
-    SCMP_SYS(geteuid),
-    SCMP_SYS(tgkill),
-    SCMP_SYS(rt_sigaction),
-    SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(sigreturn),
-    SCMP_SYS(sigaltstack),
-    SCMP_SYS(restart_syscall),
-    SCMP_SYS(exit),
-    SCMP_SYS(exit_group),
-};
-
 /* Null, and the error told, if there is none. */
 static const struct passwd *privilege_find_user(struct diag *diag)
 {
@@ -167,10 +118,26 @@ int privilege_filter_works(void)
 	return !PRIVILEGE_SANITIZED;
 }
 
-static int privilege_allow(scmp_filter_ctx filter, const int syscalls[], size_t count)
+static int privilege_add_call(scmp_filter_ctx filter, const struct privilege_call *call)
 {
-	for (size_t i = 0; i < count; i++) {
-		int status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, syscalls[i], 0);
+	struct scmp_arg_cmp conditions[PRIVILEGE_CONDITION_MAX];
+
+	if (call->deny != 0)
+		return seccomp_rule_add(filter, SCMP_ACT_ERRNO((uint32_t)call->deny), call->number,
+					0);
+	for (unsigned i = 0; i < call->condition_count; i++)
+		conditions[i] = (struct scmp_arg_cmp){.arg = call->conditions[i].argument,
+						      .op = SCMP_CMP_MASKED_EQ,
+						      .datum_a = call->conditions[i].mask,
+						      .datum_b = call->conditions[i].value};
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call->number, call->condition_count,
+				      conditions);
+}
+
+static int privilege_add_table(scmp_filter_ctx filter, const struct privilege_table *table)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		int status = privilege_add_call(filter, &table->calls[i]);
 
 		if (status < 0)
 			return status;
@@ -178,7 +145,7 @@ static int privilege_allow(scmp_filter_ctx filter, const int syscalls[], size_t 
 	return 0;
 }
 
-int privilege_filter(const int syscalls[], size_t count, struct diag *diag)
+int privilege_filter(const struct privilege_table *table, struct diag *diag)
 {
 	scmp_filter_ctx filter;
 	int status;
@@ -192,11 +159,9 @@ int privilege_filter(const int syscalls[], size_t count, struct diag *diag)
 	status = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 	if (status == 0)
-		status = privilege_allow(filter, privilege_base_syscalls,
-					 sizeof(privilege_base_syscalls) /
-					     sizeof(privilege_base_syscalls[0]));
+		status = privilege_add_table(filter, &privilege_table_base);
 	if (status == 0)
-		status = privilege_allow(filter, syscalls, count);
+		status = privilege_add_table(filter, table);
 	if (status == 0)
 		status = seccomp_load(filter);
 	seccomp_release(filter);

@@ -2,8 +2,8 @@
  * privilege.h: giving up what a process no longer needs; there is no way back.
  *
  * A foundation of the processes that face the outside (the exporters, the FUSE worker). Each opens
- * what only root may open, then calls privilege_drop(), then privilege_filter() with the system
- * calls that are left to it. Both change the calling process for good. privilege_drop() is to be
+ * what only root may open, then calls privilege_drop(), then privilege_filter() with the table
+ * of what is left to it. Both change the calling process for good. privilege_drop() is to be
  * called before the first thread is made (libcap-ng changes the calling thread alone);
  * privilege_filter() holds for all threads.
  */
@@ -11,8 +11,8 @@
 #define WATTPORT_COMMON_PRIVILEGE_H
 
 #include "common/diag.h"
+#include "common/privilege_table.h"
 
-#include <stddef.h>
 #include <sys/types.h>
 
 /* Who a process becomes that was started as root: the first of the two that exists. */
@@ -45,14 +45,13 @@ enum privilege_keep {
 int privilege_drop_capabilities(enum privilege_keep keep, struct diag *diag);
 
 /*
- * From here on the process may make the system calls of `syscalls` (values of SCMP_SYS() from
- * <seccomp.h>) and those that the C library needs to run at all: memory, locks, clocks, signals,
- * reading and writing open descriptors, ending. Every other call fails with EPERM and is written
- * to the kernel's audit log: a call that was forgotten costs one function and leaves a trace,
- * instead of the process. -ENOSYS: the kernel has no seccomp filters. Does nothing in builds with
- * a sanitizer, whose runtime makes calls of its own.
+ * From here on all threads of the process may make the system calls of the table and of the base
+ * table, and no others: each other call fails with EPERM and is written to the kernel's audit log.
+ * So a call that was forgotten costs one function and leaves a trace, instead of the process.
+ * -ENOSYS: the kernel has no seccomp filters. Does nothing in builds with a sanitizer, whose
+ * runtime makes calls of its own.
  */
-int privilege_filter(const int syscalls[], size_t count, struct diag *diag);
+int privilege_filter(const struct privilege_table *table, struct diag *diag);
 
 /* Whether privilege_filter() does anything in this build, 1 or 0. */
 int privilege_filter_works(void);

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,37 +20,8 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#define PLAIN_COUNT(list) (sizeof(list) / sizeof((list)[0]))
-
 /* Signals, reads, wattportd, and those who ask for a tree. */
 #define PLAIN_POLL_MAX (3 + 1 + PLAIN_REQUEST_CLIENT_MAX)
-
-/* What writing needs beside the basic calls of privilege_filter(). */
-static const int plain_syscalls[] = {
-    SCMP_SYS(ppoll),
-    SCMP_SYS(ppoll_time64),
-    SCMP_SYS(socket), /* to wattportd, again after its restart; to the service manager */
-    SCMP_SYS(connect),
-    SCMP_SYS(sendto),
-    SCMP_SYS(sendmsg),
-    SCMP_SYS(recvmsg),
-    SCMP_SYS(accept4),
-    SCMP_SYS(openat),
-    SCMP_SYS(pwrite64),
-    SCMP_SYS(mkdirat),
-    SCMP_SYS(mkdir),
-    SCMP_SYS(symlinkat),
-    SCMP_SYS(unlinkat),
-    SCMP_SYS(renameat),
-    SCMP_SYS(renameat2),
-    SCMP_SYS(readlinkat),
-    SCMP_SYS(fchmodat),
-    SCMP_SYS(getdents64),
-    SCMP_SYS(fcntl),
-    SCMP_SYS(fcntl64),
-    SCMP_SYS(inotify_add_watch),
-    SCMP_SYS(inotify_rm_watch),
-};
 
 struct plain {
 	const struct plain_options *options;
@@ -193,7 +163,7 @@ static int plain_start(struct plain *plain, struct diag *diag)
 	/* Its memory takes calls that nothing needs later. */
 	status = plain_trees_create(&context, now, &plain->trees, diag);
 	if (status == 0)
-		status = privilege_filter(plain_syscalls, PLAIN_COUNT(plain_syscalls), diag);
+		status = privilege_filter(&privilege_table_wattport_fs_plain, diag);
 	if (status == 0 && refresh_create(plain->runtime_fd, plain_answered, plain,
 					  &plain->told_away, &plain->refresh) < 0)
 		status = diag_error(diag, -ENOMEM, "out of memory");
