@@ -2,7 +2,6 @@
 
 #include <cap-ng.h>
 #include <errno.h>
-#include <linux/capability.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -86,15 +85,19 @@ static int privilege_forbid_new(struct diag *diag)
 	return 0;
 }
 
-int privilege_drop_capabilities(enum privilege_keep keep, struct diag *diag)
+int privilege_drop_capabilities(uint64_t keep, struct diag *diag)
 {
-	bool perfmon = keep == PRIVILEGE_KEEP_PERFMON &&
-		       capng_have_capability(CAPNG_PERMITTED, CAP_PERFMON) != 0;
+	uint64_t kept = 0;
 
+	for (unsigned i = 0; i <= CAP_LAST_CAP; i++)
+		if ((keep & PRIVILEGE_BIT(i)) != 0 &&
+		    capng_have_capability(CAPNG_PERMITTED, i) != 0)
+			kept |= PRIVILEGE_BIT(i);
 	/* The bounding set as well: else root would get everything back by the next execve(2). */
 	capng_clear(CAPNG_SELECT_ALL);
-	if (perfmon)
-		(void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_PERFMON);
+	for (unsigned i = 0; i <= CAP_LAST_CAP; i++)
+		if ((kept & PRIVILEGE_BIT(i)) != 0)
+			(void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, i);
 	if (capng_apply(geteuid() == 0 ? CAPNG_SELECT_ALL : CAPNG_SELECT_CAPS) != 0)
 		return diag_error(diag, -EPERM, "cannot give up capabilities");
 	return privilege_forbid_new(diag);
@@ -136,12 +139,13 @@ static int privilege_add_call(scmp_filter_ctx filter, const struct privilege_cal
 
 static int privilege_add_table(scmp_filter_ctx filter, const struct privilege_table *table)
 {
-	for (size_t i = 0; i < table->count; i++) {
-		int status = privilege_add_call(filter, &table->calls[i]);
+	for (; table != NULL; table = table->used)
+		for (size_t i = 0; i < table->count; i++) {
+			int status = privilege_add_call(filter, &table->calls[i]);
 
-		if (status < 0)
-			return status;
-	}
+			if (status < 0)
+				return status;
+		}
 	return 0;
 }
 
@@ -158,8 +162,6 @@ int privilege_filter(const struct privilege_table *table, struct diag *diag)
 	/* All threads at once; a kernel that cannot log the refusals still refuses. */
 	status = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
-	if (status == 0)
-		status = privilege_add_table(filter, &privilege_table_base);
 	if (status == 0)
 		status = privilege_add_table(filter, table);
 	if (status == 0)

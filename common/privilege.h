@@ -13,7 +13,11 @@
 #include "common/diag.h"
 #include "common/privilege_table.h"
 
+#include <linux/capability.h>
+#include <stdint.h>
 #include <sys/types.h>
+
+#define PRIVILEGE_BIT(capability) (UINT64_C(1) << (capability))
 
 /* Who a process becomes that was started as root: the first of the two that exists. */
 #define PRIVILEGE_USER		"wattport"
@@ -30,24 +34,19 @@ int privilege_find(uid_t *ret_user, gid_t *ret_group, struct diag *diag);
  */
 int privilege_drop(struct diag *diag);
 
-/* What privilege_drop_capabilities() leaves. */
-enum privilege_keep {
-	PRIVILEGE_KEEP_NONE,
-	PRIVILEGE_KEEP_PERFMON, /* CAP_PERFMON (Linux 5.8), where the process has it */
-};
-
 /*
  * For a process that stays root because it owns what it reads and writes (wattportd: energy_uj is
- * root's, mode 0400, and so is libvirt's socket): root without any capability and without a way to
- * get one back, which is no more than the owner of these files; but for one capability where it
- * counts the events of others' threads. 0, or a negative errno with *diag.
+ * root's, mode 0400, and so is libvirt's socket) or has to become others (wattport-fs's keeper):
+ * root without any capability but those of `keep` (bits 1 << CAP_X, as far as it has them), and
+ * without a way to get one back, which is little more than the owner of root's files. 0, or a
+ * negative errno with *diag.
  */
-int privilege_drop_capabilities(enum privilege_keep keep, struct diag *diag);
+int privilege_drop_capabilities(uint64_t keep, struct diag *diag);
 
 /*
- * From here on all threads of the process may make the system calls of the table and of the base
- * table, and no others: each other call fails with EPERM and is written to the kernel's audit log.
- * So a call that was forgotten costs one function and leaves a trace, instead of the process.
+ * From here on all threads of the process may make the system calls of the table and of those that
+ * it uses, and no others: each other call fails with EPERM and is written to the kernel's audit
+ * log. So a call that was forgotten costs one function and leaves a trace, instead of the process.
  * -ENOSYS: the kernel has no seccomp filters. Does nothing in builds with a sanitizer, whose
  * runtime makes calls of its own.
  */

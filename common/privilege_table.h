@@ -2,8 +2,7 @@
  * privilege_table.h: what each process may ask of the kernel, as packaging/seccomp says it.
  *
  * A foundation: made of those files when Wattport is compiled (cmake/seccomp.cmake), handed to
- * privilege_filter() by the process that the table is named after. The base table, which stands
- * for what the C library needs, is part of every filter.
+ * privilege_filter() by the process that the table is named after.
  */
 #ifndef WATTPORT_COMMON_PRIVILEGE_TABLE_H
 #define WATTPORT_COMMON_PRIVILEGE_TABLE_H
@@ -30,11 +29,15 @@ struct privilege_call {
 
 struct privilege_table {
 	const char *name;
+	const struct privilege_table *used; /* whose calls belong to it, too; NULL: none */
 	size_t count;
 	const struct privilege_call *calls;
 };
 
 extern const struct privilege_table privilege_table_base;
+extern const struct privilege_table privilege_table_wattportd;
+extern const struct privilege_table privilege_table_wattportd_remote;
+extern const struct privilege_table privilege_table_wattport_fs_keeper;
 extern const struct privilege_table privilege_table_wattport_fs_worker;
 extern const struct privilege_table privilege_table_wattport_fs_plain;
 extern const struct privilege_table privilege_table_wattport_exporter;
