@@ -1,4 +1,5 @@
 #include "fusefs/plain.h"
+#include "common/cleanup.h"
 #include "common/log.h"
 #include "common/privilege.h"
 #include "fusefs/mountpoint.h"
@@ -94,13 +95,30 @@ static int plain_lock(struct plain *plain, struct diag *diag)
 	return mountpoint_clear(plain->mount_path, diag);
 }
 
+/* Where the service manager has it from plain_keep(), nothing is left to mount. */
+static bool plain_is_kept(const struct plain *plain)
+{
+	struct stat kept, shown;
+
+	return plain->root_fd >= 0 && plain_mount_is(plain->mount_path) &&
+	       fstat(plain->root_fd, &kept) == 0 && stat(plain->mount_path, &shown) == 0 &&
+	       kept.st_dev == shown.st_dev;
+}
+
 static int plain_mount(struct plain *plain, struct diag *diag)
 {
 	struct plain_mount_owner owner = {.user = 0, .group = 0};
 	char stage[PATH_MAX];
 	bool taken = false;
-	int status = runtime_directory_join(plain->path, PLAIN_MOUNT_STAGE_NAME, stage, diag);
+	int status;
 
+	if (plain_is_kept(plain)) {
+		fd_store_put_plain(&plain->takeover.store, plain->root_fd);
+		return 0;
+	}
+	if (plain->root_fd >= 0)
+		(void)close(TAKE_FD(plain->root_fd));
+	status = runtime_directory_join(plain->path, PLAIN_MOUNT_STAGE_NAME, stage, diag);
 	if (status == 0)
 		status = privilege_find(&owner.user, &owner.group, diag);
 	if (status == 0)
@@ -111,7 +129,8 @@ static int plain_mount(struct plain *plain, struct diag *diag)
 	return status;
 }
 
-static int plain_prepare(struct plain *plain, struct diag *diag)
+/* Until the files are there to be written. */
+static int plain_open(struct plain *plain, struct diag *diag)
 {
 	int status = runtime_directory_open(plain->options->runtime_dir, &plain->runtime_fd,
 					    plain->path, diag);
@@ -119,12 +138,18 @@ static int plain_prepare(struct plain *plain, struct diag *diag)
 	if (status == 0)
 		status =
 		    runtime_directory_join(plain->path, MOUNTPOINT_NAME, plain->mount_path, diag);
+	plain->root_fd = fd_store_plain();
 	if (status == 0)
 		status = plain_lock(plain, diag);
+	return status == 0 ? plain_mount(plain, diag) : status;
+}
+
+static int plain_prepare(struct plain *plain, struct diag *diag)
+{
+	int status = plain_open(plain, diag);
+
 	if (status == 0)
 		status = plain_catch_signals(plain, diag);
-	if (status == 0)
-		status = plain_mount(plain, diag);
 	if (status == 0)
 		status =
 		    plain_request_open(plain->runtime_fd, plain_make, plain, &plain->request, diag);
@@ -262,18 +287,32 @@ static int plain_loop(struct plain *plain, struct diag *diag)
 	return 0;
 }
 
+static const struct plain plain_nothing = {
+    .takeover = {.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1},
+    .runtime_fd = -1,
+    .root_fd = -1,
+    .signal_fd = -1,
+};
+
+static void plain_finish(struct plain *plain)
+{
+	if (plain->signal_fd >= 0)
+		(void)close(plain->signal_fd);
+	if (plain->root_fd >= 0)
+		(void)close(plain->root_fd);
+	takeover_finish(&plain->takeover, plain->runtime_fd, false);
+	if (plain->runtime_fd >= 0)
+		(void)close(plain->runtime_fd);
+}
+
 int plain_run(const struct plain_options *options, struct diag *diag)
 {
-	struct plain plain = {
-	    .options = options,
-	    .clock = clock_real(),
-	    .takeover = {.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1},
-	    .runtime_fd = -1,
-	    .root_fd = -1,
-	    .signal_fd = -1,
-	};
-	int status = plain_prepare(&plain, diag);
+	struct plain plain = plain_nothing;
+	int status;
 
+	plain.options = options;
+	plain.clock = clock_real();
+	status = plain_prepare(&plain, diag);
 	if (status == 0)
 		status = plain_start(&plain, diag);
 	if (status == 0)
@@ -283,12 +322,21 @@ int plain_run(const struct plain_options *options, struct diag *diag)
 	plain_trees_destroy(plain.trees);
 	plain_request_close(plain.request);
 	plain_activity_destroy(plain.activity);
-	if (plain.signal_fd >= 0)
-		(void)close(plain.signal_fd);
-	if (plain.root_fd >= 0)
-		(void)close(plain.root_fd);
-	takeover_finish(&plain.takeover, plain.runtime_fd, false);
-	if (plain.runtime_fd >= 0)
-		(void)close(plain.runtime_fd);
+	plain_finish(&plain);
+	return status;
+}
+
+int plain_keep(const struct plain_options *options, struct diag *diag)
+{
+	struct plain plain = plain_nothing;
+	int status;
+
+	plain.options = options;
+	status = plain_open(&plain, diag);
+	if (status == 0) {
+		fd_store_put_plain(&plain.takeover.store, plain.root_fd);
+		status = fd_store_settle(diag);
+	}
+	plain_finish(&plain);
 	return status;
 }
