@@ -41,34 +41,29 @@ static const struct passwd *privilege_find_user(struct diag *diag)
 	return NULL;
 }
 
-int privilege_find(uid_t *ret_user, gid_t *ret_group, struct diag *diag)
+int privilege_find(struct privilege_user *ret_user, struct diag *diag)
 {
 	const struct passwd *user = privilege_find_user(diag);
 
 	if (user == NULL)
 		return -ENOENT;
-	*ret_user = user->pw_uid;
-	*ret_group = user->pw_gid;
+	*ret_user = (struct privilege_user){.user = user->pw_uid, .group = user->pw_gid};
 	return 0;
 }
 
 /* Root becomes the user; the capabilities, chosen before, go at the same time. */
-static int privilege_change_user(struct diag *diag)
+static int privilege_change_user(const struct privilege_user *user, struct diag *diag)
 {
-	const struct passwd *user = privilege_find_user(diag);
-
-	if (user == NULL)
-		return -ENOENT;
 	errno = 0;
-	if (capng_change_id((int)user->pw_uid, (int)user->pw_gid,
+	if (capng_change_id((int)user->user, (int)user->group,
 			    CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING | CAPNG_CLEAR_AMBIENT) != 0)
 		return diag_error(diag, -EPERM,
-				  "cannot become user %s: %s; start as root with CAP_SETUID, "
+				  "cannot become user %u: %s; start as root with CAP_SETUID, "
 				  "CAP_SETGID and CAP_SETPCAP, or as that user",
-				  user->pw_name, strerror(errno != 0 ? errno : EPERM));
+				  user->user, strerror(errno != 0 ? errno : EPERM));
 	/* Trust, but verify: a process that is still root must not open its door. */
 	if (getuid() == 0 || geteuid() == 0 || setuid(0) == 0)
-		return diag_error(diag, -EPERM, "still root after becoming user %s", user->pw_name);
+		return diag_error(diag, -EPERM, "still root after becoming user %u", user->user);
 	/*
 	 * Changing the user makes the process undumpable, which is right in production, but keeps
 	 * the leak checker from looking into its own process.
@@ -105,11 +100,19 @@ int privilege_drop_capabilities(uint64_t keep, struct diag *diag)
 
 int privilege_drop(struct diag *diag)
 {
+	struct privilege_user user = {.user = geteuid(), .group = getegid()};
+	int status = user.user == 0 ? privilege_find(&user, diag) : 0;
+
+	return status < 0 ? status : privilege_drop_to(&user, diag);
+}
+
+int privilege_drop_to(const struct privilege_user *user, struct diag *diag)
+{
 	int status = 0;
 
 	capng_clear(CAPNG_SELECT_ALL);
 	if (geteuid() == 0)
-		status = privilege_change_user(diag);
+		status = privilege_change_user(user, diag);
 	else if (capng_apply(CAPNG_SELECT_CAPS) != 0)
 		/* The bounding set is root's to change; no_new_privs makes it moot. */
 		status = diag_error(diag, -EPERM, "cannot give up capabilities");

@@ -23,8 +23,13 @@
 #define PRIVILEGE_USER		"wattport"
 #define PRIVILEGE_USER_FALLBACK "nobody"
 
+struct privilege_user {
+	uid_t user;
+	gid_t group;
+};
+
 /* Who that is, for root to give it what it will need. -ENOENT with *diag: neither of the two. */
-int privilege_find(uid_t *ret_user, gid_t *ret_group, struct diag *diag);
+int privilege_find(struct privilege_user *ret_user, struct diag *diag);
 
 /*
  * Started as root: becomes the unprivileged user, with its group alone. In any case: no
@@ -33,6 +38,9 @@ int privilege_find(uid_t *ret_user, gid_t *ret_group, struct diag *diag);
  * negative errno with *diag: then the process must not go on.
  */
 int privilege_drop(struct diag *diag);
+
+/* The same for who cannot look users up any more: the one that privilege_find() has found. */
+int privilege_drop_to(const struct privilege_user *user, struct diag *diag);
 
 /*
  * For a process that stays root because it owns what it reads and writes (wattportd: energy_uj is

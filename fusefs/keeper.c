@@ -39,7 +39,8 @@ struct keeper {
 	int ready_fds[2];
 	struct takeover takeover;
 	struct sysroot *root;
-	int proc_fd; /* for the worker */
+	int proc_fd;		    /* for the worker */
+	struct privilege_user user; /* whom it becomes, if we are root */
 	struct connection connection;
 	sigset_t signals;  /* that come by signal_fd */
 	pid_t worker;	   /* 0: none */
@@ -84,6 +85,7 @@ static int keeper_be_worker(struct keeper *keeper)
 	    .runtime_fd = keeper->runtime_fd,
 	    .proc_fd = keeper->proc_fd,
 	    .users = &keeper->options->users,
+	    .user = &keeper->user,
 	    .ready_fd = keeper->ready_fds[1],
 	    .pid_fd = keeper->takeover.worker_fd,
 	    .reign = keeper->connection.memory->heritage.reign,
@@ -275,6 +277,8 @@ static int keeper_prepare(struct keeper *keeper, struct diag *diag)
 		status = sysroot_open(keeper->options->sysroot, &keeper->root, diag);
 	if (status == 0)
 		status = process_view_open(keeper->root, &keeper->proc_fd, diag);
+	if (status == 0)
+		status = privilege_find(&keeper->user, diag);
 	if (status == 0)
 		status = keeper_catch_signals(keeper, diag);
 	if (status == 0)

@@ -107,7 +107,7 @@ static bool plain_is_kept(const struct plain *plain)
 
 static int plain_mount(struct plain *plain, struct diag *diag)
 {
-	struct plain_mount_owner owner = {.user = 0, .group = 0};
+	struct privilege_user user = {.user = 0, .group = 0};
 	char stage[PATH_MAX];
 	bool taken = false;
 	int status;
@@ -120,10 +120,12 @@ static int plain_mount(struct plain *plain, struct diag *diag)
 		(void)close(TAKE_FD(plain->root_fd));
 	status = runtime_directory_join(plain->path, PLAIN_MOUNT_STAGE_NAME, stage, diag);
 	if (status == 0)
-		status = privilege_find(&owner.user, &owner.group, diag);
+		status = privilege_find(&user, diag);
 	if (status == 0)
-		status = plain_mount_attach(plain->mount_path, stage, owner, &plain->root_fd,
-					    &taken, diag);
+		status = plain_mount_attach(
+		    plain->mount_path, stage,
+		    (struct plain_mount_owner){.user = user.user, .group = user.group},
+		    &plain->root_fd, &taken, diag);
 	if (status == 0 && taken)
 		log_info("took over the files at %s", plain->mount_path);
 	return status;

@@ -367,7 +367,7 @@ int worker_run(const struct worker_options *options, struct diag *diag)
 	int status = worker_claim(options, diag);
 
 	if (status == 0)
-		status = privilege_drop(diag);
+		status = privilege_drop_to(options->user, diag);
 	if (status < 0)
 		return status;
 	worker = calloc(1, sizeof(*worker));
