@@ -62,7 +62,7 @@ class Wattport:
         self.meter = self.filesystem = self.exporter = None
         # A host of its own: what an earlier one has left in memory or on disk is not this one's.
         os.makedirs(RUNTIME, exist_ok=True)
-        namespace.mount("-t", "tmpfs", "wattport-runtime", RUNTIME)
+        namespace.mount("-t", "tmpfs", "-o", "mode=755", "wattport-runtime", RUNTIME)
         laboratory.callback(namespace.unmount, RUNTIME)
         laboratory.callback(self._unmount_tree)
         os.makedirs(self.state)
@@ -93,7 +93,7 @@ class Wattport:
         if not orderly:
             self._run_filesystem("--unmount")
         namespace.unmount(RUNTIME)
-        namespace.mount("-t", "tmpfs", "wattport-runtime", RUNTIME)
+        namespace.mount("-t", "tmpfs", "-o", "mode=755", "wattport-runtime", RUNTIME)
         self.start(self.settings)
 
     def meter_command(self, settings=None):
