@@ -139,5 +139,5 @@ void ledger_foreign_expect(const struct ledger_layout *layout, const struct ledg
 {
 	*ret_vm = *vm;
 	if (layout->vm_size < offsetof(struct ledger_vm, shares))
-		ret_vm->process = (struct ledger_process_time){.started_ns = 0};
+		ret_vm->process = (struct ledger_process_time){.run = 0};
 }
