@@ -141,11 +141,16 @@ static void come_back(void)
 
 	if (vm == NULL || vm->name[0] == '\0')
 		return;
+	if (year_meter_runs()) {
+		/* It may have departed since, and that be not shown yet. */
+		year_meter_sample();
+		year_meter_check();
+	}
 	if (!vm->seen)
 		year_readers_forget((size_t)(vm - year_host.vms));
 	vm->known = true;
 	year_vm_start(vm, year_chance(2));
-	year_event("%s returns as process %d", vm->name, vm->threads[YEAR_VCPU_MAX].tid);
+	year_event("%s returns as process %d%s", vm->name, vm->threads[YEAR_VCPU_MAX].tid, vm->seen ? "" : ", after its account had departed");
 }
 
 static void start_vm(void)
@@ -416,6 +421,7 @@ static int run_all(void)
 	struct year_books_sum sum;
 
 	run.random = run.seed;
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	log_init("soak_year", LOG_LEVEL_ERROR);
 	year_host_begin();
 	year_books_begin(run.away_booked);

@@ -436,9 +436,10 @@ void year_meter_begin(void)
 
 void year_meter_end(void)
 {
-	if (run.meter != NULL)
-		year_meter_kill();
+	meter_destroy(run.meter);
 	sysroot_close(run.root);
+	(void)close(run.runtime_fd);
+	(void)close(run.state_fd);
 	year_disk_end();
 	for (size_t i = 0; i < 2; i++)
 		if (run.path[i][0] != '\0')
