@@ -4,6 +4,7 @@
  *
  * Orders come by stdin, one a line, and each is answered by one line:
  *     add KIND PATH   another reader; KIND: kept, fresh, parts
+ *     drop PATH       those of that file end
  *     pause           all close what they have open and wait: "paused"
  *     resume          they go on, and remember what they were told
  *     forget          what they were told binds nobody any more
@@ -26,7 +27,7 @@
 #define PATH_SIZE   256
 #define TEXT_SIZE   4096
 #define MS_NS	    UINT64_C(1000000)
-#define REST_NS_MAX 8000000
+#define REST_NS_MAX 30000000
 
 enum kind { KEPT, FRESH, PARTS };
 
@@ -37,6 +38,8 @@ struct reader {
 	uint64_t told_uj, told_ns;
 	unsigned random;
 	bool idle;
+	bool dropped;
+	bool ended; /* its place is free */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -144,6 +147,14 @@ static void *run(void *argument)
 			(void)pthread_cond_wait(&changed, &lock);
 		}
 		reader->idle = false;
+		reader->ended = reader->dropped;
+		if (reader->ended) {
+			if (reader->fd >= 0)
+				(void)close(reader->fd);
+			(void)pthread_cond_broadcast(&changed);
+			(void)pthread_mutex_unlock(&lock);
+			return NULL;
+		}
 		if (known != forgotten)
 			reader->told_uj = 0;
 		known = forgotten;
@@ -160,19 +171,39 @@ static void *run(void *argument)
 static bool add(const char *kind, const char *path)
 {
 	static const char *const names[] = {"kept", "fresh", "parts"};
-	struct reader *reader = &readers[reader_count];
+	struct reader *reader = NULL;
 	pthread_t thread;
 
-	if (reader_count == READER_MAX)
+	(void)pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < reader_count && reader == NULL; i++)
+		if (readers[i].ended)
+			reader = &readers[i];
+	if (reader == NULL && reader_count < READER_MAX)
+		reader = &readers[reader_count++];
+	if (reader != NULL)
+		*reader = (struct reader){.fd = -1, .random = (unsigned)reads};
+	(void)pthread_mutex_unlock(&lock);
+	if (reader == NULL)
 		return false;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(kind, names[i]) == 0)
 			reader->kind = (enum kind)i;
 	(void)snprintf(reader->path, sizeof(reader->path), "%s", path);
-	reader->fd = -1;
-	reader->random = (unsigned)reader_count;
-	reader_count++;
-	return pthread_create(&thread, NULL, run, reader) == 0;
+	return pthread_create(&thread, NULL, run, reader) == 0 && pthread_detach(thread) == 0;
+}
+
+static void drop(const char *path)
+{
+	(void)pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < reader_count; i++)
+		if (strcmp(readers[i].path, path) == 0)
+			readers[i].dropped = true;
+	for (size_t i = 0; i < reader_count;)
+		if (!readers[i].dropped || readers[i].ended)
+			i++;
+		else
+			(void)pthread_cond_wait(&changed, &lock);
+	(void)pthread_mutex_unlock(&lock);
 }
 
 static void set_paused(bool pause)
@@ -181,7 +212,7 @@ static void set_paused(bool pause)
 	paused = pause;
 	(void)pthread_cond_broadcast(&changed);
 	for (size_t i = 0; pause && i < reader_count;)
-		if (readers[i].idle)
+		if (readers[i].idle || readers[i].ended)
 			i++;
 		else
 			(void)pthread_cond_wait(&changed, &lock);
@@ -200,6 +231,9 @@ int main(void)
 
 		if (strcmp(verb, "add") == 0) {
 			(void)printf("%s\n", add(kind, path) ? "added" : "full");
+		} else if (strcmp(verb, "drop") == 0) {
+			drop(kind);
+			(void)printf("dropped\n");
 		} else if (strcmp(verb, "pause") == 0 || strcmp(verb, "resume") == 0) {
 			set_paused(verb[0] == 'p');
 			(void)printf("%sd\n", verb);

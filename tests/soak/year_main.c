@@ -146,8 +146,12 @@ static void come_back(void)
 		year_meter_sample();
 		year_meter_check();
 	}
-	if (!vm->seen)
+	if (!vm->seen) {
 		year_readers_forget((size_t)(vm - year_host.vms));
+		/* These remember what it was told in its former life. */
+		for (size_t i = 0; i < YEAR_SERVER_COUNT; i++)
+			year_readers_restart(i, false);
+	}
 	vm->known = true;
 	year_vm_start(vm, year_chance(2));
 	year_event("%s returns as process %d%s", vm->name, vm->threads[YEAR_VCPU_MAX].tid, vm->seen ? "" : ", after its account had departed");
