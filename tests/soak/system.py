@@ -14,8 +14,7 @@ from programs import QEMU, Machine, Readers, Violation
 MACHINE_MAX = 8
 PATIENCE_S = 20  # times WATTPORT_PATIENCE: for what has to come, not for how soon
 SETTINGS = {
-    "vms.provider": "procfs", "meter.source": "powercap", "meter.checkpoint": "2s", "vms.retention": "30s",
-    "guest-view.mode": "exact",
+    "vms.provider": "procfs", "meter.source": "powercap", "meter.checkpoint": "2s", "guest-view.mode": "exact",
 }
 COUNTERS = (("kept", "class/powercap/intel-rapl:0/energy_uj"), ("fresh", "class/powercap/intel-rapl:0/energy_uj"),
             ("parts", "wattport/snapshot"))
