@@ -82,6 +82,7 @@ void year_violation(const char *format, ...)
 		     "%s\n",
 		     run.seed, run.events, run.away_booked ? " --away-booked" : "");
 	(void)fflush(stdout);
+	year_meter_remove_directories();
 	year_host_end();
 	_exit(1);
 }

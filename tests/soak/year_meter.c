@@ -435,6 +435,13 @@ void year_meter_begin(void)
 	year_meter_start();
 }
 
+void year_meter_remove_directories(void)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (run.path[i][0] != '\0')
+			remove_directory(run.path[i]);
+}
+
 void year_meter_end(void)
 {
 	meter_destroy(run.meter);
@@ -442,7 +449,5 @@ void year_meter_end(void)
 	(void)close(run.runtime_fd);
 	(void)close(run.state_fd);
 	year_disk_end();
-	for (size_t i = 0; i < 2; i++)
-		if (run.path[i][0] != '\0')
-			remove_directory(run.path[i]);
+	year_meter_remove_directories();
 }

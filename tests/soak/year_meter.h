@@ -11,6 +11,9 @@
 void year_meter_begin(void);
 void year_meter_end(void);
 
+/* Only its directories go: when a violation was found, all else is left as it is. */
+void year_meter_remove_directories(void);
+
 int year_meter_runtime_fd(void);
 bool year_meter_runs(void);
 
