@@ -63,8 +63,9 @@ static void report(const struct reader *reader, const char *what, const char *te
 {
 	(void)pthread_mutex_lock(&lock);
 	if (violation[0] == '\0')
-		(void)snprintf(violation, sizeof(violation), "violation %s: %s %s (was %" PRIu64 ")",
-			       reader->path, what, text, reader->told_uj);
+		(void)snprintf(violation, sizeof(violation),
+			       "violation %s: %s %s (was %" PRIu64 ")", reader->path, what, text,
+			       reader->told_uj);
 	(void)pthread_mutex_unlock(&lock);
 }
 

@@ -45,8 +45,7 @@ void year_books_start(bool same_boot)
 		if (books.away_booked && same_boot)
 			continue;
 		if (zone->primed && zone->resets == year_host.zones[i].resets)
-			books.away_uj += (year_wide)(year_host.zones[i].units -
-							     zone->units) *
+			books.away_uj += (year_wide)(year_host.zones[i].units - zone->units) *
 					 year_host.zones[i].unit_nj / 1000;
 		zone->primed = false;
 	}
@@ -57,8 +56,7 @@ static uint64_t told_uj(const struct books_zone *before, const struct year_zone 
 {
 	uint64_t raw_uj = year_zone_raw_uj(zone), range_uj = year_zone_range_uj(zone);
 	uint64_t elapsed_ns = year_host.clock.mono.ns - before->time_ns;
-	uint64_t whole_uj =
-	    (uint64_t)((year_wide)(UINT64_C(1) << 32) * zone->unit_nj / 1000);
+	uint64_t whole_uj = (uint64_t)((year_wide)(UINT64_C(1) << 32) * zone->unit_nj / 1000);
 	uint64_t wrapped_uj;
 
 	if (raw_uj >= before->raw_uj)
@@ -80,8 +78,7 @@ static uint64_t read_zone(size_t i)
 	if (before->primed) {
 		uj = told_uj(before, zone);
 		if (before->resets == zone->resets)
-			true_uj = (year_wide)(zone->units - before->units) *
-				  zone->unit_nj / 1000;
+			true_uj = (year_wide)(zone->units - before->units) * zone->unit_nj / 1000;
 		if (true_uj > (year_wide)uj + 2)
 			books.untold_uj += true_uj - uj;
 	}

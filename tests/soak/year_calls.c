@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_MAX 200
+#define FILE_MAX      200
 #define NAME_MAX_USED 64
 
 struct content {
@@ -181,8 +181,8 @@ void year_disk_cut(bool names_reached)
 		const struct content *content = content_of(disk.names[i].inode);
 		int fd = openat(disk.fd, disk.names[i].name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
-		if (fd < 0 || (content != NULL && write(fd, content->bytes, content->size) !=
-						      (ssize_t)content->size))
+		if (fd < 0 || (content != NULL &&
+			       write(fd, content->bytes, content->size) != (ssize_t)content->size))
 			year_give_up("a file of the state directory");
 		(void)close(fd);
 	}

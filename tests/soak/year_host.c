@@ -22,13 +22,29 @@ const char *year_host_path(void)
 }
 
 static const struct year_zone zones[YEAR_ZONE_COUNT] = {
-    {.id = "package-0", .name = "package-0", .place = "0", .unit_nj = 61035, .idle_mw = 40000,
+    {.id = "package-0",
+     .name = "package-0",
+     .place = "0",
+     .unit_nj = 61035,
+     .idle_mw = 40000,
      .busy_mw = 30000},
-    {.id = "dram-0", .name = "dram", .place = "0:0", .unit_nj = 15300, .idle_mw = 6000,
+    {.id = "dram-0",
+     .name = "dram",
+     .place = "0:0",
+     .unit_nj = 15300,
+     .idle_mw = 6000,
      .busy_mw = 500},
-    {.id = "package-1", .name = "package-1", .place = "1", .unit_nj = 61035, .idle_mw = 35000,
+    {.id = "package-1",
+     .name = "package-1",
+     .place = "1",
+     .unit_nj = 61035,
+     .idle_mw = 35000,
      .busy_mw = 28000},
-    {.id = "psys", .name = "psys", .place = "2", .unit_nj = 1000000, .idle_mw = 120000,
+    {.id = "psys",
+     .name = "psys",
+     .place = "2",
+     .unit_nj = 1000000,
+     .idle_mw = 120000,
      .busy_mw = 61000},
 };
 
@@ -122,8 +138,7 @@ void year_host_begin(void)
 	tree_write(&host_tree, "sys/devices/system/cpu/present", "0-%d\n", YEAR_CPU_COUNT - 1);
 	for (size_t i = 0; i < YEAR_CPU_COUNT; i++)
 		year_host_plug_cpu(i, true);
-	tree_write(&host_tree, "proc/meminfo",
-		   "MemTotal: 16000000 kB\nMemAvailable: 9000000 kB\n");
+	tree_write(&host_tree, "proc/meminfo", "MemTotal: 16000000 kB\nMemAvailable: 9000000 kB\n");
 	tree_write(&host_tree, "proc/sys/kernel/osrelease", "6.12.0\n");
 	year_host.next_pid = 100;
 	year_host.boot = 1;
@@ -142,7 +157,7 @@ static void zone_spend(struct year_zone *zone, uint64_t elapsed_ns, uint64_t bus
 	/* mW times ns are pJ. */
 	year_wide unit_pj = (year_wide)zone->unit_nj * 1000;
 	year_wide spent_pj = (year_wide)elapsed_ns * zone->idle_mw +
-				     (year_wide)busy_ns * zone->busy_mw + zone->rest_pj;
+			     (year_wide)busy_ns * zone->busy_mw + zone->rest_pj;
 
 	zone->units += (uint64_t)(spent_pj / unit_pj);
 	zone->rest_pj = (uint64_t)(spent_pj % unit_pj);
@@ -236,9 +251,9 @@ void year_host_show(void)
 		if (zone->present) {
 			char line[32];
 
-			write_all(zone->fd, line,
-				  snprintf(line, sizeof(line), "%" PRIu64 "\n",
-					   year_zone_raw_uj(zone)));
+			write_all(
+			    zone->fd, line,
+			    snprintf(line, sizeof(line), "%" PRIu64 "\n", year_zone_raw_uj(zone)));
 		}
 		if (!zone->present || zone->error != 0)
 			zone->fault_ns = year_host.true_ns;

@@ -93,7 +93,8 @@ void year_give_up(const char *what)
 	_exit(3);
 }
 
-/* --- what may happen --------------------------------------------------------------------------- */
+/* --- what may happen ---------------------------------------------------------------------------
+ */
 
 static struct year_vm *any_vm(bool known, bool running)
 {
@@ -155,7 +156,8 @@ static void come_back(void)
 	}
 	vm->known = true;
 	year_vm_start(vm, year_chance(2));
-	year_event("%s returns as process %d%s", vm->name, vm->threads[YEAR_VCPU_MAX].tid, vm->seen ? "" : ", after its account had departed");
+	year_event("%s returns as process %d%s", vm->name, vm->threads[YEAR_VCPU_MAX].tid,
+		   vm->seen ? "" : ", after its account had departed");
 }
 
 static void start_vm(void)
@@ -392,7 +394,8 @@ static void happen(void)
 	}
 }
 
-/* --- the run ------------------------------------------------------------------------------------ */
+/* --- the run ------------------------------------------------------------------------------------
+ */
 
 static void pass_time(void)
 {

@@ -146,7 +146,7 @@ static void check_account(const struct ledger_vm *account)
 	for (size_t i = 0; i < YEAR_VM_MAX; i++) {
 		struct year_vm *vm = &year_host.vms[i];
 
-		if (!uuid_equal(&vm->uuid, &account->uuid))
+		if (uuid_is_nil(&vm->uuid) || !uuid_equal(&vm->uuid, &account->uuid))
 			continue;
 		vm->seen = true;
 		if (account->vcpu_ns + account->overhead_ns > vm->spent_ns)
@@ -167,8 +167,8 @@ void year_meter_check(void)
 	if (ledger_reader_copy(reader, &copy) < 0)
 		year_violation("ledger: it cannot be copied");
 	for (uint32_t i = 0; i < copy.host.zone_count; i++) {
-		int64_t error_uj = ledger_copy_conservation_error_uj(&copy.host, copy.vms,
-								     copy.vm_count, i);
+		int64_t error_uj =
+		    ledger_copy_conservation_error_uj(&copy.host, copy.vms, copy.vm_count, i);
 
 		if (error_uj != 0)
 			year_violation("conservation: %s is %" PRId64 " uJ more than its parts",
@@ -400,8 +400,7 @@ void year_meter_lose_map(bool overwritten)
 		int fd = openat(run.runtime_fd, LEDGER_MAP_NAME, O_WRONLY | O_CLOEXEC);
 		uint64_t rubbish = year_below(UINT64_MAX);
 
-		if (fd < 0 ||
-		    pwrite(fd, &rubbish, sizeof(rubbish), 0) != (ssize_t)sizeof(rubbish))
+		if (fd < 0 || pwrite(fd, &rubbish, sizeof(rubbish), 0) != (ssize_t)sizeof(rubbish))
 			year_give_up("the ledger");
 		(void)close(fd);
 	} else if (unlinkat(run.runtime_fd, LEDGER_MAP_NAME, 0) < 0) {

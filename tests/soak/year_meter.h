@@ -27,7 +27,8 @@ void year_meter_sample(void);
 /* A reload with other settings. */
 void year_meter_reload(void);
 
-/* All goes down as it stands, and the power with it; or was stopped before. Then it starts again. */
+/* All goes down as it stands, and the power with it; or was stopped before. Then it starts again.
+ */
 void year_meter_power_cut(bool in_saving, bool damaged);
 void year_meter_reboot(void);
 
