@@ -143,8 +143,10 @@ static void *run(void *argument)
 			if (reader->fd >= 0)
 				(void)close(reader->fd);
 			reader->fd = -1;
+			/* Once: the others would wake up and say it, too, for ever. */
+			if (!reader->idle)
+				(void)pthread_cond_broadcast(&changed);
 			reader->idle = true;
-			(void)pthread_cond_broadcast(&changed);
 			(void)pthread_cond_wait(&changed, &lock);
 		}
 		reader->idle = false;
