@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #define LABEL_MAX 4
 
@@ -18,8 +19,6 @@ struct exporter_scene {
 struct exporter_family {
 	struct metrics_family family;
 	void (*write)(const struct exporter_scene *scene);
-	/* In its place: one value of each zone. */
-	struct metrics_value (*zone)(const struct ledger_zone *zone);
 };
 
 static const char *exporter_zone_id(const struct exporter_scene *scene, uint32_t zone)
@@ -109,34 +108,16 @@ static void exporter_write_zones(const struct exporter_scene *scene,
 	}
 }
 
-static struct metrics_value exporter_zone_energy(const struct ledger_zone *zone)
+/* A member in microjoules or microwatts. */
+static void exporter_write_energies(const struct exporter_scene *scene, size_t member)
 {
-	return metrics_micro(zone->energy_uj);
-}
+	for (uint32_t i = 0; i < scene->copy->host.zone_count; i++) {
+		const struct metrics_label labels[] = {{"zone", exporter_zone_id(scene, i)}};
+		uint64_t value;
 
-static struct metrics_value exporter_zone_idle(const struct ledger_zone *zone)
-{
-	return metrics_micro(zone->idle_uj);
-}
-
-static struct metrics_value exporter_zone_other(const struct ledger_zone *zone)
-{
-	return metrics_micro(zone->other_uj);
-}
-
-static struct metrics_value exporter_zone_static_power(const struct ledger_zone *zone)
-{
-	return metrics_micro(zone->idle_power_uw);
-}
-
-static struct metrics_value exporter_zone_thread_power(const struct ledger_zone *zone)
-{
-	return metrics_micro(zone->thread_power_uw);
-}
-
-static struct metrics_value exporter_zone_error(const struct ledger_zone *zone)
-{
-	return metrics_micro(zone->calibration_error_ppm);
+		memcpy(&value, (const char *)&scene->copy->host.zones[i] + member, sizeof(value));
+		metrics_add(scene->metrics, labels, 1, metrics_micro(value));
+	}
 }
 
 static struct metrics_value exporter_zone_learning(const struct ledger_zone *zone)
@@ -147,6 +128,51 @@ static struct metrics_value exporter_zone_learning(const struct ledger_zone *zon
 static struct metrics_value exporter_zone_available(const struct ledger_zone *zone)
 {
 	return metrics_integer(zone->available ? 1 : 0);
+}
+
+static void exporter_write_host_energy(const struct exporter_scene *scene)
+{
+	exporter_write_energies(scene, offsetof(struct ledger_zone, energy_uj));
+}
+
+static void exporter_write_host_idle(const struct exporter_scene *scene)
+{
+	exporter_write_energies(scene, offsetof(struct ledger_zone, idle_uj));
+}
+
+static void exporter_write_host_other(const struct exporter_scene *scene)
+{
+	exporter_write_energies(scene, offsetof(struct ledger_zone, other_uj));
+}
+
+static void exporter_write_host_away(const struct exporter_scene *scene)
+{
+	exporter_write_energies(scene, offsetof(struct ledger_zone, away_uj));
+}
+
+static void exporter_write_host_static_power(const struct exporter_scene *scene)
+{
+	exporter_write_energies(scene, offsetof(struct ledger_zone, idle_power_uw));
+}
+
+static void exporter_write_host_thread_power(const struct exporter_scene *scene)
+{
+	exporter_write_energies(scene, offsetof(struct ledger_zone, thread_power_uw));
+}
+
+static void exporter_write_calibration_error(const struct exporter_scene *scene)
+{
+	exporter_write_energies(scene, offsetof(struct ledger_zone, calibration_error_ppm));
+}
+
+static void exporter_write_calibration_learning(const struct exporter_scene *scene)
+{
+	exporter_write_zones(scene, exporter_zone_learning);
+}
+
+static void exporter_write_zone_available(const struct exporter_scene *scene)
+{
+	exporter_write_zones(scene, exporter_zone_available);
 }
 
 /* Whether the power of that zone is known now. */
@@ -364,87 +390,89 @@ static void exporter_write_vm_info(const struct exporter_scene *scene)
 
 static const struct exporter_family exporter_program_families[] = {
     {{"wattport_build", METRICS_INFO, NULL, "The version of Wattport that exports this."},
-     .write = exporter_write_build},
+     exporter_write_build},
 };
 
 static const struct exporter_family exporter_ledger_families[] = {
     {{"wattport_ledger_age_seconds", METRICS_GAUGE, "seconds",
       "Time since the last sample; grows when wattportd is away."},
-     .write = exporter_write_age},
+     exporter_write_age},
     {{"wattport_source", METRICS_INFO, NULL,
       "Where energy comes from; an estimate is computed, not measured."},
-     .write = exporter_write_source},
+     exporter_write_source},
     {{"wattport_guest_view", METRICS_INFO, NULL,
       "What guests are shown: their exact share, or one that tells nothing of neighbours."},
-     .write = exporter_write_guest_view},
-    {{"wattport_samples", METRICS_COUNTER, NULL, "Samples taken."},
-     .write = exporter_write_samples},
+     exporter_write_guest_view},
+    {{"wattport_samples", METRICS_COUNTER, NULL, "Samples taken."}, exporter_write_samples},
     {{"wattport_sample_duration_seconds", METRICS_HISTOGRAM, "seconds",
       "How long taking a sample took."},
-     .write = exporter_write_durations},
+     exporter_write_durations},
     {{"wattport_vms_missed", METRICS_COUNTER, NULL,
       "Virtual machines that found no room in the ledger, counted once a sample."},
-     .write = exporter_write_missed},
+     exporter_write_missed},
     {{"wattport_zone_available", METRICS_GAUGE, NULL, "1 if the last sample could read the zone."},
-     .zone = exporter_zone_available},
+     exporter_write_zone_available},
     {{"wattport_source_errors", METRICS_COUNTER, NULL,
       "Readings of a zone that were not booked, by reason."},
-     .write = exporter_write_source_errors},
+     exporter_write_source_errors},
     {{"wattport_conservation_error_microjoules", METRICS_GAUGE, "microjoules",
       "Measured energy minus all that was booked of it: 0, or a bug."},
-     .write = exporter_write_conservation},
+     exporter_write_conservation},
     {{"wattport_host_energy_joules", METRICS_COUNTER, "joules", "Energy measured in the zone."},
-     .zone = exporter_zone_energy},
+     exporter_write_host_energy},
     {{"wattport_host_idle_joules", METRICS_COUNTER, "joules",
       "Energy of it that is static power which no virtual machine carries."},
-     .zone = exporter_zone_idle},
+     exporter_write_host_idle},
     {{"wattport_host_other_joules", METRICS_COUNTER, "joules",
       "Energy of it that the host's own processes used."},
-     .zone = exporter_zone_other},
+     exporter_write_host_other},
+    {{"wattport_host_away_joules", METRICS_COUNTER, "joules",
+      "Energy of it that machines used which ended while wattportd was away."},
+     exporter_write_host_away},
     {{"wattport_host_power_watts", METRICS_GAUGE, "watts",
       "Power of the zone over about the last second."},
-     .write = exporter_write_host_power},
+     exporter_write_host_power},
     {{"wattport_host_static_power_watts", METRICS_GAUGE, "watts",
       "Static power of the zone that attribution reckons with."},
-     .zone = exporter_zone_static_power},
+     exporter_write_host_static_power},
     {{"wattport_host_busy_cpu_power_watts", METRICS_GAUGE, "watts",
       "Mean power of a busy CPU beyond the static power, as calibration has found it."},
-     .zone = exporter_zone_thread_power},
+     exporter_write_host_thread_power},
     {{"wattport_calibration_error_ratio", METRICS_GAUGE, "ratio",
       "How far calibration foretold the zone's power wrongly: root mean square, relative."},
-     .zone = exporter_zone_error},
+     exporter_write_calibration_error},
     {{"wattport_calibration_learning", METRICS_GAUGE, NULL,
       "1 while calibration has not yet seen enough to be relied on."},
-     .zone = exporter_zone_learning},
+     exporter_write_calibration_learning},
     {{"wattport_event_threads", METRICS_GAUGE, NULL,
       "vCPU threads whose cycles, instructions and cache misses are counted, or cannot be."},
-     .write = exporter_write_events},
+     exporter_write_events},
     {{"wattport_vm", METRICS_INFO, NULL, "A virtual machine and its shape."},
-     .write = exporter_write_vm_info},
+     exporter_write_vm_info},
     {{"wattport_vm_energy_joules", METRICS_COUNTER, "joules",
       "Energy of the virtual machine, by host zone and part."},
-     .write = exporter_write_vm_energy},
+     exporter_write_vm_energy},
     {{"wattport_vm_guest_view_joules", METRICS_COUNTER, "joules",
       "Energy that the virtual machine was told it used."},
-     .write = exporter_write_vm_guest_view},
+     exporter_write_vm_guest_view},
     {{"wattport_vm_power_watts", METRICS_GAUGE, "watts",
       "Power of the virtual machine over about the last second."},
-     .write = exporter_write_vm_power},
+     exporter_write_vm_power},
     {{"wattport_vm_cpu_seconds", METRICS_COUNTER, "seconds",
       "CPU time of the virtual machine: of its vCPUs, and of the threads that serve it."},
-     .write = exporter_write_vm_cpu},
+     exporter_write_vm_cpu},
     {{"wattport_vm_halt_poll_seconds", METRICS_COUNTER, "seconds",
       "Of the vCPUs' CPU time: KVM's polling for work before a vCPU sleeps."},
-     .write = exporter_write_vm_halt_poll},
+     exporter_write_vm_halt_poll},
     {{"wattport_vm_halt_poll_joules", METRICS_COUNTER, "joules",
       "Of the active energy: what that polling cost, by its part of the vCPUs' time."},
-     .write = exporter_write_vm_halt_poll_energy},
+     exporter_write_vm_halt_poll_energy},
     {{"wattport_vm_memory_bytes", METRICS_GAUGE, "bytes",
       "Memory of the host that the virtual machine holds."},
-     .write = exporter_write_vm_memory},
+     exporter_write_vm_memory},
     {{"wattport_vm_short_threads", METRICS_GAUGE, NULL,
       "Threads of the virtual machine that wattportd has too few descriptors for."},
-     .write = exporter_write_vm_short},
+     exporter_write_vm_short},
 };
 
 static void exporter_write_families(const struct exporter_scene *scene,
@@ -452,10 +480,7 @@ static void exporter_write_families(const struct exporter_scene *scene,
 {
 	for (size_t i = 0; i < count; i++) {
 		metrics_begin_family(scene->metrics, &families[i].family);
-		if (families[i].zone != NULL)
-			exporter_write_zones(scene, families[i].zone);
-		else
-			families[i].write(scene);
+		families[i].write(scene);
 	}
 }
 

@@ -36,6 +36,12 @@ static struct wall_time made_up_wall(const struct clock *clock)
 	return (struct wall_time){made_up_mono(clock).ns + UINT64_C(1700000000000000000)};
 }
 
+static uint64_t made_up_suspended(const struct clock *clock)
+{
+	(void)clock;
+	return 0;
+}
+
 uint64_t made_up_host_energy_uj(size_t zone, uint64_t seconds)
 {
 	return zones[zone].power_uw * seconds;
@@ -115,6 +121,8 @@ static void made_up_host_furnish(const struct made_up_host *host)
 		   "00000000-0000-4000-8000-000000000001\n");
 	tree_write(tree, "proc/10/comm", "kvm\n");
 	tree_write(tree, "proc/10/schedstat", "1000 0 0\n");
+	tree_write(tree, "proc/10/status",
+		   "Name:\tkvm\nTgid:\t10\nPid:\t10\nPPid:\t1\nUid:\t0\t0\t0\t0\n");
 	tree_write(tree, "proc/10/cmdline",
 		   "kvm%c-uuid%c" MADE_UP_MACHINE "%c-smp%c2%c-name%cone%c", 0, 0, 0, 0, 0, 0, 0);
 	made_up_host_stat(host, "proc/10/stat", MADE_UP_PID);
@@ -143,7 +151,9 @@ static int made_up_host_directory(const struct tree *tree, const char *name)
 void made_up_host_create(struct made_up_host *host)
 {
 	*host = (struct made_up_host){
-	    .clock = {.clock = {.now_mono = made_up_mono, .now_wall = made_up_wall},
+	    .clock = {.clock = {.now_mono = made_up_mono,
+				.now_wall = made_up_wall,
+				.suspended_ns = made_up_suspended},
 		      .ns = 1000 * CLOCK_NS_PER_SECOND},
 	    .fd_budget = 100,
 	};
