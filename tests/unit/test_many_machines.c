@@ -13,9 +13,10 @@
 
 #define SECOND CLOCK_NS_PER_SECOND
 #define COUNT  10000
-#define BATCH  50  /* run at a time */
-#define SEEN   500 /* of so many machines one batch has processes; libvirt tells the others' times \
-		    */
+#define BATCH  50 /* run at a time */
+#define SEEN                                                                                       \
+	500 /* of so many machines one batch has processes; libvirt tells the others' times        \
+	     */
 #define PID 100
 
 /* In a second. */
