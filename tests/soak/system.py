@@ -78,7 +78,7 @@ class Host(Wattport):
 
     def up(self):
         """As at boot."""
-        namespace.mount("-t", "tmpfs", "wattport-runtime", RUNTIME)
+        namespace.mount("-t", "tmpfs", "-o", "mode=755", "wattport-runtime", RUNTIME)
         self.start(self.settings)
 
     def unmount_tree(self):
