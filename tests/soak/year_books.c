@@ -30,7 +30,7 @@ static struct {
 	bool listed[YEAR_ZONE_COUNT]; /* when wattportd started: others it does not look for */
 	struct books_totals now;
 	struct books_totals checkpoints[CHECKPOINT_COUNT];
-	year_wide measured_uj, away_uj, cut_uj, untold_uj;
+	year_wide measured_uj, cut_uj, untold_uj;
 } books;
 
 void year_books_begin(void)
@@ -46,9 +46,6 @@ void year_books_start(bool same_boot)
 		books.listed[i] = year_host.zones[i].present;
 		if (same_boot)
 			continue;
-		if (zone->primed && zone->resets == year_host.zones[i].resets)
-			books.away_uj += (year_wide)(year_host.zones[i].units - zone->units) *
-					 year_host.zones[i].unit_nj / 1000;
 		zone->primed = false;
 	}
 }
@@ -190,7 +187,6 @@ struct year_books_sum year_books_sum(void)
 {
 	return (struct year_books_sum){
 	    .measured_j = (uint64_t)(books.measured_uj / 1000000),
-	    .away_j = (uint64_t)(books.away_uj / 1000000),
 	    .cut_j = (uint64_t)(books.cut_uj / 1000000),
 	    .untold_j = (uint64_t)(books.untold_uj / 1000000),
 	};

@@ -16,7 +16,6 @@
 /* How well the energy of the run was kept, in joules. */
 struct year_books_sum {
 	uint64_t measured_j;
-	uint64_t away_j;
 	uint64_t cut_j;
 	uint64_t untold_j;
 };

@@ -439,9 +439,8 @@ static int run_all(void)
 	sum = year_books_sum();
 	print_time();
 	(void)printf("ends: %" PRIu64 " samples, 0 violations; %" PRIu64 " J booked, %" PRIu64
-		     " J lost before other boots, %" PRIu64 " J by power cuts, %" PRIu64
-		     " J that no counter told\n",
-		     run.samples, sum.measured_j, sum.away_j, sum.cut_j, sum.untold_j);
+		     " J lost by power cuts, %" PRIu64 " J that no counter told\n",
+		     run.samples, sum.measured_j, sum.cut_j, sum.untold_j);
 	clear_up();
 	return 0;
 }
