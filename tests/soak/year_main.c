@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 struct event {
-	const char *name;
 	unsigned weight;
 	void (*happen)(void);
 };
@@ -31,7 +30,6 @@ static struct {
 	uint64_t minutes;
 	uint64_t until; /* the last event */
 	uint64_t events, samples;
-	const char *program;
 } run = {.seed = 1, .minutes = 1, .until = UINT64_MAX};
 
 uint64_t year_below(uint64_t limit)
@@ -348,28 +346,11 @@ static void reload(void)
 }
 
 static const struct event events[] = {
-    {"arrive", 12, arrive},
-    {"depart", 6, depart},
-    {"return", 4, come_back},
-    {"start", 6, start_vm},
-    {"stop", 8, stop_vm},
-    {"rename", 2, rename_vm},
-    {"plug a vCPU", 4, plug_vcpu},
-    {"plug a CPU", 2, plug_cpu},
-    {"break a zone", 6, break_zone},
-    {"move a zone", 4, move_zone},
-    {"reset a zone", 2, reset_zone},
-    {"end wattportd", 12, end_meter},
-    {"restart wattport-fs", 8, restart_server},
-    {"cut the power", 3, cut_power},
-    {"reboot", 2, reboot},
-    {"lose the map", 2, lose_map},
-    {"fill the disk", 2, fill_disk},
-    {"suspend", 2, suspend},
-    {"set the wall clock", 3, set_wall_clock},
-    {"lose libvirtd", 3, lose_provider},
-    {"hang", 2, hang},
-    {"reload", 3, reload},
+    {12, arrive},    {6, depart},     {4, come_back},	   {6, start_vm},	{8, stop_vm},
+    {2, rename_vm},  {4, plug_vcpu},  {2, plug_cpu},	   {6, break_zone},	{4, move_zone},
+    {2, reset_zone}, {12, end_meter}, {8, restart_server}, {3, cut_power},	{2, reboot},
+    {2, lose_map},   {2, fill_disk},  {2, suspend},	   {3, set_wall_clock}, {3, lose_provider},
+    {2, hang},	     {3, reload},
 };
 
 static void happen(void)
