@@ -21,11 +21,12 @@ KILLS = int(os.environ.get("KILLS", "10"))
 SEED = int(os.environ.get("SEED", "1"))
 STALL_LIMIT_S = 0.1
 SETTLE_S = (0.02, 0.5)  # between two kills
+GROWN_S = (1.1, 1.5)
 AWAY_S = (0.1, 0.6)
 HOST_READERS = 3
 GUEST_READERS = 8
 GUEST_PERIOD_US = 20000
-BOOKED_LIMIT_J = 150  # a second of what the simulated host draws
+STEP_J = 0.5
 READS_LEAST = 30  # fewer would prove nothing
 COUNTER = "/sys/class/powercap/intel-rapl:0/energy_uj"
 
@@ -71,12 +72,6 @@ class KillingTest(unittest.TestCase):
                 self.assertGreaterEqual(later, earlier, f"{reader} went back")
         return series
 
-    def power_w(self, duration_s=1.0):
-        """The guest's power by its own counter, as the host sees it."""
-        start_s, start_uj = time.monotonic(), self.host.energy_uj(self.guest.uuid)
-        time.sleep(duration_s)
-        return (self.host.energy_uj(self.guest.uuid) - start_uj) / 1e6 / (time.monotonic() - start_s)
-
     def age_ms(self):
         """What the tree says of the age of its data."""
         with open(self.host.tree(self.guest.uuid, "wattport/age_ms"), encoding="utf-8") as file:
@@ -91,19 +86,25 @@ class KillingTest(unittest.TestCase):
               f"{sum(map(len, reads[HOST_READERS:]))} in guests, longest {max(stalls_s[HOST_READERS:]) * 1e3:.1f} ms")
         return longest_s
 
+    def total(self, name):
+        """A metric of the exporter, all of its series together."""
+        return sum(float(value) for (metric, _), value in self.host.metrics().items() if metric == name)
+
     def booked(self):
-        """Joules that the host's zones have booked, of that to nobody who is known, and the truth."""
-        metrics = self.host.metrics()
-        truth_j = sum(zone["true_uj"] for zone in self.sim.truth()["zones"].values()) / 1e6
+        """Joules that the host's zones have booked, and true joules shortly before that sample and after it."""
+        early_j, samples = self.true_j(), self.total("wattport_samples_total")
+        wait_for("another sample", lambda: self.total("wattport_samples_total") > samples + 1, 20)
+        booked_j = self.total("wattport_host_energy_joules_total")
+        return booked_j, early_j, self.true_j()
 
-        def total(name):
-            return sum(float(value) for (metric, _), value in metrics.items() if metric == name)
-
-        return total("wattport_host_energy_joules_total"), total("wattport_host_away_joules_total"), truth_j
+    def true_j(self):
+        """What the simulated host has drawn."""
+        return sum(zone["true_uj"] for zone in self.sim.truth()["zones"].values()) / 1e6
 
     def test_worker_is_killed(self):
-        for _ in range(KILLS):
-            self.wait()
+        for number in range(KILLS):
+            # Of those that keep dying young the keeper takes its time to replace the seventeenth.
+            self.wait(GROWN_S if number % 16 == 15 else SETTLE_S)
             self.host.kill_worker()
         self.wait()
         self.assertLess(self.say_stalls("worker killed"), STALL_LIMIT_S)
@@ -125,9 +126,7 @@ class KillingTest(unittest.TestCase):
         self.say_stalls("wattport-fs restarted")
 
     def test_meter_is_killed(self):
-        power_w = self.power_w()
-        self.assertGreater(power_w, 5)
-        before_j, _, true_before_j = self.booked()
+        before_j, *early_j = self.booked()
         for _ in range(KILLS):
             self.wait()
             self.host.meter.kill()
@@ -144,15 +143,15 @@ class KillingTest(unittest.TestCase):
             self.host.start_meter(self.host.settings)
             wait_for("fresh data", lambda: self.age_ms() < (time.monotonic() - killed_s) * 1e3, 5)
             self.assertGreater(self.host.energy_uj(self.guest.uuid), before_uj)
-        again_w = self.power_w()
-        after_j, away_j, true_after_j = self.booked()
+        after_j, *late_j = self.booked()
         reads = self.reads()
-        print(f"meter killed {KILLS} times: {sum(map(len, reads))} reads; {power_w:.1f} W before, "
-              f"{again_w:.1f} W after; {after_j - before_j:.1f} J booked of {true_after_j - true_before_j:.1f} J")
-        # What nobody has sampled yet is little; the machine was there all the time.
-        self.assertLess(abs(after_j - before_j - true_after_j + true_before_j), BOOKED_LIMIT_J)
-        self.assertEqual(away_j, 0)
-        self.assertLess(abs(again_w - power_w), power_w / 2)
+        print(f"meter killed {KILLS} times: {sum(map(len, reads))} reads; {after_j - before_j:.1f} J "
+              f"booked of {late_j[0] - early_j[1]:.1f} to {late_j[1] - early_j[0]:.1f} J")
+        # As the kernel does, the simulator counts in steps.
+        self.assertGreater(after_j - before_j, late_j[0] - early_j[1] - STEP_J)
+        self.assertLess(after_j - before_j, late_j[1] - early_j[0] + STEP_J)
+        # The machine was there all the time.
+        self.assertEqual(self.total("wattport_host_away_joules_total"), 0)
 
     def test_exporter_is_killed(self):
         series = [key for key in self.host.metrics() if key[0].endswith("_joules_total")]

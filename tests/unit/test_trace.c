@@ -121,7 +121,8 @@ static void test_a_sample_of_all_kinds(void **state)
 {
 	cleanup_trace_head struct trace_head head = {.topology = NULL};
 	static const char line[] =
-	    "{\"t_ns\":9,\"raw_uj\":{\"package-0\":77,\"gone\":1},\"cpu_busy_ns\":[5],"
+	    "{\"t_ns\":9,\"suspended_ns\":4,\"raw_uj\":{\"package-0\":77,\"gone\":1},"
+	    "\"cpu_busy_ns\":[5],"
 	    "\"memory_total_bytes\":100,\"memory_used_bytes\":60,\"vms\":[{" UUID ","
 	    "\"name\":\"w\\u00e4\",\"memory_bytes\":4096,\"sockets\":2,\"overhead_ns\":3,\"pid\":"
 	    "12,"
@@ -138,6 +139,7 @@ static void test_a_sample_of_all_kinds(void **state)
 	assert_int_equal(sample_init(&sample, 1), 0);
 	assert_int_equal(trace_parse_sample(line, strlen(line), &head, &sample, NULL), 0);
 	assert_int_equal(sample.time.ns, 9);
+	assert_int_equal(sample.suspended_ns, 4);
 	assert_int_equal(sample.zone_count, 1);
 	assert_int_equal(sample.zones[0].raw_uj, 77);
 	assert_int_equal(sample.cpu_busy_ns[0], 5);
