@@ -271,6 +271,7 @@ static void fill_sample(const struct trace_head *head, struct sample *sample, ui
 	static const char *const names[] = {"web 1", "a/b\\c\"d", "\xe2\x82\xac\n", ""};
 
 	sample->time.ns = pick(seed);
+	sample->suspended_ns = pick(seed);
 	sample->memory_total_bytes = pick(seed) | 1;
 	sample->memory_used_bytes = pick(seed);
 	sample->zone_count = head->zone_count;
@@ -322,6 +323,7 @@ static void check_same_head(const struct trace_head *a, const struct trace_head 
 static void check_same_sample(const struct sample *a, const struct sample *b)
 {
 	assert_int_equal(a->time.ns, b->time.ns);
+	assert_int_equal(a->suspended_ns, b->suspended_ns);
 	assert_int_equal(a->memory_total_bytes, b->memory_total_bytes);
 	assert_int_equal(a->memory_used_bytes, b->memory_used_bytes);
 	assert_int_equal(a->zone_count, b->zone_count);
