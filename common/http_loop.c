@@ -355,16 +355,16 @@ static int http_loop_attach_tls(struct http_loop *loop, struct http_seat *seat)
 int http_loop_add(struct http_loop *loop, int fd, const struct sockaddr *name, socklen_t size)
 {
 	struct http_network network = http_network_of(name);
-	struct http_seat *seat = http_seats_victim(&loop->seats, &network);
+	struct http_seat *victim = http_seats_victim(&loop->seats, &network);
+	struct http_seat *seat = http_seats_take(&loop->seats, &network, http_loop_now(loop));
 	int status = 0;
 
-	if (seat != NULL)
-		http_loop_end(loop, seat);
-	seat = http_seats_take(&loop->seats, &network, http_loop_now(loop));
 	if (seat == NULL) {
 		(void)close(fd);
 		return -EBUSY;
 	}
+	if (victim != NULL)
+		http_loop_end(loop, victim);
 	seat->fd = fd;
 	loop->arriving = seat;
 	if (MHD_add_connection(loop->daemon, fd, name, size) != MHD_YES) {
