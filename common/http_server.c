@@ -130,7 +130,7 @@ static bool http_server_accept(struct http_server *server)
 }
 
 /* What the thread was told; false: to end. */
-static bool http_server_listen_to_owner(struct http_server *server)
+static bool http_server_hear(struct http_server *server)
 {
 	struct http_guard *next;
 	uint64_t count;
@@ -152,8 +152,9 @@ static void *http_server_run(void *context)
 {
 	struct http_server *server = context;
 	bool open = true;
+	bool going_on;
 
-	while (http_server_listen_to_owner(server)) {
+	do {
 		struct pollfd fds[] = {
 		    {.fd = server->wake_fd, .events = POLLIN},
 		    {.fd = http_loop_fd(server->loop), .events = POLLIN},
@@ -164,11 +165,15 @@ static void *http_server_run(void *context)
 		if (!open && (timeout_ms < 0 || timeout_ms > HTTP_SHORTAGE_MS))
 			timeout_ms = HTTP_SHORTAGE_MS;
 		(void)poll(fds, sizeof(fds) / sizeof(fds[0]), timeout_ms);
-		open = true;
-		if (fds[2].revents != 0)
-			open = http_server_accept(server);
+		open = fds[2].revents == 0 || http_server_accept(server);
+		/*
+		 * Whoever wakes it has left something for it first. So nothing is missed: what is
+		 * left before the eventfd is read is seen by the round that follows, and what is
+		 * left later ends the next poll(2).
+		 */
+		going_on = http_server_hear(server);
 		http_loop_run(server->loop);
-	}
+	} while (going_on);
 	return NULL;
 }
 

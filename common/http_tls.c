@@ -40,7 +40,6 @@ struct http_suite {
 #define HTTP_CBC_128  ":+AES-128-CBC:+SHA1"
 #define HTTP_CBC_256  ":+AES-256-CBC:+SHA1"
 #define HTTP_CIPHERS  ":-CIPHER-ALL:-KX-ALL:-MAC-ALL"
-#define HTTP_KX_TLS13 ":+ECDHE-RSA:+ECDHE-ECDSA"
 
 static const struct http_suite http_suites[] = {
     {"TLS_AES_128_GCM_SHA256", NULL, NULL},
@@ -117,7 +116,7 @@ static int http_priority_suites(const struct http_tls *tls, char *priority, stru
 		if (suite->parts == NULL)
 			continue;
 		if (!chosen)
-			http_priority_add(priority, HTTP_CIPHERS HTTP_KX_TLS13);
+			http_priority_add(priority, HTTP_CIPHERS);
 		chosen = true;
 		http_priority_add(priority, suite->parts);
 	}
