@@ -71,3 +71,21 @@ struct timespec http_guard_changed(const struct http_guard *guard)
 	}
 	return newest;
 }
+
+const char *http_guard_exposed(const struct http_guard *guard)
+{
+	const struct web_config *config = &guard->config;
+	/* A bcrypt hash is no password, but it can be guessed at wherever it can be read. */
+	const char *const paths[] = {
+	    config->tls.key.path,
+	    config->user_count > 0 || config->tls.key.text != NULL ? config->path : NULL};
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct stat status;
+
+		if (paths[i] != NULL && stat(paths[i], &status) == 0 &&
+		    (status.st_mode & S_IROTH) != 0)
+			return paths[i];
+	}
+	return NULL;
+}

@@ -38,6 +38,9 @@ void http_guard_drop(struct http_guard *guard);
  */
 struct timespec http_guard_changed(const struct http_guard *guard);
 
+/* The first of its files that holds a secret and may be read by everybody, or NULL. */
+const char *http_guard_exposed(const struct http_guard *guard);
+
 static inline void cleanup_http_guard_value(struct http_guard *const *guard)
 {
 	http_guard_drop(*guard);

@@ -1,20 +1,11 @@
-/*
- * A request's way: http_handle() is called by libmicrohttpd with the head, and when the request is
- * complete. The first call turns away what is neither GET nor HEAD and what carries a body, before
- * any of it is read. The second one asks who it is: known at once, or the connection is suspended
- * until the checker knows, and there is a third call. Then the route's handler is run and the body
- * handed over. HEAD is answered like GET: libmicrohttpd leaves the body out.
- */
 #include "common/http_loop.h"
 #include "common/cleanup.h"
-#include "common/http_answer.h"
+#include "common/http_loop_internal.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <gnutls/abstract.h>
 #include <limits.h>
-#include <microhttpd.h>
-#include <stdbool.h>
 #include <sys/socket.h>
 
 /* What is read of a greeting in the wrong language, at most: the rest may come to nobody. */
@@ -23,20 +14,17 @@
 /* TLS's record of a handshake (RFC 8446, 5.1). */
 #define TLS_RECORD_HANDSHAKE 0x16
 
-struct http_loop {
-	struct http_server_options options;
-	const struct clock *clock;
-	struct http_checker *checker;
-	struct http_guard *guard; /* NULL: none was ever given */
-	bool tls;
-	struct MHD_Daemon *daemon;
-	struct http_seat *arriving; /* while libmicrohttpd is given its connection */
-	struct http_seats seats;
-};
-
-static struct mono_time http_loop_now(const struct http_loop *loop)
+struct mono_time http_loop_now(const struct http_loop *loop)
 {
 	return clock_now_mono(loop->clock);
+}
+
+struct http_seat *http_seat_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info != NULL ? info->socket_context : NULL;
 }
 
 /*
@@ -54,176 +42,6 @@ static void http_loop_end(struct http_loop *loop, struct http_seat *seat)
 	(void)shutdown(seat->fd, SHUT_RDWR);
 	if (suspended)
 		MHD_resume_connection(seat->connection);
-}
-
-static const struct web_headers *http_loop_headers(const struct http_loop *loop)
-{
-	return loop->guard != NULL ? &loop->guard->config.headers : NULL;
-}
-
-static bool http_has_body(struct MHD_Connection *connection)
-{
-	const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-							 MHD_HTTP_HEADER_CONTENT_LENGTH);
-	const char *coding = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-							 MHD_HTTP_HEADER_TRANSFER_ENCODING);
-
-	return coding != NULL || (length != NULL && strcmp(length, "0") != 0);
-}
-
-static void http_dispatch(const struct http_loop *loop, const struct http_request *request,
-			  struct http_response *response)
-{
-	for (size_t i = 0; i < loop->options.route_count; i++) {
-		const struct http_route *route = &loop->options.routes[i];
-
-		if (strcmp(route->path, request->path) != 0)
-			continue;
-		if (route->handle(loop->options.context, request, response) < 0)
-			http_response_set(response, MHD_HTTP_INTERNAL_SERVER_ERROR,
-					  "this page cannot be made now; try again\n");
-		return;
-	}
-	http_response_set(response, MHD_HTTP_NOT_FOUND, "there is no such page\n");
-}
-
-/* What is wrong with a request that will never be answered: 0, or the status of the refusal. */
-static unsigned int http_refusal(struct MHD_Connection *connection, const char *method,
-				 struct http_response *response)
-{
-	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-		http_response_set(response, MHD_HTTP_METHOD_NOT_ALLOWED,
-				  "only GET and HEAD are answered here\n");
-	else if (http_has_body(connection))
-		http_response_set(response, MHD_HTTP_BAD_REQUEST, "a body is not expected here\n");
-	else
-		return 0;
-	return response->status;
-}
-
-static enum http_verdict http_loop_ask(const struct http_loop *loop,
-				       struct MHD_Connection *connection,
-				       struct http_credentials *ret_credentials)
-{
-	if (loop->guard == NULL)
-		return HTTP_VERDICT_GRANTED;
-	return http_users_ask(loop->guard->users,
-			      MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-							  MHD_HTTP_HEADER_AUTHORIZATION),
-			      ret_credentials);
-}
-
-/* Suspends the connection until the checker knows; -EBUSY where too many wait for it already. */
-static int http_loop_check(struct http_loop *loop, struct http_seat *seat,
-			   const struct http_credentials *credentials)
-{
-	struct http_check check = {.ticket = ++loop->seats.ticket_last};
-	int status;
-
-	if (http_seats_count(&loop->seats, &seat->network, HTTP_PHASE_CHECKING) >=
-	    HTTP_CHECK_PER_NETWORK_MAX)
-		return -EBUSY;
-	check.digest = http_users_digest(loop->guard->users, credentials);
-	(void)snprintf(check.hash, sizeof(check.hash), "%s",
-		       http_users_hash(loop->guard->users, credentials->user, &check.decoy));
-	memcpy(check.password, credentials->password, sizeof(check.password));
-	status = http_checker_submit(loop->checker, &check);
-	explicit_bzero(check.password, sizeof(check.password));
-	if (status < 0)
-		return status;
-	seat->ticket = check.ticket;
-	http_seat_enter(seat, HTTP_PHASE_CHECKING, http_loop_now(loop));
-	MHD_suspend_connection(seat->connection);
-	return 0;
-}
-
-static enum MHD_Result http_deny(const struct http_loop *loop, struct MHD_Connection *connection,
-				 struct http_response *response)
-{
-	http_response_set(response, MHD_HTTP_UNAUTHORIZED,
-			  "say who you are: this needs a user and a password\n");
-	return http_answer_queue(connection, response, http_loop_headers(loop));
-}
-
-/* The request is complete: who is it? Returns MHD_YES with *ret_go false where it is not let in. */
-static enum MHD_Result http_admit(struct http_loop *loop, struct http_seat *seat,
-				  struct http_response *response, bool *ret_go)
-{
-	struct http_credentials credentials;
-	enum MHD_Result result = MHD_YES;
-
-	*ret_go = seat->granted;
-	if (seat->granted)
-		return MHD_YES;
-	switch (http_loop_ask(loop, seat->connection, &credentials)) {
-	case HTTP_VERDICT_GRANTED:
-		*ret_go = true;
-		return MHD_YES;
-	case HTTP_VERDICT_DENIED:
-		return http_deny(loop, seat->connection, response);
-	case HTTP_VERDICT_UNKNOWN:
-		if (http_loop_check(loop, seat, &credentials) < 0) {
-			http_response_set(response, MHD_HTTP_TOO_MANY_REQUESTS,
-					  "too many passwords are being checked; try again\n");
-			result = http_answer_queue(seat->connection, response,
-						   http_loop_headers(loop));
-		}
-		explicit_bzero(&credentials, sizeof(credentials));
-		return result;
-	}
-	return MHD_NO;
-}
-
-static struct http_seat *http_seat_of(struct MHD_Connection *connection)
-{
-	const union MHD_ConnectionInfo *info =
-	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-
-	return info != NULL ? info->socket_context : NULL;
-}
-
-/* The type is libmicrohttpd's MHD_AccessHandlerCallback: more parameters than we would choose. */
-/* NOLINTNEXTLINE(readability-function-size) */
-static enum MHD_Result http_handle(void *context, struct MHD_Connection *connection,
-				   const char *path, const char *method, const char *version,
-				   const char *upload, size_t *upload_size, void **state)
-{
-	static char head_seen; /* only its address counts */
-	struct http_loop *loop = context;
-	struct http_seat *seat = http_seat_of(connection);
-	struct http_credentials credentials;
-	struct http_response response;
-	enum MHD_Result result;
-	bool go = false;
-	const struct http_request request = {
-	    .path = path,
-	    .accept =
-		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT),
-	};
-
-	(void)version;
-	(void)upload;
-	if (seat == NULL || seat->phase == HTTP_PHASE_ENDING)
-		return MHD_NO;
-	http_response_init(&response);
-	if (*state == NULL) {
-		*state = &head_seen;
-		seat->granted = false;
-		http_seat_enter(seat, HTTP_PHASE_ANSWERING, http_loop_now(loop));
-		if (http_refusal(connection, method, &response) == 0)
-			return MHD_YES;
-		/* Whoever may not read pages is not told what is wrong with asking for them. */
-		if (http_loop_ask(loop, connection, &credentials) != HTTP_VERDICT_GRANTED)
-			return http_deny(loop, connection, &response);
-		return http_answer_queue(connection, &response, http_loop_headers(loop));
-	}
-	if (*upload_size != 0)
-		return MHD_NO;
-	result = http_admit(loop, seat, &response, &go);
-	if (!go)
-		return result;
-	http_dispatch(loop, &request, &response);
-	return http_answer_queue(connection, &response, http_loop_headers(loop));
 }
 
 /* libmicrohttpd tells of a connection's first and last moment. */
@@ -290,7 +108,7 @@ static struct MHD_Daemon *http_loop_start(struct http_loop *loop)
 
 	if (loop->tls)
 		flags |= MHD_USE_TLS;
-	return MHD_start_daemon(flags, 0, NULL, NULL, http_handle, loop, MHD_OPTION_NOTIFY_CONNECTION,
+	return MHD_start_daemon(flags, 0, NULL, NULL, http_request_handle, loop, MHD_OPTION_NOTIFY_CONNECTION,
 				http_notify, loop, MHD_OPTION_NOTIFY_COMPLETED, http_completed,
 				loop, MHD_OPTION_ARRAY, limits,
 				loop->tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END,

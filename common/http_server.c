@@ -205,6 +205,11 @@ const char *http_server_scheme(const struct http_server *server)
 	return server->guard != NULL && server->guard->tls != NULL ? "https" : "http";
 }
 
+const char *http_server_exposed(const struct http_server *server)
+{
+	return server->guard != NULL ? http_guard_exposed(server->guard) : NULL;
+}
+
 int http_server_reload(struct http_server *server, bool asked, struct diag *diag)
 {
 	struct http_guard *guard;

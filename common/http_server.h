@@ -9,7 +9,8 @@
  *
  *     http_address.c  where to listen
  *     http_server.c   the thread: accepts, and lets the loop run
- *     http_loop.c     connections and requests, by libmicrohttpd
+ *     http_loop.c     connections, by libmicrohttpd
+ *     http_request.c  what they ask, and who asks
  *     http_seats.c    who may stay
  *     http_answer.c   what goes out
  *     http_guard.c    one reading of the web configuration: web_config.c, http_tls.c, http_users.c
@@ -74,6 +75,9 @@ int http_server_start(struct http_server *server, struct diag *diag);
 
 /* Whether it speaks TLS, for messages: "http" or "https". */
 const char *http_server_scheme(const struct http_server *server);
+
+/* A file with a key or a password's hash in it that everybody may read, or NULL: for a warning. */
+const char *http_server_exposed(const struct http_server *server);
 
 /*
  * Reads the web configuration again: always where `asked`, else only when one of its files was

@@ -106,6 +106,9 @@ static int agent_service_start(struct agent_service *service,
 	status = http_server_open(&server_options, &service->server, diag);
 	if (status < 0)
 		return status;
+	if (http_server_exposed(service->server) != NULL)
+		log_warning("%s holds secrets and may be read by everybody: chmod o= it",
+			    http_server_exposed(service->server));
 	status = agent_service_drop(diag);
 	if (status < 0)
 		return status;

@@ -165,6 +165,9 @@ static int exporter_serve(struct exporter *exporter, const struct exporter_argum
 	status = http_server_open(&options, &server, diag);
 	if (status < 0)
 		return status;
+	if (http_server_exposed(server) != NULL)
+		log_warning("%s holds secrets and may be read by everybody: chmod o= it",
+			    http_server_exposed(server));
 	/* Nothing from here on needs root: the ledger may be read by all, and keys have been. */
 	status = privilege_drop(diag);
 	if (status < 0)
