@@ -53,9 +53,8 @@ void http_guard_drop(struct http_guard *guard)
 
 struct timespec http_guard_changed(const struct http_guard *guard)
 {
-	const char *const paths[] = {
-	    guard->config.path, guard->config.tls.certificate.path, guard->config.tls.key.path,
-	    guard->config.tls.client_ca.path};
+	const char *const paths[] = {guard->config.path, guard->config.tls.certificate.path,
+				     guard->config.tls.key.path, guard->config.tls.client_ca.path};
 	struct timespec newest = {.tv_sec = 0, .tv_nsec = 0};
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {

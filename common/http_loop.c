@@ -108,10 +108,10 @@ static struct MHD_Daemon *http_loop_start(struct http_loop *loop)
 
 	if (loop->tls)
 		flags |= MHD_USE_TLS;
-	return MHD_start_daemon(flags, 0, NULL, NULL, http_request_handle, loop, MHD_OPTION_NOTIFY_CONNECTION,
-				http_notify, loop, MHD_OPTION_NOTIFY_COMPLETED, http_completed,
-				loop, MHD_OPTION_ARRAY, limits,
-				loop->tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END,
+	return MHD_start_daemon(flags, 0, NULL, NULL, http_request_handle, loop,
+				MHD_OPTION_NOTIFY_CONNECTION, http_notify, loop,
+				MHD_OPTION_NOTIFY_COMPLETED, http_completed, loop, MHD_OPTION_ARRAY,
+				limits, loop->tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END,
 				http_no_certificate, MHD_OPTION_END);
 }
 

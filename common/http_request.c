@@ -62,10 +62,10 @@ static enum http_verdict http_loop_ask(const struct http_loop *loop,
 {
 	if (loop->guard == NULL)
 		return HTTP_VERDICT_GRANTED;
-	return http_users_ask(loop->guard->users,
-			      MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-							  MHD_HTTP_HEADER_AUTHORIZATION),
-			      ret_credentials);
+	return http_users_ask(
+	    loop->guard->users,
+	    MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION),
+	    ret_credentials);
 }
 
 /* Suspends the connection until the checker knows; -EBUSY where too many wait for it already. */
@@ -120,8 +120,8 @@ static enum MHD_Result http_admit(struct http_loop *loop, struct http_seat *seat
 		if (http_loop_check(loop, seat, &credentials) < 0) {
 			http_response_set(response, MHD_HTTP_TOO_MANY_REQUESTS,
 					  "too many passwords are being checked; try again\n");
-			result = http_answer_queue(seat->connection, response,
-						   http_loop_headers(loop));
+			result =
+			    http_answer_queue(seat->connection, response, http_loop_headers(loop));
 		}
 		explicit_bzero(&credentials, sizeof(credentials));
 		return result;

@@ -149,9 +149,8 @@ static uint64_t http_phase_seconds(enum http_phase phase)
 
 bool http_seat_overdue(const struct http_seat *seat, struct mono_time now)
 {
-	return http_seat_lives(seat) &&
-	       clock_elapsed_ns(seat->since, now) >=
-		   http_phase_seconds(seat->phase) * CLOCK_NS_PER_SECOND;
+	return http_seat_lives(seat) && clock_elapsed_ns(seat->since, now) >=
+					    http_phase_seconds(seat->phase) * CLOCK_NS_PER_SECOND;
 }
 
 struct mono_time http_seats_next(const struct http_seats *seats)

@@ -96,8 +96,8 @@ int http_server_open(const struct http_server_options *options, struct http_serv
 		status = http_server_listen(server, options, diag);
 	if (status < 0)
 		return status;
-	status = http_loop_create(options, server->guard, server->checker, clock_real(),
-				  &server->loop);
+	status =
+	    http_loop_create(options, server->guard, server->checker, clock_real(), &server->loop);
 	if (status < 0)
 		return diag_error(diag, status,
 				  "cannot start the HTTP server: no descriptor or memory left "

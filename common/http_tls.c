@@ -34,12 +34,12 @@ struct http_suite {
 	const char *gnutls;
 };
 
-#define HTTP_GCM_128  ":+AES-128-GCM:+AEAD"
-#define HTTP_GCM_256  ":+AES-256-GCM:+AEAD"
-#define HTTP_CHACHA   ":+CHACHA20-POLY1305:+AEAD"
-#define HTTP_CBC_128  ":+AES-128-CBC:+SHA1"
-#define HTTP_CBC_256  ":+AES-256-CBC:+SHA1"
-#define HTTP_CIPHERS  ":-CIPHER-ALL:-KX-ALL:-MAC-ALL"
+#define HTTP_GCM_128 ":+AES-128-GCM:+AEAD"
+#define HTTP_GCM_256 ":+AES-256-GCM:+AEAD"
+#define HTTP_CHACHA  ":+CHACHA20-POLY1305:+AEAD"
+#define HTTP_CBC_128 ":+AES-128-CBC:+SHA1"
+#define HTTP_CBC_256 ":+AES-256-CBC:+SHA1"
+#define HTTP_CIPHERS ":-CIPHER-ALL:-KX-ALL:-MAC-ALL"
 
 static const struct http_suite http_suites[] = {
     {"TLS_AES_128_GCM_SHA256", NULL, NULL},
@@ -186,10 +186,11 @@ static int http_priority_check(const struct http_tls *tls, struct diag *diag)
 						  tls->path, list->lines[0], http_suites[j].go);
 	}
 	if (tls->config->version_max == 13 && of_tls13 == 0)
-		return diag_error(diag, -EINVAL,
-				  "%s: no cipher of cipher_suites is one of TLS13; add "
-				  "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, or say max_version: TLS12",
-				  tls->path);
+		return diag_error(
+		    diag, -EINVAL,
+		    "%s: no cipher of cipher_suites is one of TLS13; add "
+		    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, or say max_version: TLS12",
+		    tls->path);
 	if (tls->config->version_min < 13 && of_older == 0)
 		return diag_error(diag, -EINVAL,
 				  "%s: no cipher suite is left for min_version: TLS%d", tls->path,
@@ -216,8 +217,9 @@ static int http_tls_set_priority(struct http_tls *tls, struct diag *diag)
 	status = gnutls_priority_init(&tls->priority, priority, NULL);
 	if (status < 0) {
 		tls->priority = NULL;
-		return diag_error(diag, -EINVAL, "%s: GnuTLS cannot do what tls_server_config says "
-						 "(versions, suites, curves): %s",
+		return diag_error(diag, -EINVAL,
+				  "%s: GnuTLS cannot do what tls_server_config says "
+				  "(versions, suites, curves): %s",
 				  tls->path, gnutls_strerror(status));
 	}
 	return http_priority_check(tls, diag);
@@ -273,11 +275,10 @@ static int http_tls_load_pair(struct http_tls *tls, struct diag *diag)
 						     &key_datum, GNUTLS_X509_FMT_PEM);
 	explicit_bzero(key, size);
 	if (status < 0)
-		return diag_error(diag, -EINVAL,
-				  "%s:%d: %s and %s are no certificate and its key in PEM: %s",
-				  tls->path, config->certificate.line,
-				  http_source_name(&config->certificate),
-				  http_source_name(&config->key), gnutls_strerror(status));
+		return diag_error(
+		    diag, -EINVAL, "%s:%d: %s and %s are no certificate and its key in PEM: %s",
+		    tls->path, config->certificate.line, http_source_name(&config->certificate),
+		    http_source_name(&config->key), gnutls_strerror(status));
 	return 0;
 }
 
@@ -306,8 +307,8 @@ static int http_tls_load_trust(struct http_tls *tls, struct diag *diag)
 	if (status < 0)
 		return status;
 	datum = (gnutls_datum_t){.data = (unsigned char *)text, .size = (unsigned int)size};
-	status = gnutls_certificate_set_x509_trust_mem(tls->credentials, &datum,
-						       GNUTLS_X509_FMT_PEM);
+	status =
+	    gnutls_certificate_set_x509_trust_mem(tls->credentials, &datum, GNUTLS_X509_FMT_PEM);
 	if (status <= 0)
 		return diag_error(diag, -EINVAL, "%s:%d: %s has no certificate in PEM", tls->path,
 				  source->line, http_source_name(source));
@@ -355,8 +356,8 @@ static bool http_tls_is_allowed(const struct web_list *list, gnutls_x509_crt_t c
 		char name[1024], text[INET6_ADDRSTRLEN];
 		unsigned int type = 0;
 		size_t size = sizeof(name) - 1;
-		int status = gnutls_x509_crt_get_subject_alt_name2(certificate, i, name, &size,
-								   &type, NULL);
+		int status =
+		    gnutls_x509_crt_get_subject_alt_name2(certificate, i, name, &size, &type, NULL);
 		const char *shown = name;
 
 		if (status == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)

@@ -102,7 +102,7 @@ static const struct config_key settings_table[] = {
 	.allowed = "[HOST]:PORT, with IPv6 addresses in brackets",
 	.summary = "where wattport-exporter answers"),
     /* The name that Prometheus' own exporters give it, so that --web.config.file= is theirs. */
-    KEY(web_config_file, "web", "config.file", CONFIG_TEXT, "", .allowed = "a file, or nothing",
+    KEY(web_config_file, "web", "config.file", CONFIG_TEXT, "none", .allowed = "none, or a file",
 	.summary = "TLS and passwords of wattport-exporter: the file that Prometheus' exporters "
 		   "take with --web.config.file; without one, plain HTTP for everybody"),
 };

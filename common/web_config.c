@@ -50,10 +50,10 @@ static const struct web_name web_versions[] = {
 
 /* YAML 1.1's booleans (yaml.org/type/bool), which Go's yaml.v2 takes too. */
 static const struct web_name web_booleans[] = {
-    {"true", 1}, {"false", 0}, {"yes", 1}, {"no", 0},  {"on", 1},    {"off", 0},
-    {"True", 1}, {"False", 0}, {"Yes", 1}, {"No", 0},  {"On", 1},    {"Off", 0},
-    {"TRUE", 1}, {"FALSE", 0}, {"YES", 1}, {"NO", 0},  {"ON", 1},    {"OFF", 0},
-    {"y", 1},    {"n", 0},     {"Y", 1},   {"N", 0},   {NULL, 0},
+    {"true", 1}, {"false", 0}, {"yes", 1}, {"no", 0}, {"on", 1}, {"off", 0},
+    {"True", 1}, {"False", 0}, {"Yes", 1}, {"No", 0}, {"On", 1}, {"Off", 0},
+    {"TRUE", 1}, {"FALSE", 0}, {"YES", 1}, {"NO", 0}, {"ON", 1}, {"OFF", 0},
+    {"y", 1},	 {"n", 0},     {"Y", 1},   {"N", 0},  {NULL, 0},
 };
 
 /* The headers that the toolkit lets an operator set, with the values that it allows. */
@@ -236,12 +236,11 @@ static int web_visit_header(struct web_yaml *yaml, void *context, const char *na
 	while (*values != NULL && strcmp(*values, text) != 0)
 		values++;
 	if (*values == NULL && values != web_known_headers[i].values)
-		return web_yaml_refuse(yaml, value, "%s: \"%s\" is not allowed: it takes %s%s%s",
-				       name, text, web_known_headers[i].values[0],
-				       values - web_known_headers[i].values > 1 ? " or " : "",
-				       values - web_known_headers[i].values > 1
-					   ? web_known_headers[i].values[1]
-					   : "");
+		return web_yaml_refuse(
+		    yaml, value, "%s: \"%s\" is not allowed: it takes %s%s%s", name, text,
+		    web_known_headers[i].values[0],
+		    values - web_known_headers[i].values > 1 ? " or " : "",
+		    values - web_known_headers[i].values > 1 ? web_known_headers[i].values[1] : "");
 	assert(headers->count < WEB_HEADER_MAX); /* no key stands twice */
 	headers->entries[headers->count].name = web_known_headers[i].name;
 	headers->entries[headers->count].value = strdup(text);

@@ -19,16 +19,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WEB_FILE_SIZE_MAX  ((size_t)256 << 10)
-#define WEB_TEXT_SIZE_MAX  4096 /* of a path, a name, a header's value */
-#define WEB_PEM_SIZE_MAX   ((size_t)64 << 10)
-#define WEB_USER_MAX	   256
-#define WEB_USER_SIZE	   128 /* a name, with its NUL */
-#define WEB_HASH_SIZE	   61  /* of bcrypt, with its NUL */
-#define WEB_COST_MIN	   4
-#define WEB_COST_MAX	   16
-#define WEB_HEADER_MAX	   5
-#define WEB_LIST_MAX	   32 /* cipher suites, curves, names of clients */
+#define WEB_FILE_SIZE_MAX ((size_t)256 << 10)
+#define WEB_TEXT_SIZE_MAX 4096 /* of a path, a name, a header's value */
+#define WEB_PEM_SIZE_MAX  ((size_t)64 << 10)
+#define WEB_USER_MAX	  256
+#define WEB_USER_SIZE	  128 /* a name, with its NUL */
+#define WEB_HASH_SIZE	  61  /* of bcrypt, with its NUL */
+#define WEB_COST_MIN	  4
+#define WEB_COST_MAX	  16
+#define WEB_HEADER_MAX	  5
+#define WEB_LIST_MAX	  32 /* cipher suites, curves, names of clients */
 
 /* In the order of their strictness, as Go's crypto/tls names them. */
 enum web_client_auth {

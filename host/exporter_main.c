@@ -195,8 +195,10 @@ static int exporter_serve(struct exporter *exporter, const struct exporter_argum
 int main(int argc, char **argv)
 {
 	cleanup_exporter struct exporter *exporter = NULL;
-	struct exporter_arguments arguments = {
-	    .runtime_dir = SETTINGS_RUNTIME_DIR, .config = NULL, .listen = NULL, .web_config = NULL};
+	struct exporter_arguments arguments = {.runtime_dir = SETTINGS_RUNTIME_DIR,
+					       .config = NULL,
+					       .listen = NULL,
+					       .web_config = NULL};
 	struct config_overrides overrides;
 	struct http_address address;
 	struct settings settings;
@@ -216,7 +218,7 @@ int main(int argc, char **argv)
 	}
 	if (arguments.listen == NULL)
 		arguments.listen = settings.http_listen;
-	if (arguments.web_config == NULL && settings.web_config_file[0] != '\0')
+	if (arguments.web_config == NULL && strcmp(settings.web_config_file, "none") != 0)
 		arguments.web_config = settings.web_config_file;
 	if (http_address_parse(arguments.listen, &address, &diag) < 0) {
 		log_error("--http.listen: %s", diag.text);

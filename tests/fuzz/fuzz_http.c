@@ -1,4 +1,5 @@
-/* All that one client may send, in pieces: through the whole server but its thread and its listening socket. */
+/* All that one client may send, in pieces: through the whole server but its thread and its
+ * listening socket. */
 #include "common/http_loop.h"
 #include "tests/fuzz/fuzz.h"
 

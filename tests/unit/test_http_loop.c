@@ -1,12 +1,13 @@
-/* http_loop.h: over socket pairs, with a clock in the hand and no thread: slow clients, passwords, floods. */
+/* http_loop.h: over socket pairs, with a clock in the hand and no thread: slow clients, passwords,
+ * floods. */
 #include "common/cleanup.h"
 #include "common/http_loop.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 
-#include <cmocka.h>
 #include <arpa/inet.h>
+#include <cmocka.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -25,7 +26,8 @@
 
 /* bcrypt of "secret" with cost 4, the least. */
 #define USERS                                                                                      \
-	"basic_auth_users:\n  alice: $2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n"
+	"basic_auth_users:\n  alice: "                                                             \
+	"$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n"
 
 struct fixture {
 	struct manual_clock clock;
@@ -134,9 +136,8 @@ static int dial(struct fixture *fixture, uint32_t address)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
 			 0);
-	assert_int_equal(http_loop_add(fixture->loop, fds[0], (const struct sockaddr *)&name,
-				       sizeof(name)),
-			 0);
+	assert_int_equal(
+	    http_loop_add(fixture->loop, fds[0], (const struct sockaddr *)&name, sizeof(name)), 0);
 	return fds[1];
 }
 
@@ -241,8 +242,7 @@ static void test_answer_that_nobody_takes(void **state)
 	say(other, HEAD "\r\n");
 	settle(fixture);
 	assert_heard(other, "200 OK");
-	manual_clock_advance(&fixture->clock,
-			     HTTP_ANSWER_SECONDS_MAX * CLOCK_NS_PER_SECOND - 1);
+	manual_clock_advance(&fixture->clock, HTTP_ANSWER_SECONDS_MAX * CLOCK_NS_PER_SECOND - 1);
 	settle(fixture);
 	assert_int_equal(http_loop_count(fixture->loop), 2);
 	manual_clock_advance(&fixture->clock, 1);
@@ -296,7 +296,8 @@ static void test_flood_from_everywhere(void **state)
 	assert_int_equal(http_loop_count(fixture->loop), 0);
 }
 
-/* Without a round in between nothing is closed yet: the seats of the ending ones are bounded, too. */
+/* Without a round in between nothing is closed yet: the seats of the ending ones are bounded, too.
+ */
 static void test_flood_without_rounds(void **state)
 {
 	struct fixture *fixture = *state;
@@ -420,7 +421,8 @@ static void test_who_must_say_who_they_are(void **state)
 	    HEAD "Authorization: Bearer x\r\n\r\n",
 	    HEAD "Authorization: Basic ====\r\n\r\n",
 	    HEAD "Authorization: Basic YWxpY2U=\r\n\r\n", /* no colon */
-	    HEAD "Authorization: Basic YWxpY2U6c2VjcmV0AA==\r\n\r\n", /* a NUL behind the password */
+	    HEAD
+	    "Authorization: Basic YWxpY2U6c2VjcmV0AA==\r\n\r\n", /* a NUL behind the password */
 	};
 	struct fixture *fixture = *state;
 

@@ -4,8 +4,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 
-#include <cmocka.h>
 #include <arpa/inet.h>
+#include <cmocka.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,9 +180,9 @@ static void test_every_phase_ends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_networks),	  SEATED(test_network_has_its_share),
-	    SEATED(test_flood_hits_itself),	  SEATED(test_everybody_from_elsewhere),
-	    SEATED(test_no_seat_left),		  SEATED(test_every_phase_ends),
+	    cmocka_unit_test(test_networks), SEATED(test_network_has_its_share),
+	    SEATED(test_flood_hits_itself),  SEATED(test_everybody_from_elsewhere),
+	    SEATED(test_no_seat_left),	     SEATED(test_every_phase_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,8 @@
 
 /* Passwords that cost next to nothing: bcrypt of "secret" with the least cost. */
 #define WEB_CONFIG                                                                                 \
-	"basic_auth_users:\n  alice: $2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n"
+	"basic_auth_users:\n  alice: "                                                             \
+	"$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n"
 
 /* What the handlers see; only the server's thread touches the counters while it runs. */
 struct fixture {

@@ -34,10 +34,10 @@ static struct identity identity_make(const char *name, const struct identity *is
 	uint8_t serial[8];
 
 	assert_int_equal(gnutls_x509_privkey_init(&identity.key), 0);
-	assert_int_equal(gnutls_x509_privkey_generate(
-			     identity.key, GNUTLS_PK_ECDSA,
-			     GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0),
-			 0);
+	assert_int_equal(
+	    gnutls_x509_privkey_generate(identity.key, GNUTLS_PK_ECDSA,
+					 GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0),
+	    0);
 	assert_int_equal(gnutls_x509_crt_init(&identity.certificate), 0);
 	assert_int_equal(gnutls_rnd(GNUTLS_RND_NONCE, serial, sizeof(serial)), 0);
 	serial[0] &= 0x7f;
@@ -65,16 +65,14 @@ static void identity_write(const struct identity *identity, const struct tree *t
 	char text[PEM_SIZE], path[64];
 	size_t size = sizeof(text) - 1;
 
-	assert_int_equal(gnutls_x509_crt_export(identity->certificate, GNUTLS_X509_FMT_PEM, text,
-						&size),
-			 0);
+	assert_int_equal(
+	    gnutls_x509_crt_export(identity->certificate, GNUTLS_X509_FMT_PEM, text, &size), 0);
 	text[size] = '\0';
 	(void)snprintf(path, sizeof(path), "%s.pem", name);
 	tree_write(tree, path, "%s", text);
 	size = sizeof(text) - 1;
-	assert_int_equal(gnutls_x509_privkey_export(identity->key, GNUTLS_X509_FMT_PEM, text,
-						    &size),
-			 0);
+	assert_int_equal(
+	    gnutls_x509_privkey_export(identity->key, GNUTLS_X509_FMT_PEM, text, &size), 0);
 	text[size] = '\0';
 	(void)snprintf(path, sizeof(path), "%s.key", name);
 	tree_write(tree, path, "%s", text);
@@ -103,9 +101,9 @@ static int setup(void **state)
 	tree_write(&fixture->tree, "garbage.pem", "no certificate\n");
 	assert_int_equal(gnutls_certificate_allocate_credentials(&fixture->client), 0);
 	assert_int_equal(gnutls_certificate_allocate_credentials(&fixture->anonymous), 0);
-	assert_int_equal(gnutls_certificate_set_x509_key(fixture->client, &client.certificate, 1,
-							 client.key),
-			 0);
+	assert_int_equal(
+	    gnutls_certificate_set_x509_key(fixture->client, &client.certificate, 1, client.key),
+	    0);
 	identity_finish(&authority);
 	identity_finish(&server);
 	identity_finish(&client);
@@ -159,7 +157,8 @@ static void test_refused(void **state)
 	     -EINVAL, "garbage.pem has no certificate in PEM"},
 	    {TLS "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: none.pem\n",
 	     -ENOENT, "web.yml:5: cannot read "},
-	    {TLS "  curve_preferences: [P256]\n", -EINVAL, "web.yml:4: unknown curve P256; there a"},
+	    {TLS "  curve_preferences: [P256]\n", -EINVAL,
+	     "web.yml:4: unknown curve P256; there a"},
 	    {TLS "  cipher_suites: [TLS_RSA_WITH_3DES_EDE_CBC_SHA]\n", -EINVAL,
 	     "web.yml:4: unknown cipher suite TLS_RSA_WITH_3DES_EDE_CBC_SHA"},
 	    {TLS "  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,\n"

@@ -52,12 +52,12 @@ static void test_credentials(void **state)
 	    "",
 	    "Basic",
 	    "Basic ",
-	    "Basic YWxpY2U=",	/* no colon */
-	    "Basic YTo",	/* without its padding */
-	    "Basic YTo=YTo=",	/* something behind the padding */
-	    "Basic Y===",	/* no whole byte */
-	    "Basic YT*6",	/* no digit */
-	    "Basic YToA",	/* a NUL */
+	    "Basic YWxpY2U=", /* no colon */
+	    "Basic YTo",      /* without its padding */
+	    "Basic YTo=YTo=", /* something behind the padding */
+	    "Basic Y===",     /* no whole byte */
+	    "Basic YT*6",     /* no digit */
+	    "Basic YToA",     /* a NUL */
 	    "Bearer YWxpY2U6c2VjcmV0",
 	    "BasicYWxpY2U6c2VjcmV0",
 	};
@@ -259,10 +259,14 @@ static void test_checker_thread(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_credentials),	  cmocka_unit_test(test_longest_password),
-	    KNOWING(test_learning),		  cmocka_unit_test(test_nobody),
-	    KNOWING(test_decoy),		  cmocka_unit_test(test_passwords),
-	    cmocka_unit_test(test_checker),	  cmocka_unit_test(test_checker_is_full),
+	    cmocka_unit_test(test_credentials),
+	    cmocka_unit_test(test_longest_password),
+	    KNOWING(test_learning),
+	    cmocka_unit_test(test_nobody),
+	    KNOWING(test_decoy),
+	    cmocka_unit_test(test_passwords),
+	    cmocka_unit_test(test_checker),
+	    cmocka_unit_test(test_checker_is_full),
 	    cmocka_unit_test(test_checker_thread),
 	};
 

@@ -104,9 +104,8 @@ static void test_inline(void **state)
 	cleanup_web_config struct web_config config = {.path = NULL};
 
 	(void)state;
-	assert_int_equal(parse("tls_server_config:\n  cert: |\n    one\n    two\n  key: k\n",
-			       &config, NULL),
-			 0);
+	assert_int_equal(
+	    parse("tls_server_config:\n  cert: |\n    one\n    two\n  key: k\n", &config, NULL), 0);
 	assert_true(config.tls.given);
 	assert_null(config.tls.certificate.path);
 	assert_string_equal(config.tls.certificate.text, "one\ntwo\n");
@@ -141,9 +140,11 @@ static void test_refused(void **state)
 	    {TLS "  client_ca_file: ca.pem\n", ":4: client_ca_file is of no use without"},
 	    {TLS "  client_allowed_sans: [a]\n", ":4: client_allowed_sans needs"},
 	    {TLS "  min_version: TLS14\n", "it takes TLS13; TLS12; TLS11; TLS10"},
-	    {TLS "  min_version: TLS13\n  max_version: TLS12\n", "min_version is above max_version"},
+	    {TLS "  min_version: TLS13\n  max_version: TLS12\n",
+	     "min_version is above max_version"},
 	    {TLS "  cipher_suites: x\n", ":4: cipher_suites takes a list"},
-	    {TLS "  prefer_server_cipher_suites: maybe\n", ":4: prefer_server_cipher_suites: maybe"},
+	    {TLS "  prefer_server_cipher_suites: maybe\n",
+	     ":4: prefer_server_cipher_suites: maybe"},
 	    {"http_server_config:\n  http2: 2\n", "it takes true or false"},
 	    {"http_server_config:\n  headers:\n    Foo: x\n", ":3: the header Foo cannot be set"},
 	    {"http_server_config:\n  headers:\n    X-Frame-Options: x\n",
