@@ -80,6 +80,7 @@ static void http_completed(void *context, struct MHD_Connection *connection, voi
 }
 
 /* Every session brings its credentials; this only lets libmicrohttpd start without any. */
+/* NOLINTNEXTLINE(readability-function-size): the type is GnuTLS's. */
 static int http_no_certificate(gnutls_session_t session, const gnutls_datum_t *authorities,
 			       int authority_count, const gnutls_pk_algorithm_t *algorithms,
 			       int algorithm_count, gnutls_pcert_st **pcert,

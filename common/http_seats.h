@@ -34,8 +34,8 @@
 #define HTTP_KEEP_SECONDS_MAX	75
 #define HTTP_ANSWER_SECONDS_MAX 60
 
-/* Seats of connections that are ending, beyond those that may live. */
-#define HTTP_SEAT_MAX (2 * HTTP_CONNECTION_MAX)
+/* With the seats of connections that are ending, beyond those that may live. */
+#define HTTP_SEAT_MAX 256
 
 enum http_phase {
 	HTTP_PHASE_FREE,
