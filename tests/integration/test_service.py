@@ -204,6 +204,9 @@ class ServiceTest(unittest.TestCase):
             until(lambda: self.asked() == 200, "its metrics", 10)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.machine.systemctl('show', 'wattport-exporter')}\n{self.machine.text()}") from None
+        self.machine.systemctl("reload", "wattport-exporter")
+        until(lambda: "there is no web configuration to read again" in self.machine.text(), "the reload", 10)
+        self.assertEqual(self.asked(), 200)
 
     def asked(self):
         script = f"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:{PORT}/metrics', timeout=5).status)"
