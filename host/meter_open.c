@@ -100,8 +100,15 @@ static int meter_open_engine(struct meter *meter, struct diag *diag)
 {
 	struct engine_config config = settings_engine(&meter->settings);
 	struct ledger_host *host = ledger_host(meter->ledger);
-	int status = engine_create(&config, meter->topology, meter->source->zones,
-				   meter->source->zone_count, meter->ledger, &meter->engine);
+	int status;
+
+	/* Raw readings of one source are nothing to another. */
+	if (!meter->source->ops->lasting || strcmp(host->source, meter->source->ops->name) != 0)
+		ledger_forget_readings(meter->ledger);
+	meter->returning = ledger_has_readings(meter->ledger);
+	meter->opened = clock_now_mono(meter->context.clock);
+	status = engine_create(&config, meter->topology, meter->source->zones,
+			       meter->source->zone_count, meter->ledger, &meter->engine);
 
 	if (status < 0)
 		return diag_error(diag, status,
@@ -123,6 +130,7 @@ static int meter_open_machines(struct meter *meter, struct diag *diag)
 	const struct vm_provider_context context = {
 	    .root = meter->context.root,
 	    .clock = meter->context.clock,
+	    .users = &meter->users,
 	    .uri = meter->settings.vms_uri,
 	    .told_times = meter->settings.vms_time == SETTINGS_TIME_LIBVIRT,
 	};
@@ -136,9 +144,11 @@ static int meter_open_machines(struct meter *meter, struct diag *diag)
 			  ? &thread_events_hardware
 			  : NULL,
 	};
-	int status =
-	    vm_provider_open(names[meter->settings.vms_provider], &context, &meter->provider, diag);
+	int status = access_users_resolve(meter->settings.vms_users, &meter->users, diag);
 
+	if (status == 0)
+		status = vm_provider_open(names[meter->settings.vms_provider], &context,
+					  &meter->provider, diag);
 	if (status < 0)
 		return status;
 	sampler.provider = meter->provider;
