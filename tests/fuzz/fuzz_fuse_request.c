@@ -13,14 +13,15 @@
 #include <stdbool.h>
 
 #define REQUEST_MAX 64
+#define ASKED_MAX   (2 * REQUEST_MAX + 1) /* and what finishes them */
 #define NODE_MAX    16
 
 struct session {
 	struct fake_kernel kernel;
 	size_t count, interrupts;
-	uint64_t asked[REQUEST_MAX + 1];
-	uint32_t opcodes[REQUEST_MAX + 1];
-	bool open[REQUEST_MAX + 1]; /* has no answer yet */
+	uint64_t asked[ASKED_MAX];
+	uint32_t opcodes[ASKED_MAX];
+	bool open[ASKED_MAX]; /* has no answer yet */
 	size_t node_count;
 	uint64_t nodes[NODE_MAX];
 };
@@ -88,12 +89,9 @@ static void finish(struct session *session)
 		FUZZ_CHECK(!session->open[i] || session->opcodes[i] == FUSE_FORGET ||
 			   session->opcodes[i] == FUSE_BATCH_FORGET ||
 			   session->opcodes[i] == FUSE_INTERRUPT);
-	session->count = 0;
 	ask(session, opening, (const uint8_t *)&init, sizeof(init));
-	for (size_t i = 0; i < session->interrupts; i++) {
-		session->count = 0;
+	for (size_t i = 0; i < session->interrupts; i++)
 		ask(session, request, (const uint8_t *)&body, sizeof(body));
-	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
