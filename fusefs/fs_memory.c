@@ -1,5 +1,6 @@
 #include "fusefs/fs_memory.h"
 #include "common/cleanup.h"
+#include "fusefs/fuse_wire.h"
 #include "fusefs/heritage.h"
 
 #include <assert.h>
@@ -117,36 +118,58 @@ static void fs_memory_mend(struct fs_memory *memory)
 			memory->trees.trees[slot].shape.socket_count = 1;
 }
 
-int fs_memory_inherit(int fd, bool copy, struct fs_memory **ret_memory, struct diag *diag)
+/* The kernel's opening message, without which no worker can begin, in memory of any layout. */
+static bool fs_memory_is_opened(const struct heritage_mapping *mapping)
+{
+	const struct heritage *heritage = mapping->heritage;
+
+	for (uint32_t i = 0; i < heritage->column_count && i < HERITAGE_COLUMN_MAX; i++) {
+		struct heritage_column column = heritage->columns[i];
+
+		if (strncmp(column.name, "init", HERITAGE_NAME_SIZE) == 0 &&
+		    column.offset < mapping->size &&
+		    mapping->size - column.offset >= WIRE_OPENING_SIZE)
+			return wire_is_opening((const char *)heritage + column.offset);
+	}
+	return false;
+}
+
+int fs_memory_inherit(int fd, bool copy, struct fs_memory **ret_memory,
+		      struct heritage_mapping *ret_old, struct diag *diag)
 {
 	cleanup_heritage struct heritage_mapping old = {.heritage = NULL};
-	struct heritage_mapping own;
-	struct fs_memory *memory;
 	int status = heritage_map(fd, &old);
 
+	if (status == 0 && !fs_memory_is_opened(&old))
+		status = -EPROTO;
 	if (status < 0)
-		return diag_error(diag, status, "cannot use the memory of the predecessor: %s",
+		return diag_error(diag, status,
+				  "cannot use the memory of the last wattport-fs: %s; give up all "
+				  "open trees with wattport-fs --unmount",
 				  strerror(-status));
+	*ret_old = (struct heritage_mapping){.heritage = NULL};
 	if (!copy && heritage_matches(&old, &memory_layout)) {
-		memory = (struct fs_memory *)old.heritage;
-		memory->fd = fd;
-		old = (struct heritage_mapping){.heritage = NULL};
+		*ret_memory = (struct fs_memory *)old.heritage;
+		(*ret_memory)->fd = fd;
 	} else {
-		status = fs_memory_create(&memory, diag);
+		status = fs_memory_create(ret_memory, diag);
 		if (status < 0)
 			return status;
-		own = (struct heritage_mapping){
-		    .heritage = &memory->heritage, .size = sizeof(*memory), .fd = memory->fd};
-		status = heritage_copy(&old, &own);
-		if (status < 0) {
-			fs_memory_destroy(memory);
-			return diag_error(diag, status, "out of memory");
-		}
-		(void)close(fd);
+		*ret_old = old;
 	}
-	fs_memory_mend(memory);
-	*ret_memory = memory;
+	old = (struct heritage_mapping){.heritage = NULL};
 	return 0;
+}
+
+void fs_memory_adopt(struct fs_memory *memory, struct heritage_mapping *old)
+{
+	struct heritage_mapping own = {
+	    .heritage = &memory->heritage, .size = sizeof(*memory), .fd = memory->fd};
+
+	if (old->heritage != NULL)
+		heritage_copy(old, &own);
+	heritage_unmap(old);
+	fs_memory_mend(memory);
 }
 
 void fs_memory_destroy(struct fs_memory *memory)

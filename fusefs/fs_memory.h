@@ -64,11 +64,20 @@ struct fs_memory {
 int fs_memory_create(struct fs_memory **ret_memory, struct diag *diag);
 
 /*
- * What a predecessor left, that must not write any more; takes its descriptor over. Memory of
- * another layout (or with `copy`, for tests, of any) is copied into new memory, which is then in
- * its place. On failure the descriptor stays the caller's.
+ * Begins to inherit what a predecessor has, which may still write there. Memory of the same layout
+ * is mapped and its descriptor taken over: *ret_old is all zero. For memory of another layout (or
+ * with `copy`, for tests, of any) there is new memory, as yet empty, and *ret_old, whose descriptor
+ * stays the caller's, has to be copied there. -EPROTO: it is not such memory, or damaged. On
+ * failure the descriptor stays the caller's.
  */
-int fs_memory_inherit(int fd, bool copy, struct fs_memory **ret_memory, struct diag *diag);
+int fs_memory_inherit(int fd, bool copy, struct fs_memory **ret_memory,
+		      struct heritage_mapping *ret_old, struct diag *diag);
+
+/*
+ * Once the predecessor cannot write any more: copies what fs_memory_inherit() left to be copied and
+ * unmaps it, and mends what no worker of ours would have left. Cannot fail: nobody serves now.
+ */
+void fs_memory_adopt(struct fs_memory *memory, struct heritage_mapping *old);
 
 /* NULL is allowed. */
 void fs_memory_destroy(struct fs_memory *memory);

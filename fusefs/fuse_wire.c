@@ -49,13 +49,14 @@ size_t wire_end(char message[], uint32_t length, size_t capacity)
 bool wire_is_opening(const char message[])
 {
 	struct fuse_in_header header = wire_header(message);
-	struct fuse_init_in opening;
+	uint32_t major;
 
-	memcpy(&opening, message + sizeof(header), sizeof(opening));
 	/* Before Linux 5.17 it ended there. */
-	return header.opcode == FUSE_INIT &&
-	       header.len >= sizeof(header) + offsetof(struct fuse_init_in, flags2) &&
-	       opening.major == FUSE_KERNEL_VERSION;
+	static_assert(WIRE_OPENING_SIZE == sizeof(header) + offsetof(struct fuse_init_in, flags2),
+		      "all of it is there");
+	memcpy(&major, message + sizeof(header), sizeof(major));
+	return header.opcode == FUSE_INIT && header.len >= WIRE_OPENING_SIZE &&
+	       header.len <= FUSE_MIN_READ_BUFFER && major == FUSE_KERNEL_VERSION;
 }
 
 uint64_t wire_unique(const char message[])

@@ -23,7 +23,8 @@ void wire_clear(char message[]);
 #define WIRE_TAIL_SIZE 128 /* the longest body without a name, of FUSE_SETATTR, has 88 bytes */
 size_t wire_end(char message[], uint32_t length, size_t capacity);
 
-/* Whether it is the opening message that a kernel sends with which we can talk. */
+/* Whether it is the opening message of a kernel with which we can talk; looks at so many bytes. */
+#define WIRE_OPENING_SIZE 56
 bool wire_is_opening(const char message[]);
 
 /* Its number, without the mark of one that is sent again. */

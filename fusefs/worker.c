@@ -23,6 +23,7 @@ static const int worker_syscalls[] = {
     SCMP_SYS(openat), /* the ledger, again when it was replaced; /proc/TID/status */
     SCMP_SYS(fcntl),
     SCMP_SYS(fcntl64),
+    SCMP_SYS(pwrite64), /* its number, into the workers' file */
 };
 
 static int worker_wait(struct worker *worker, struct pollfd polled[static 2])
@@ -85,14 +86,50 @@ static void worker_check_sight(struct worker *worker)
 	    "refused; use Linux 5.8 or later, or mount /proc without hidepid");
 }
 
+/* Tells that nothing is left that may fail, and waits until nobody else serves. */
+static int worker_await(const struct worker_options *options, uint64_t *ret_reign, struct diag *diag)
+{
+	uint64_t reign = options->reign;
+	ssize_t got = sizeof(reign);
+
+	if (options->go_fd >= 0) {
+		if (write(options->go_fd, "", 1) == 1)
+			got = read(options->go_fd, &reign, sizeof(reign));
+		(void)close(options->go_fd);
+		/* Eight bytes at once, or none: then whoever serves goes on. */
+		if (got != (ssize_t)sizeof(reign))
+			return diag_error(diag, -ECANCELED, "not needed: nothing is taken over");
+	}
+	*ret_reign = reign;
+	return 0;
+}
+
+/* The order is what keeps two workers from serving at the same time: takeover.h says why. */
+static int worker_claim(const struct worker_options *options, uint64_t reign, struct diag *diag)
+{
+	int status = pid_file_lock(options->pid_fd);
+
+	if (status < 0)
+		return diag_error(diag, status, "cannot lock the file of the workers: %s",
+				  strerror(-status));
+	if (__atomic_load_n(&options->memory->heritage.reign, __ATOMIC_SEQ_CST) != reign)
+		return diag_error(diag, -ESRCH, "another keeper has taken over");
+	return 0;
+}
+
 static int worker_serve(struct worker *worker, struct diag *diag)
 {
-	int status;
+	uint64_t reign = 0;
+	int status = privilege_filter(worker_syscalls, WORKER_COUNT(worker_syscalls), diag);
 
-	worker_check_sight(worker);
-	status = privilege_filter(worker_syscalls, WORKER_COUNT(worker_syscalls), diag);
+	if (status == 0)
+		status = worker_await(worker->options, &reign, diag);
+	if (status == 0)
+		status = worker_claim(worker->options, reign, diag);
 	if (status < 0)
 		return status;
+	/* From here on the memory is this worker's to write. */
+	worker_check_sight(worker);
 	handle_table_recover(&worker->memory->handles, &worker->memory->trees);
 	worker_greet(worker);
 	worker_take_over(worker);
@@ -100,29 +137,13 @@ static int worker_serve(struct worker *worker, struct diag *diag)
 	return worker_loop(worker, diag);
 }
 
-/* The order is what keeps two workers from serving at the same time: takeover.h says why. */
-static int worker_claim(const struct worker_options *options, struct diag *diag)
-{
-	int status = pid_file_lock(options->pid_fd);
-
-	if (status < 0)
-		return diag_error(diag, status, "cannot lock the file of the workers: %s",
-				  strerror(-status));
-	if (__atomic_load_n(&options->memory->heritage.reign, __ATOMIC_SEQ_CST) != options->reign)
-		return diag_error(diag, -ESRCH, "another keeper has taken over");
-	return 0;
-}
-
 int worker_run(const struct worker_options *options, struct diag *diag)
 {
 	struct worker *worker;
-	int status = worker_claim(options, diag);
+	int status = privilege_drop(diag);
 
 	if (status == 0)
-		status = privilege_drop(diag);
-	if (status < 0)
-		return status;
-	status = worker_create(options, clock_real(), &worker, diag);
+		status = worker_create(options, clock_real(), &worker, diag);
 	if (status < 0)
 		return status;
 	status = worker_serve(worker, diag);
