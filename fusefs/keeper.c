@@ -26,6 +26,7 @@
 #define KEEPER_QUICK_NS	  CLOCK_NS_PER_SECOND
 #define KEEPER_QUICK_MAX  16 /* so many workers may die within a second of their birth */
 #define KEEPER_BACKOFF_MS 100
+#define KEEPER_LOOK_MS	  1000 /* how often to look for a worker whose end went unheard */
 
 static int keeper_open_runtime(struct keeper *keeper, struct diag *diag)
 {
@@ -92,16 +93,21 @@ static int keeper_lose_worker(struct keeper *keeper, int how, struct diag *diag)
 }
 
 /* Takes the signals that came; *ret_stop: the one of them that asks for the end. */
-static int keeper_handle_signals(struct keeper *keeper, int *ret_stop, struct diag *diag)
+static void keeper_handle_signals(const struct keeper *keeper, int *ret_stop)
 {
 	struct signalfd_siginfo info;
-	int how;
 
 	while (read(keeper->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		if (info.ssi_signo != SIGCHLD)
 			*ret_stop = (int)info.ssi_signo;
-	if (*ret_stop != 0 || keeper->worker == 0 ||
-	    waitpid(keeper->worker, &how, WNOHANG) != keeper->worker)
+}
+
+/* Whether the worker has ended, asked whether or not a signal said so: one may be lost. */
+static int keeper_watch_worker(struct keeper *keeper, struct diag *diag)
+{
+	int how;
+
+	if (keeper->worker == 0 || waitpid(keeper->worker, &how, WNOHANG) != keeper->worker)
 		return 0;
 	return keeper_lose_worker(keeper, how, diag);
 }
@@ -143,14 +149,17 @@ static int keeper_loop(struct keeper *keeper, int *ret_stop, struct diag *diag)
 
 		if (status < 0)
 			return status;
-		if (poll(polled, 2, keeper->worker != 0 ? -1 : KEEPER_BACKOFF_MS) < 0 &&
+		if (poll(polled, 2, keeper->worker != 0 ? KEEPER_LOOK_MS : KEEPER_BACKOFF_MS) < 0 &&
 		    errno != EINTR)
 			return diag_error(diag, -errno, "cannot wait: %s", strerror(errno));
 		if (polled[1].revents != 0)
 			keeper_handle_ready(keeper);
 		if (polled[0].revents != 0)
-			status = keeper_handle_signals(keeper, ret_stop, diag);
-		if (status < 0 || *ret_stop != 0)
+			keeper_handle_signals(keeper, ret_stop);
+		if (*ret_stop != 0)
+			return 0;
+		status = keeper_watch_worker(keeper, diag);
+		if (status < 0)
 			return status;
 	}
 }

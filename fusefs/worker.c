@@ -76,9 +76,9 @@ static void worker_tell_ready(const struct worker *worker)
 }
 
 /* Where processes are hidden, none can be told from another. */
-static void worker_check_sight(struct worker *worker)
+static void worker_check_sight(struct worker *worker, pid_t other)
 {
-	if (worker->memory->told_blind || access_sees(worker->options->proc_fd, getppid()))
+	if (worker->memory->told_blind || access_sees(worker->options->proc_fd, other))
 		return;
 	worker->memory->told_blind = true;
 	log_warning(
@@ -119,6 +119,7 @@ static int worker_claim(const struct worker_options *options, uint64_t reign, st
 
 static int worker_serve(struct worker *worker, struct diag *diag)
 {
+	pid_t keeper = getppid();
 	uint64_t reign = 0;
 	int status = privilege_filter(worker_syscalls, WORKER_COUNT(worker_syscalls), diag);
 
@@ -129,7 +130,7 @@ static int worker_serve(struct worker *worker, struct diag *diag)
 	if (status < 0)
 		return status;
 	/* From here on the memory is this worker's to write. */
-	worker_check_sight(worker);
+	worker_check_sight(worker, keeper);
 	handle_table_recover(&worker->memory->handles, &worker->memory->trees);
 	worker_greet(worker);
 	worker_take_over(worker);
