@@ -1,0 +1,55 @@
+/*
+ * meter_internal.h: what meter.c (the flow itself), meter_open.c (its parts, opened and closed) and
+ * meter_report.c (what is told of it) share.
+ */
+#ifndef WATTPORT_HOST_METER_INTERNAL_H
+#define WATTPORT_HOST_METER_INTERNAL_H
+
+#include "common/energy_source.h"
+#include "common/engine.h"
+#include "common/ledger_life.h"
+#include "common/sample.h"
+#include "common/topology.h"
+#include "host/meter.h"
+#include "host/sampler_host.h"
+#include "host/vm_provider.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A condition is told when it begins and when it ends, not at every sample. */
+struct condition {
+	const char *name;
+	int error;
+};
+
+struct meter {
+	struct meter_context context;
+	struct settings settings;
+	struct topology *topology;
+	struct energy_source *source;
+	struct ledger_life *life;
+	struct ledger *ledger; /* its */
+	struct engine *engine;
+	struct vm_provider *provider;
+	struct sampler_host *sampler;
+	struct sample sample;
+	struct mono_time sampled;
+	uint64_t duration_ns; /* of the last sample */
+	struct condition sampling;
+	struct condition zones;
+	struct condition booking;
+	struct condition publishing;
+	struct condition naming;
+	struct condition saving;
+	int uncounted; /* why vCPUs' events are not counted, as of the last sample */
+	enum vm_provider_state provider_state;
+};
+
+/* Whether these settings want core and uncore to be measured, too. */
+bool meter_wants_parts(const struct settings *settings);
+
+/* The accounts are saved for the last time. */
+void meter_end_accounts(struct meter *meter);
+
+#endif

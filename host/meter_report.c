@@ -1,0 +1,78 @@
+#include "common/cleanup.h"
+#include "common/trace.h"
+#include "host/meter_internal.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+static json_t *meter_status_machines(struct meter *meter)
+{
+	const struct vm_threads_report *report = sampler_host_report(meter->sampler);
+
+	return json_pack(
+	    "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "followed",
+	    (json_int_t)report->followed, "failed", (json_int_t)report->failed, "unkept",
+	    (json_int_t)report->unkept, "jiffies", (json_int_t)report->jiffies, "unseen",
+	    (json_int_t)report->unseen, "missed", (json_int_t)report->missed, "counted",
+	    (json_int_t)report->counted, "refused", (json_int_t)report->refused, "uncounted",
+	    report->uncounted < 0 ? thread_events_reason(report->uncounted) : "");
+}
+
+char *meter_status(struct meter *meter)
+{
+	const struct ledger_host *host = ledger_host_const(meter->ledger);
+	struct vm_provider_status provider;
+	json_t *object;
+	char *text;
+
+	vm_provider_status(meter->provider, &provider);
+	object =
+	    json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:{s:s, s:s}, s:o}", "version",
+		      WATTPORT_VERSION, "source", host->source, "estimate", (int)host->estimate,
+		      "notes", meter->source->notes.text, "samples", (json_int_t)host->sample_count,
+		      "sample_ns", (json_int_t)meter->duration_ns, "provider", "state",
+		      vm_provider_state_name(provider.state), "reason", provider.diag.text,
+		      "machines", meter_status_machines(meter));
+	if (object == NULL)
+		return NULL;
+	text = json_dumps(object, JSON_COMPACT);
+	json_decref(object);
+	return text;
+}
+
+static struct trace_head meter_head(const struct meter *meter)
+{
+	struct trace_head head = {
+	    .clock_tick_ns = TRACE_TICK_NS,
+	    .topology = meter->topology,
+	    .zone_count = meter->source->zone_count,
+	};
+
+	memcpy(head.zones, meter->source->zones, sizeof(head.zones));
+	return head;
+}
+
+char *meter_trace_line(struct meter *meter)
+{
+	struct trace_head head = meter_head(meter);
+	char *line;
+
+	return trace_format_sample(&head, &meter->sample, &line) < 0 ? NULL : line;
+}
+
+char *meter_trace_begin(struct meter *meter)
+{
+	struct trace_head head = meter_head(meter);
+	cleanup_free char *line = NULL, *sample = NULL;
+	char *text = NULL;
+
+	if (trace_format_head(&head, &line) < 0)
+		return NULL;
+	if (meter->sampled.ns == 0)
+		return TAKE_PTR(line);
+	sample = meter_trace_line(meter);
+	if (sample == NULL || asprintf(&text, "%s%s", line, sample) < 0)
+		return NULL;
+	return text;
+}
