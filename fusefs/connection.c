@@ -43,21 +43,20 @@ static int connection_place(struct connection *connection, struct diag *diag)
 	int status = connection_move(&connection->fuse_fd, HERITAGE_FUSE_FD, diag);
 
 	if (status == 0)
-		status = connection_move(&connection->memory->fd, HERITAGE_MEMORY_FD, diag);
+		status = connection_move(&connection->memory_fd, HERITAGE_MEMORY_FD, diag);
 	return status;
 }
 
 static void connection_store(const struct connection *connection, struct fd_store *store)
 {
-	const struct fs_memory *memory = connection->memory;
-
-	fd_store_put(store, connection->fuse_fd, memory->fd, memory->heritage.epoch);
+	fd_store_put(store, connection->fuse_fd, connection->memory_fd,
+		     connection->memory->heritage.epoch);
 }
 
 int connection_open(const char *mount_path, struct fd_store *store, struct connection *connection,
 		    struct diag *diag)
 {
-	int status = fs_memory_create(&connection->memory, diag);
+	int status = fs_memory_create(&connection->memory, &connection->memory_fd, diag);
 
 	if (status < 0)
 		return status;
@@ -85,22 +84,15 @@ int connection_inherit(struct takeover *takeover, bool copy, struct connection *
 	int status;
 
 	connection->fuse_fd = TAKE_FD(takeover->fuse_fd);
-	status = fs_memory_inherit(takeover->memory_fd, copy, &connection->memory, &connection->old,
-				   diag);
-	if (status < 0)
-		return status;
-	/* The old one's descriptor is needed until it is copied. */
-	if (connection->old.heritage == NULL)
-		takeover->memory_fd = -1;
-	return connection_place(connection, diag);
+	connection->memory_fd = TAKE_FD(takeover->memory_fd);
+	status = fs_memory_inherit(&connection->memory_fd, copy, &connection->memory,
+				   &connection->old, diag);
+	return status < 0 ? status : connection_place(connection, diag);
 }
 
 void connection_adopt(struct takeover *takeover, struct connection *connection)
 {
 	fs_memory_adopt(connection->memory, &connection->old);
-	if (takeover->memory_fd >= 0)
-		(void)close(takeover->memory_fd);
-	takeover->memory_fd = -1;
 	heritage_unmap(&takeover->memory);
 	connection_store(connection, &takeover->store);
 	log_info("going on with the mount that the last wattport-fs left");
@@ -110,7 +102,11 @@ void connection_close(struct connection *connection)
 {
 	if (connection->fuse_fd >= 0)
 		(void)close(connection->fuse_fd);
+	if (connection->memory_fd >= 0)
+		(void)close(connection->memory_fd);
+	if (connection->old.heritage != NULL)
+		(void)close(connection->old.fd);
 	heritage_unmap(&connection->old);
 	fs_memory_destroy(connection->memory);
-	*connection = (struct connection){.fuse_fd = -1};
+	*connection = (struct connection){.fuse_fd = -1, .memory_fd = -1};
 }

@@ -233,7 +233,7 @@ static const struct keeper keeper_nothing = {
     .runtime_fd = -1,
     .signal_fd = -1,
     .proc_fd = -1,
-    .connection = {.fuse_fd = -1},
+    .connection = {.fuse_fd = -1, .memory_fd = -1},
     .ready_fds = {-1, -1},
     .go_fds = {-1, -1},
     .takeover = TAKEOVER_NOTHING,

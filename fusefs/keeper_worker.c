@@ -43,10 +43,11 @@ static int keeper_be_worker(struct keeper *keeper)
 
 	keeper_drop(&keeper->takeover.lock_fd);
 	keeper_drop(&keeper->takeover.rival.pidfd);
-	keeper_drop(&keeper->takeover.memory_fd);
 	keeper_drop(&keeper->go_fds[0]);
 	/* Old memory is to go as soon as it is copied. */
 	heritage_unmap(&keeper->takeover.memory);
+	if (keeper->connection.old.heritage != NULL)
+		(void)close(keeper->connection.old.fd);
 	heritage_unmap(&keeper->connection.old);
 	(void)close(keeper->signal_fd);
 	(void)close(keeper->ready_fds[0]);

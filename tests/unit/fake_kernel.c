@@ -172,11 +172,12 @@ static void fake_opening(struct fs_memory *memory)
 }
 
 void fake_kernel_open_with(struct fake_kernel *kernel, struct fake_host *host,
-			   struct fs_memory *memory)
+			   struct fs_memory *memory, int memory_fd)
 {
 	memset(kernel, 0, offsetof(struct fake_kernel, answer));
 	kernel->host = host;
 	kernel->memory = memory;
+	kernel->memory_fd = memory_fd;
 	assert(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, kernel->fds) ==
 	       0);
 	manual_clock_init(&kernel->clock, (struct mono_time){10 * CLOCK_NS_PER_SECOND},
@@ -199,10 +200,11 @@ void fake_kernel_open(struct fake_kernel *kernel, struct fake_host *host)
 {
 	struct diag diag = DIAG_INIT;
 	struct fs_memory *memory;
+	int fd;
 
-	assert(fs_memory_create(&memory, &diag) == 0);
+	assert(fs_memory_create(&memory, &fd, &diag) == 0);
 	fake_opening(memory);
-	fake_kernel_open_with(kernel, host, memory);
+	fake_kernel_open_with(kernel, host, memory, fd);
 }
 
 void fake_kernel_close(struct fake_kernel *kernel)
@@ -211,6 +213,7 @@ void fake_kernel_close(struct fake_kernel *kernel)
 	fs_memory_destroy(kernel->memory);
 	fake_close(&kernel->fds[0]);
 	fake_close(&kernel->fds[1]);
+	fake_close(&kernel->memory_fd);
 }
 
 void fake_kernel_start(struct fake_kernel *kernel)
@@ -223,8 +226,21 @@ void fake_kernel_start(struct fake_kernel *kernel)
 	worker_take_over(kernel->worker);
 }
 
+/* libfuse does not free what is not answered: it is answered to nobody, and lies there as before. */
+static void fake_forget(struct fake_kernel *kernel)
+{
+	static struct fs_parked_message parked[FS_PARKED_MAX];
+
+	memcpy(parked, kernel->memory->parked, sizeof(parked));
+	kernel->worker->swallow = true;
+	fake_kernel_wait(kernel, CLOCK_NS_PER_SECOND);
+	memcpy(kernel->memory->parked, parked, sizeof(parked));
+}
+
 void fake_kernel_stop(struct fake_kernel *kernel)
 {
+	if (kernel->worker != NULL && kernel->worker->parked_limit > 0)
+		fake_forget(kernel);
 	worker_destroy(kernel->worker);
 	kernel->worker = NULL;
 	fake_close(&kernel->host->client_fd);

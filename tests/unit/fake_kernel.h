@@ -50,6 +50,7 @@ struct fake_kernel {
 	struct fake_host *host;
 	int fds[2]; /* the kernel's end, the worker's */
 	struct fs_memory *memory;
+	int memory_fd; /* its descriptor, which goes with the kernel, too */
 	struct worker_options options;
 	struct manual_clock clock;
 	struct worker *worker;
@@ -63,9 +64,9 @@ struct fake_kernel {
 /* New memory and a connection that is not answered yet. The host outlives it. */
 void fake_kernel_open(struct fake_kernel *kernel, struct fake_host *host);
 
-/* The same with memory that somebody else has made; it goes with the kernel. */
+/* The same with memory that somebody else has made; both go with the kernel. */
 void fake_kernel_open_with(struct fake_kernel *kernel, struct fake_host *host,
-			   struct fs_memory *memory);
+			   struct fs_memory *memory, int memory_fd);
 void fake_kernel_close(struct fake_kernel *kernel);
 
 /* A worker that takes up what the memory holds. */
