@@ -68,11 +68,13 @@ static int worker_loop(struct worker *worker, struct diag *diag)
 	}
 }
 
-static void worker_tell_ready(const struct worker *worker)
+static int worker_tell_ready(const struct worker *worker, struct diag *diag)
 {
 	/* A keeper that does not listen any more is about to end us. */
-	if (write(worker->options->ready_fd, "", 1) < 0)
-		log_debug("nobody waits for this worker");
+	if (write(worker->options->ready_fd, "", 1) == 1 || errno == EPIPE || errno == EAGAIN)
+		return 0;
+	/* The service manager must hear of it: another worker may tell it. */
+	return diag_error(diag, -errno, "cannot say that it is ready: %s", strerror(errno));
 }
 
 /* Where processes are hidden, none can be told from another. */
@@ -134,8 +136,8 @@ static int worker_serve(struct worker *worker, struct diag *diag)
 	handle_table_recover(&worker->memory->handles, &worker->memory->trees);
 	worker_greet(worker);
 	worker_take_over(worker);
-	worker_tell_ready(worker);
-	return worker_loop(worker, diag);
+	status = worker_tell_ready(worker, diag);
+	return status < 0 ? status : worker_loop(worker, diag);
 }
 
 int worker_run(const struct worker_options *options, struct diag *diag)

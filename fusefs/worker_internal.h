@@ -50,12 +50,12 @@ struct worker {
 
 /*
  * A worker that serves nothing yet. Options and clock stay the caller's and outlive it; of the
- * descriptors fuse_fd, runtime_fd and proc_fd are used.
+ * descriptors fuse_fd, runtime_fd and proc_fd are used, and fuse_fd is libfuse's from then on.
  */
 int worker_create(const struct worker_options *options, const struct clock *clock,
 		  struct worker **ret_worker, struct diag *diag);
 
-/* NULL is allowed. */
+/* NULL is allowed. Closes fuse_fd. */
 void worker_destroy(struct worker *worker);
 
 /* Hears the kernel's opening message, which it sends once for a mount; answered once. */

@@ -185,7 +185,6 @@ void fake_kernel_open_with(struct fake_kernel *kernel, struct fake_host *host,
 	kernel->unique = 2;
 	kernel->options = (struct worker_options){
 	    .memory = memory,
-	    .fuse_fd = kernel->fds[1],
 	    .runtime_fd = host->runtime_fd,
 	    .proc_fd = host->proc_fd,
 	    .users = &fake_users,
@@ -220,28 +219,23 @@ void fake_kernel_start(struct fake_kernel *kernel)
 {
 	struct diag diag = DIAG_INIT;
 
+	kernel->options.fuse_fd = fcntl(kernel->fds[1], F_DUPFD_CLOEXEC, 0);
+	assert(kernel->options.fuse_fd >= 0);
 	assert(worker_create(&kernel->options, &kernel->clock.clock, &kernel->worker, &diag) == 0);
 	handle_table_recover(&kernel->memory->handles, &kernel->memory->trees);
 	worker_greet(kernel->worker);
 	worker_take_over(kernel->worker);
 }
 
-/* libfuse does not free what is not answered: it is answered to nobody, and lies there as before. */
-static void fake_forget(struct fake_kernel *kernel)
-{
-	static struct fs_parked_message parked[FS_PARKED_MAX];
-
-	memcpy(parked, kernel->memory->parked, sizeof(parked));
-	kernel->worker->swallow = true;
-	fake_kernel_wait(kernel, CLOCK_NS_PER_SECOND);
-	memcpy(kernel->memory->parked, parked, sizeof(parked));
-}
-
 void fake_kernel_stop(struct fake_kernel *kernel)
 {
-	if (kernel->worker != NULL && kernel->worker->parked_limit > 0)
-		fake_forget(kernel);
-	worker_destroy(kernel->worker);
+	struct worker *worker = kernel->worker;
+
+	/* libfuse does not free by itself what is not answered. */
+	for (uint32_t i = 0; worker != NULL && i < worker->parked_limit; i++)
+		if (worker->parked[i].request != NULL)
+			fuse_reply_none(worker->parked[i].request);
+	worker_destroy(worker);
 	kernel->worker = NULL;
 	fake_close(&kernel->host->client_fd);
 }
