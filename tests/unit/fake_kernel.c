@@ -242,7 +242,7 @@ void fake_kernel_stop(struct fake_kernel *kernel)
 
 int fake_kernel_send(struct fake_kernel *kernel, const void *bytes, size_t size)
 {
-	assert(send(kernel->fds[0], bytes, size, 0) == (ssize_t)size);
+	assert(sendto(kernel->fds[0], bytes, size, 0, NULL, 0) == (ssize_t)size);
 	return worker_receive(kernel->worker);
 }
 
@@ -264,14 +264,15 @@ uint64_t fake_kernel_ask(struct fake_kernel *kernel, uint32_t opcode, uint64_t n
 	memcpy(message, &head, sizeof(head));
 	if (size > 0)
 		memcpy(message + sizeof(head), body, size);
-	assert(fake_kernel_send(kernel, message, head.len) == 0);
+	kernel->status = fake_kernel_send(kernel, message, head.len);
 	return kernel->unique;
 }
 
 const struct fuse_out_header *fake_kernel_hear(struct fake_kernel *kernel)
 {
 	const struct fuse_out_header *head = (const void *)kernel->answer;
-	ssize_t length = recv(kernel->fds[0], kernel->answer, sizeof(kernel->answer), 0);
+	ssize_t length =
+	    recvfrom(kernel->fds[0], kernel->answer, sizeof(kernel->answer), 0, NULL, NULL);
 
 	if (length < 0)
 		return NULL;

@@ -57,6 +57,7 @@ struct fake_kernel {
 	struct fake_caller caller;
 	bool again;	 /* requests bear the mark of those that are sent again */
 	uint64_t unique; /* of the last request */
+	int status;	 /* what worker_receive() said to it */
 	size_t answer_size;
 	_Alignas(8) char answer[FAKE_ANSWER_SIZE]; /* the last one, with its head */
 };
