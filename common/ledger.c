@@ -269,6 +269,26 @@ int ledger_depart(struct ledger *ledger, size_t slot)
 	return 0;
 }
 
+void ledger_forget_readings(struct ledger *ledger)
+{
+	for (uint32_t i = 0; i < ZONE_MAX; i++) {
+		ledger->host.zones[i].reading = (struct ledger_reading){.range_uj = 0};
+		ledger->host.zones[i].rest_ns = 0;
+		ledger->host.zones[i].rest_cpus = 0;
+	}
+	for (size_t slot = 0; slot < ledger->slot_count; slot++)
+		if (ledger->vms[slot] != NULL)
+			ledger->vms[slot]->process = (struct ledger_process_time){.run = 0};
+}
+
+bool ledger_has_readings(const struct ledger *ledger)
+{
+	for (uint32_t i = 0; i < ledger->host.zone_count; i++)
+		if (ledger->host.zones[i].reading.range_uj > 0)
+			return true;
+	return false;
+}
+
 uint64_t ledger_share_total_uj(const struct ledger_share *share)
 {
 	uint64_t total = 0;
@@ -281,7 +301,7 @@ uint64_t ledger_share_total_uj(const struct ledger_share *share)
 int64_t ledger_conservation_error_uj(const struct ledger *ledger, uint32_t zone)
 {
 	const struct ledger_zone *host = &ledger->host.zones[zone];
-	uint64_t booked = host->other_uj + host->idle_uj;
+	uint64_t booked = host->other_uj + host->idle_uj + host->away_uj;
 
 	for (size_t slot = 0; slot < ledger->slot_count; slot++)
 		if (ledger->vms[slot] != NULL)
@@ -293,7 +313,8 @@ int64_t ledger_copy_conservation_error_uj(const struct ledger_host *host,
 					  const struct ledger_vm vms[], size_t vm_count,
 					  uint32_t zone)
 {
-	uint64_t booked = host->zones[zone].other_uj + host->zones[zone].idle_uj;
+	uint64_t booked =
+	    host->zones[zone].other_uj + host->zones[zone].idle_uj + host->zones[zone].away_uj;
 
 	for (size_t i = 0; i < vm_count; i++)
 		booked += ledger_share_total_uj(&vms[i].shares[zone]);
