@@ -16,9 +16,9 @@
 #include <stdbool.h>
 
 struct connection {
-	int fuse_fd;		  /* -1: not opened */
-	int memory_fd;		  /* of the memory, likewise */
-	struct fs_memory *memory; /* NULL: likewise */
+	int fuse_fd;		     /* -1: not opened */
+	int memory_fd;		     /* of the memory, likewise */
+	struct fs_memory *memory;    /* NULL: likewise */
 	struct heritage_mapping old; /* what has to be copied there once nobody writes to it */
 };
 

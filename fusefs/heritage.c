@@ -121,7 +121,7 @@ static uint32_t heritage_lesser(uint32_t a, uint32_t b)
 
 /* The pages of a memory that were ever written; the others read as zero and need no memory. */
 struct heritage_pages {
-	size_t size; /* of one */
+	size_t size;   /* of one */
 	bool *written; /* NULL: any of them may have been */
 };
 

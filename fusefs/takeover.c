@@ -324,16 +324,16 @@ static int takeover_depose(const struct takeover_request *request, struct takeov
 	found.epoch = takeover->memory.heritage->epoch;
 	status = takeover_search_worker(request, &found, takeover->worker_fd, diag);
 	if (status == 0 && found.fuse_fd >= 0)
-		status = diag_error(diag, -EAGAIN, "somebody else has served %s meanwhile; try again",
-				    request->runtime_dir);
+		status =
+		    diag_error(diag, -EAGAIN, "somebody else has served %s meanwhile; try again",
+			       request->runtime_dir);
 	return status;
 }
 
 int takeover_seize(const struct takeover_request *request, struct takeover *takeover,
 		   struct diag *diag)
 {
-	int status =
-	    takeover->rival.pidfd >= 0 ? takeover_depose(request, takeover, diag) : 0;
+	int status = takeover->rival.pidfd >= 0 ? takeover_depose(request, takeover, diag) : 0;
 
 	if (status < 0)
 		return status;

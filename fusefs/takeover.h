@@ -9,10 +9,10 @@
  * Of several the memory of the highest epoch holds. A connection is good if it is alive and what is
  * mounted at the mount point is the memory's own mount.
  *
- * Up to here whoever serves goes on, and so he does if the new wattport-fs then finds that it cannot
- * serve: it lets a worker get ready for all that may fail (keeper_worker.c) before it seizes power.
- * Then the keeper that lives and the old worker are ended, and nobody else can write to the memory
- * any more. Readers wait from then on until the new worker serves.
+ * Up to here whoever serves goes on, and so he does if the new wattport-fs then finds that it
+ * cannot serve: it lets a worker get ready for all that may fail (keeper_worker.c) before it seizes
+ * power. Then the keeper that lives and the old worker are ended, and nobody else can write to the
+ * memory any more. Readers wait from then on until the new worker serves.
  *
  * Why no other worker can be there: a worker locks its file first and then looks whether the reign
  * in the memory is still that of its keeper; a new keeper, alone by its own lock, first raises the
@@ -57,8 +57,9 @@ struct takeover {
 
 #define TAKEOVER_NOTHING                                                                           \
 	{                                                                                          \
-		.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1,                    \
-		.rival = {.pidfd = -1}                                                             \
+		.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1, .rival = {         \
+			.pidfd = -1                                                                \
+		}                                                                                  \
 	}
 
 /*

@@ -89,7 +89,8 @@ static void worker_check_sight(struct worker *worker, pid_t other)
 }
 
 /* Tells that nothing is left that may fail, and waits until nobody else serves. */
-static int worker_await(const struct worker_options *options, uint64_t *ret_reign, struct diag *diag)
+static int worker_await(const struct worker_options *options, uint64_t *ret_reign,
+			struct diag *diag)
 {
 	uint64_t reign = options->reign;
 	ssize_t got = sizeof(reign);

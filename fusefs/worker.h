@@ -30,8 +30,8 @@ struct worker_options {
 	int ready_fd;			  /* gets one byte when the worker serves */
 	int pid_fd;			  /* of the workers, to be locked (pid_file.h) */
 	/*
-	 * -1, or a stream socket, for a worker that is to take the place of one that serves: it says
-	 * with one byte that it is ready to serve, and waits for the reign.
+	 * -1, or a stream socket, for a worker that is to take the place of one that serves: it
+	 * says with one byte that it is ready to serve, and waits for the reign.
 	 */
 	int go_fd;
 	uint64_t reign; /* of its keeper (heritage.h), without go_fd */

@@ -38,10 +38,10 @@ struct worker {
 	struct reading *reading;
 	struct refresh *refresh;
 	struct access *access;
-	bool swallow;	     /* answers are for the predecessor: do not send them */
-	int lost;	     /* why an answer could not be sent, a negative errno; 0: none was lost */
-	bool again;	     /* the request at hand may have been begun by the predecessor */
-	uint64_t unique;     /* of the request at hand */
+	bool swallow;	 /* answers are for the predecessor: do not send them */
+	int lost;	 /* why an answer could not be sent, a negative errno; 0: none was lost */
+	bool again;	 /* the request at hand may have been begun by the predecessor */
+	uint64_t unique; /* of the request at hand */
 	uint32_t parked_now; /* where the request at hand was parked, or WORKER_NOT_PARKED */
 	uint32_t parked_limit;
 	uint32_t parked_count[TREE_MAX + 1]; /* by slot; WORKER_LOOKUP is one too */

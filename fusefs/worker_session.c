@@ -77,7 +77,7 @@ static void worker_write(fuse_req_t request, fuse_ino_t id, const char *data, si
 }
 
 static void worker_make(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode,
-			  struct fuse_file_info *info)
+			struct fuse_file_info *info)
 {
 	(void)parent, (void)name, (void)mode, (void)info;
 	worker_refuse(request);

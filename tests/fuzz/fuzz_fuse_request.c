@@ -38,8 +38,8 @@ static void hear(struct session *session)
 		FUZZ_CHECK(i < session->count && session->open[i]);
 		session->open[i] = false;
 		if (session->opcodes[i] == FUSE_LOOKUP && head->error == 0)
-			memcpy(&session->nodes[1 + session->node_count++ % (NODE_MAX - 1)], head + 1,
-			       sizeof(uint64_t));
+			memcpy(&session->nodes[1 + session->node_count++ % (NODE_MAX - 1)],
+			       head + 1, sizeof(uint64_t));
 	}
 }
 

@@ -42,7 +42,8 @@ static void use(struct fake_host *host)
 static void change(struct fs_memory *memory, const uint8_t *data, size_t size)
 {
 	while (size > CHANGE_SIZE) {
-		uint64_t place = (uint64_t)data[1] | (uint64_t)data[2] << 8 | (uint64_t)data[3] << 16;
+		uint64_t place =
+		    (uint64_t)data[1] | (uint64_t)data[2] << 8 | (uint64_t)data[3] << 16;
 		size_t length = data[4] < size - CHANGE_SIZE ? data[4] : size - CHANGE_SIZE;
 
 		/* A place within a column is more likely to mean something than one within all. */

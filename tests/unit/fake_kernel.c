@@ -146,8 +146,8 @@ bool fake_host_answer(struct fake_host *host, bool known)
 		fake_close(&host->client_fd);
 		host->client_fd = fd;
 	}
-	while (host->client_fd >= 0 && (length = recv(host->client_fd, request, sizeof(request) - 1,
-						      MSG_DONTWAIT)) > 0) {
+	while (host->client_fd >= 0 &&
+	       (length = recv(host->client_fd, request, sizeof(request) - 1, MSG_DONTWAIT)) > 0) {
 		request[length] = '\0';
 		assert(strncmp(request, "refresh ", 8) == 0);
 		(void)snprintf(reply, sizeof(reply), "%s %s", known ? "refreshed" : "unknown",

@@ -37,7 +37,8 @@ void fake_host_destroy(struct fake_host *host);
 /* Publishes the ledger with all accounts updated at that time. */
 void fake_host_publish(struct fake_host *host, struct mono_time now);
 
-/* wattportd answers what it was asked so far: "refreshed", or "unknown". False: it was not asked. */
+/* wattportd answers what it was asked so far: "refreshed", or "unknown". False: it was not asked.
+ */
 bool fake_host_answer(struct fake_host *host, bool known);
 
 /* Whoever asks the file system. */

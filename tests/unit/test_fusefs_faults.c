@@ -234,7 +234,8 @@ static int attempt_activity(void *context, struct diag *diag)
 	if (fd < 0)
 		status = -errno;
 	if (status == 0)
-		status = plain_activity_listen(activity, fd, (struct plain_activity_key){.file = 1});
+		status =
+		    plain_activity_listen(activity, fd, (struct plain_activity_key){.file = 1});
 	plain_activity_destroy(activity);
 	return status < 0 ? diag_error(diag, status, "told by the caller") : 0;
 }
@@ -312,7 +313,7 @@ static uint64_t energy(const struct trees *trees)
 /* Whatever fails: no file is ever empty, no counter goes back, and the next one makes it whole. */
 static void check_trees(struct trees *trees, unsigned calls, int error)
 {
-	for (unsigned nth = 1; nth < CALLS_MAX; nth += nth > 20 ? 37 : 1) {
+	for (unsigned nth = 1; nth<CALLS_MAX; nth += nth> 20 ? 37 : 1) {
 		struct diag diag = DIAG_INIT;
 		size_t before = count_descriptors();
 		bool happened;
@@ -344,8 +345,7 @@ static void test_trees(void **state)
 	(void)umask(022);
 	trees = (struct trees){.host = *state, .now = {10 * S}};
 	assert_int_equal(mkdirat(trees.host->runtime_fd, "root", 0755), 0);
-	trees.root_fd =
-	    openat(trees.host->runtime_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	trees.root_fd = openat(trees.host->runtime_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(trees.root_fd >= 0);
 	assert_int_equal(plain_activity_create(&trees.activity, &diag), 0);
 	check_trees(&trees, FAULT_ANY, EIO);
@@ -418,14 +418,10 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_memory),
-	    cmocka_unit_test(test_pid_file),
-	    cmocka_unit_test(test_holder_of_a_lock),
-	    cmocka_unit_test(test_runtime_directory),
-	    cmocka_unit_test(test_process_view),
-	    cmocka_unit_test(test_activity),
-	    cmocka_unit_test(test_request),
-	    cmocka_unit_test(test_trees),
+	    cmocka_unit_test(test_memory),	     cmocka_unit_test(test_pid_file),
+	    cmocka_unit_test(test_holder_of_a_lock), cmocka_unit_test(test_runtime_directory),
+	    cmocka_unit_test(test_process_view),     cmocka_unit_test(test_activity),
+	    cmocka_unit_test(test_request),	     cmocka_unit_test(test_trees),
 	    cmocka_unit_test(test_worker),
 	};
 
