@@ -42,6 +42,15 @@ static int worker_wait(struct worker *worker, struct pollfd polled[static 2])
 	return 0;
 }
 
+/* Those whose answer could not be sent get it from the next worker. */
+static int worker_check_lost(const struct worker *worker, struct diag *diag)
+{
+	if (worker->lost == 0)
+		return 0;
+	return diag_error(diag, worker->lost, "cannot answer the kernel: %s",
+			  strerror(-worker->lost));
+}
+
 static int worker_loop(struct worker *worker, struct diag *diag)
 {
 	for (;;) {
@@ -56,10 +65,8 @@ static int worker_loop(struct worker *worker, struct diag *diag)
 			refresh_process(worker->refresh, now);
 		if (polled[0].revents != 0)
 			status = worker_receive(worker);
-		/* Those who wait for it get their answer from the next worker. */
 		if (worker->lost != 0)
-			return diag_error(diag, worker->lost, "cannot answer the kernel: %s",
-					  strerror(-worker->lost));
+			return worker_check_lost(worker, diag);
 		if (status == -ENODEV)
 			return 0;
 		if (status < 0)
@@ -136,8 +143,12 @@ static int worker_serve(struct worker *worker, struct diag *diag)
 	worker_check_sight(worker, keeper);
 	handle_table_recover(&worker->memory->handles, &worker->memory->trees);
 	worker_greet(worker);
-	worker_take_over(worker);
-	status = worker_tell_ready(worker, diag);
+	/* Before the kernel has its answer, it would send its opening message again, too. */
+	if (worker->lost == 0)
+		worker_take_over(worker);
+	status = worker_check_lost(worker, diag);
+	if (status == 0)
+		status = worker_tell_ready(worker, diag);
 	return status < 0 ? status : worker_loop(worker, diag);
 }
 

@@ -144,10 +144,11 @@ static ssize_t worker_io_write(int fd, struct iovec *parts, int count, void *use
 
 /* libfuse wants one, but requests are read by worker_receive() into memory that outlives us. */
 static ssize_t worker_io_read(int fd, void *buffer, size_t size, void *userdata)
-{
-	(void)userdata;
-	return read(fd, buffer, size);
-}
+{					    /* not reached: see above */
+	(void)fd, (void)buffer, (void)size; /* not reached: see above */
+	(void)userdata;			    /* not reached: see above */
+	return -ENOSYS;			    /* not reached: see above */
+} /* not reached: see above */
 
 __attribute__((format(printf, 2, 0))) static void worker_log(enum fuse_log_level level,
 							     const char *format, va_list arguments)
@@ -203,7 +204,8 @@ void worker_greet(struct worker *worker)
 	worker_process(worker, message.bytes,
 		       wire_end(message.bytes, wire_length(message.bytes), sizeof(message.bytes)));
 	worker->swallow = false;
-	memory->opened = true;
+	/* An answer that is lost is the successor's to give. */
+	memory->opened = memory->opened || worker->lost == 0;
 }
 
 /* Linux before 6.9: what the predecessor left unanswered, as it was read. */

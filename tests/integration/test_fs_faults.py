@@ -16,7 +16,7 @@ import time
 import unittest
 
 import test_fusefs
-from test_fusefs import ENERGY, Server, mounted, until
+from test_fusefs import ENERGY, VM, Server, mounted, until
 from test_handover import HandoverTest, Reader, gone
 
 ALL = os.environ.get("WATTPORT_FAULTS") == "all"
@@ -175,6 +175,40 @@ class TestTakeovers(FaultTest):
 
     def test_each_call_with_another_layout(self):
         self.run_under_readers("--copy-memory", "--without-resend")
+
+
+class TestFirst(TestTakeovers):
+    """One that mounts anew, and of which a call fails: it serves, or it leaves no mount; and then what its end is like."""
+
+    test_each_call = test_each_call_with_another_layout = None
+
+    def end(self):
+        """Ends who serves; with a fault in that the mount may stay, which the next one takes away."""
+        process = self.others[-2]
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        return process.wait(20)
+
+    def test_each_call_of_a_start(self):
+        self.ledger.tell("host isolated replay package", f"vm {VM} 1 running 1", f"energy {VM} 0 1000000 0", "publish")
+        points = self.points()
+        self.assertEqual(self.end(), 0)
+        served = failed = 0
+        for name, nth in points:
+            for error in START[name] if ALL else START[name][:1]:
+                inject = f"{name}:error={error}:when={nth}"
+                status, said = self.start_traced(name, inject)
+                served += status is None
+                failed += status is not None
+                self.assertIn(status, (None, 1, 2), f"{inject}: {said}")
+                self.assertTrue(status is None or "error: " in said or name == "write", f"{inject}: {said}")
+                if status is None:
+                    self.assertGreater(int(self.read(ENERGY)), 0)
+                self.assertIn(self.end(), (0, 1, 2), inject)
+                self.assertFalse(mounted(self.mount), f"{inject}: {said}")
+        print(f"\n    {len(points)} points: {served} served, {failed} said why not", end="")
+        self.assertGreater(served, 0)
+        self.assertGreater(failed, 0)
 
 
 class TestServing(FaultTest):

@@ -352,6 +352,20 @@ static void test_truncated_requests(void **state)
 	assert_true(look_up(kernel, FAKE_VM ENERGY) > 0);
 }
 
+/* libfuse says why it will not talk to such a kernel. */
+static void test_protocol_that_nobody_speaks(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fake_kernel *kernel = &fixture->kernel;
+	const uint32_t major = FUSE_KERNEL_VERSION - 1;
+
+	fake_kernel_close(kernel);
+	fake_kernel_open(kernel, &fixture->host);
+	memcpy(kernel->memory->init.bytes + sizeof(struct fuse_in_header), &major, sizeof(major));
+	fake_kernel_start(kernel);
+	assert_int_equal(answer(kernel), -EPROTO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,6 +378,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_many_wait, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_name_that_nobody_knows, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_truncated_requests, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_protocol_that_nobody_speaks, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
