@@ -6,6 +6,7 @@
 #define WATTPORT_FUSEFS_KEEPER_INTERNAL_H
 
 #include "common/clock.h"
+#include "common/privilege.h"
 #include "common/sysroot.h"
 #include "fusefs/connection.h"
 #include "fusefs/keeper.h"
@@ -24,7 +25,8 @@ struct keeper {
 	int ready_fds[2];
 	struct takeover takeover;
 	struct sysroot *root;
-	int proc_fd; /* for the worker */
+	int proc_fd;		    /* for the worker */
+	struct privilege_user user; /* whom it becomes, if we are root */
 	struct connection connection;
 	sigset_t signals;  /* that come by signal_fd */
 	int go_fds[2];	   /* ours and that of a worker which gets ready (worker.h), or -1 */
@@ -40,10 +42,11 @@ struct keeper {
 int keeper_start_worker(struct keeper *keeper, struct diag *diag);
 
 /*
- * Goes on with what takeover_begin() found: a worker gets ready for all that may fail, then who
- * serves is ended and the new worker begins. On failure who served goes on (takeover_seize()).
+ * Goes on with what takeover_begin() found: with `serve`, a worker gets ready for all that may
+ * fail, then who serves is ended and the new worker begins. On failure who served goes on
+ * (takeover_seize()).
  */
-int keeper_succeed(struct keeper *keeper, const struct takeover_request *request,
+int keeper_succeed(struct keeper *keeper, const struct takeover_request *request, bool serve,
 		   struct diag *diag);
 
 /* Kills the worker, if there is one. */

@@ -29,6 +29,7 @@ static int keeper_be_worker(struct keeper *keeper)
 	    .runtime_fd = keeper->runtime_fd,
 	    .proc_fd = keeper->proc_fd,
 	    .users = &keeper->options->users,
+	    .user = &keeper->user,
 	    .ready_fd = keeper->ready_fds[1],
 	    .pid_fd = keeper->takeover.worker_fd,
 	    .go_fd = keeper->go_fds[1],
@@ -116,13 +117,11 @@ static int keeper_hear_ready(int go_fd, struct diag *diag)
 			  count == 0 ? "does not get ready" : "could not start");
 }
 
-int keeper_succeed(struct keeper *keeper, const struct takeover_request *request, struct diag *diag)
+/* A worker that is ready to serve, beside the one that does. */
+static int keeper_make_ready(struct keeper *keeper, struct diag *diag)
 {
-	int status = connection_inherit(&keeper->takeover, keeper->options->copy_memory,
-					&keeper->connection, diag);
+	int status;
 
-	if (status < 0)
-		return status;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, keeper->go_fds) < 0)
 		return diag_error(diag, -errno, "no descriptor left: %s", strerror(errno));
 	status = keeper_fork(keeper, diag);
@@ -130,7 +129,17 @@ int keeper_succeed(struct keeper *keeper, const struct takeover_request *request
 		return status;
 	/* Only the worker's own counts: when that is closed, it is gone. */
 	keeper_drop(&keeper->go_fds[1]);
-	status = keeper_hear_ready(keeper->go_fds[0], diag);
+	return keeper_hear_ready(keeper->go_fds[0], diag);
+}
+
+int keeper_succeed(struct keeper *keeper, const struct takeover_request *request, bool serve,
+		   struct diag *diag)
+{
+	int status = connection_inherit(&keeper->takeover, keeper->options->copy_memory,
+					&keeper->connection, diag);
+
+	if (status == 0 && serve)
+		status = keeper_make_ready(keeper, diag);
 	if (status == 0)
 		status = takeover_seize(request, &keeper->takeover, diag);
 	if (status < 0) {
@@ -139,8 +148,9 @@ int keeper_succeed(struct keeper *keeper, const struct takeover_request *request
 	}
 	connection_adopt(&keeper->takeover, &keeper->connection);
 	/* If it is gone by now it is one that has died, and another is started. */
-	(void)send(keeper->go_fds[0], &keeper->connection.memory->heritage.reign,
-		   sizeof(keeper->connection.memory->heritage.reign), MSG_NOSIGNAL);
+	if (serve)
+		(void)send(keeper->go_fds[0], &keeper->connection.memory->heritage.reign,
+			   sizeof(keeper->connection.memory->heritage.reign), MSG_NOSIGNAL);
 	keeper_drop(&keeper->go_fds[0]);
 	return 0;
 }

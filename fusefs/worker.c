@@ -6,25 +6,8 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <seccomp.h>
 #include <string.h>
 #include <unistd.h>
-
-#define WORKER_COUNT(list) (sizeof(list) / sizeof((list)[0]))
-
-/* What serving needs beside the basic calls of privilege_filter(). */
-static const int worker_syscalls[] = {
-    SCMP_SYS(ppoll),
-    SCMP_SYS(ppoll_time64),
-    SCMP_SYS(socket), /* to wattportd, again after its restart */
-    SCMP_SYS(connect),
-    SCMP_SYS(sendto),
-    SCMP_SYS(recvmsg),
-    SCMP_SYS(openat), /* the ledger, again when it was replaced; /proc/TID/status */
-    SCMP_SYS(fcntl),
-    SCMP_SYS(fcntl64),
-    SCMP_SYS(pwrite64), /* its number, into the workers' file */
-};
 
 static int worker_wait(struct worker *worker, struct pollfd polled[static 2])
 {
@@ -131,7 +114,7 @@ static int worker_serve(struct worker *worker, struct diag *diag)
 {
 	pid_t keeper = getppid();
 	uint64_t reign = 0;
-	int status = privilege_filter(worker_syscalls, WORKER_COUNT(worker_syscalls), diag);
+	int status = privilege_filter(&privilege_table_wattport_fs_worker, diag);
 
 	if (status == 0)
 		status = worker_await(worker->options, &reign, diag);
@@ -155,7 +138,7 @@ static int worker_serve(struct worker *worker, struct diag *diag)
 int worker_run(const struct worker_options *options, struct diag *diag)
 {
 	struct worker *worker;
-	int status = privilege_drop(diag);
+	int status = privilege_drop_to(options->user, diag);
 
 	if (status == 0)
 		status = worker_create(options, clock_real(), &worker, diag);

@@ -215,6 +215,7 @@ int meter_configure(struct meter *meter, const struct settings *settings, struct
 	    settings->vms_time != meter->settings.vms_time ||
 	    settings->attribution_events != meter->settings.attribution_events ||
 	    strcmp(settings->vms_uri, meter->settings.vms_uri) != 0 ||
+	    strcmp(settings->vms_users, meter->settings.vms_users) != 0 ||
 	    meter_wants_parts(settings) != meter_wants_parts(&meter->settings))
 		return diag_error(diag, -EINVAL,
 				  "another source or provider of machines, attribution.events, "
