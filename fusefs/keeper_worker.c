@@ -112,9 +112,13 @@ static int keeper_hear_ready(int go_fd, struct diag *diag)
 	while (count < 0 && errno == EINTR);
 	if (count > 0 && recv(go_fd, &byte, 1, 0) == 1)
 		return 0;
-	return diag_error(diag, count == 0 ? -ETIMEDOUT : -ECHILD,
-			  "nothing is taken over: the new worker %s; who served before goes on",
-			  count == 0 ? "does not get ready" : "could not start");
+	if (count == 0)
+		return diag_error(diag, -ETIMEDOUT,
+				  "nothing is taken over: the new worker does not get ready; who "
+				  "served before goes on");
+	return diag_error(diag, -ECHILD,
+			  "nothing is taken over: the new worker could not start; who served "
+			  "before goes on");
 }
 
 /* A worker that is ready to serve, beside the one that does. */
