@@ -101,6 +101,10 @@ static const struct config_key settings_table[] = {
     KEY(http_listen, "http", "listen", CONFIG_TEXT, ":9771",
 	.allowed = "[HOST]:PORT, with IPv6 addresses in brackets",
 	.summary = "where wattport-exporter answers"),
+    /* The name that Prometheus' own exporters give it, so that --web.config.file= is theirs. */
+    KEY(web_config_file, "web", "config.file", CONFIG_TEXT, "none", .allowed = "none, or a file",
+	.summary = "TLS and passwords of wattport-exporter: the file that Prometheus' exporters "
+		   "take with --web.config.file; without one, plain HTTP for everybody"),
 };
 
 const struct config_key *settings_keys(size_t *ret_count)

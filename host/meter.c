@@ -144,6 +144,9 @@ void meter_sample(struct meter *meter)
 	int status;
 
 	if (meter_awaits_machines(meter)) {
+		/* What came from disk is nowhere to be seen yet, and readers go on by it. */
+		status = ledger_life_publish(meter->life);
+		meter_note(&meter->publishing, status, "make room in the runtime directory");
 		meter_watch_provider(meter);
 		return;
 	}

@@ -219,6 +219,9 @@ class ServiceTest(unittest.TestCase):
             until(lambda: self.asked() == 200, "its metrics", 10)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.machine.systemctl('show', 'wattport-exporter')}\n{self.machine.text()}") from None
+        self.machine.systemctl("reload", "wattport-exporter")
+        until(lambda: "there is no web configuration to read again" in self.machine.text(), "the reload", 10)
+        self.assertEqual(self.asked(), 200)
 
         self.assert_given_up(self.main_pid("wattport-exporter"), 0)
 

@@ -30,7 +30,6 @@ static struct {
 	uint64_t random;
 	uint64_t minutes;
 	uint64_t until; /* the last event */
-	bool away_booked;
 	uint64_t events, samples;
 	const char *program;
 } run = {.seed = 1, .minutes = 1, .until = UINT64_MAX};
@@ -78,9 +77,8 @@ void year_violation(const char *format, ...)
 	va_start(arguments, format);
 	(void)vprintf(format, arguments);
 	va_end(arguments);
-	(void)printf("\nagain: tests/soak/run --part year --seed %" PRIu64 " --until %" PRIu64
-		     "%s\n",
-		     run.seed, run.events, run.away_booked ? " --away-booked" : "");
+	(void)printf("\nagain: tests/soak/run --part year --seed %" PRIu64 " --until %" PRIu64 "\n",
+		     run.seed, run.events);
 	(void)fflush(stdout);
 	year_meter_remove_directories();
 	year_host_end();
@@ -432,7 +430,7 @@ static int run_all(void)
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	log_init("soak_year", LOG_LEVEL_ERROR);
 	year_host_begin();
-	year_books_begin(run.away_booked);
+	year_books_begin();
 	year_meter_begin();
 	year_readers_begin(year_meter_runtime_fd());
 	while (run.events < run.until && time(NULL) < end)
@@ -441,9 +439,8 @@ static int run_all(void)
 	sum = year_books_sum();
 	print_time();
 	(void)printf("ends: %" PRIu64 " samples, 0 violations; %" PRIu64 " J booked, %" PRIu64
-		     " J lost while wattportd was away, %" PRIu64 " J by power cuts, %" PRIu64
-		     " J that no counter told\n",
-		     run.samples, sum.measured_j, sum.away_j, sum.cut_j, sum.untold_j);
+		     " J lost by power cuts, %" PRIu64 " J that no counter told\n",
+		     run.samples, sum.measured_j, sum.cut_j, sum.untold_j);
 	clear_up();
 	return 0;
 }
@@ -453,10 +450,6 @@ int main(int argc, char *argv[])
 	for (int i = 1; i < argc; i++) {
 		uint64_t *number = NULL;
 
-		if (strcmp(argv[i], "--away-booked") == 0) {
-			run.away_booked = true;
-			continue;
-		}
 		if (strcmp(argv[i], "--seed") == 0)
 			number = &run.seed;
 		else if (strcmp(argv[i], "--minutes") == 0)
@@ -465,7 +458,7 @@ int main(int argc, char *argv[])
 			number = &run.until;
 		if (number == NULL || i + 1 == argc || parse_u64(argv[++i], number) < 0) {
 			(void)fprintf(stderr, "usage: soak_year [--seed N] [--minutes N] "
-					      "[--until EVENT] [--away-booked]\n");
+					      "[--until EVENT]\n");
 			return 2;
 		}
 	}
