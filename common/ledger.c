@@ -269,6 +269,42 @@ int ledger_depart(struct ledger *ledger, size_t slot)
 	return 0;
 }
 
+/* Where a counter lies: its socket and kind; psys has no socket. */
+static const struct ledger_guest_socket *ledger_counter_socket(const struct ledger_vm *vm,
+							       size_t counter)
+{
+	assert(counter > LEDGER_COUNTER_PSYS && counter < LEDGER_COUNTER_MAX);
+	return &vm->guest[(counter - 1) / ZONE_SOCKET_KIND_COUNT];
+}
+
+enum zone_kind ledger_counter_kind(size_t counter)
+{
+	if (counter == LEDGER_COUNTER_PSYS)
+		return ZONE_PSYS;
+	return (enum zone_kind)((counter - 1) % ZONE_SOCKET_KIND_COUNT);
+}
+
+uint64_t ledger_counter_zone_uj(const struct ledger_vm *vm, size_t counter)
+{
+	if (counter == LEDGER_COUNTER_PSYS)
+		return vm->guest_psys_uj;
+	return ledger_counter_socket(vm, counter)->zone_uj[ledger_counter_kind(counter)];
+}
+
+uint64_t ledger_counter_brought_uj(const struct ledger_vm *vm, size_t counter)
+{
+	if (counter == LEDGER_COUNTER_PSYS)
+		return vm->guest_psys_brought_uj;
+	return ledger_counter_socket(vm, counter)->brought_uj[ledger_counter_kind(counter)];
+}
+
+uint64_t ledger_counter_floor_uj(const struct ledger_vm *vm, size_t counter)
+{
+	if (counter == LEDGER_COUNTER_PSYS)
+		return vm->guest_psys_floor_uj;
+	return ledger_counter_socket(vm, counter)->floor_uj[ledger_counter_kind(counter)];
+}
+
 uint64_t ledger_share_total_uj(const struct ledger_share *share)
 {
 	uint64_t total = 0;
