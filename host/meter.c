@@ -120,6 +120,17 @@ static void meter_note_events(struct meter *meter)
 	meter->uncounted = error;
 }
 
+static void meter_write_moves(struct meter *meter)
+{
+	struct diag diag = DIAG_INIT;
+	int error;
+
+	moves_write(meter->moves, vm_provider_roster(meter->provider),
+		    meter->settings.vms_metadata_ns);
+	error = moves_writing(meter->moves, &diag);
+	meter_note(&meter->moving, error, diag.text);
+}
+
 void meter_sample(struct meter *meter)
 {
 	struct mono_time start = clock_now_mono(meter->context.clock);
@@ -138,9 +149,11 @@ void meter_sample(struct meter *meter)
 	meter_note_events(meter);
 	meter->duration_ns = clock_elapsed_ns(start, clock_now_mono(meter->context.clock));
 	meter_count_duration(&ledger_host(meter->ledger)->durations, meter->duration_ns);
+	moves_take(meter->moves, vm_provider_roster(meter->provider));
 	status = ledger_life_publish(meter->life);
 	meter_note(&meter->publishing, status, "make room in the runtime directory");
 	meter_note_saving(meter);
+	meter_write_moves(meter);
 	if (roster_changed) {
 		status = by_name_update(meter->context.runtime_fd, meter->ledger);
 		meter_note(&meter->naming, status, "the trees by uuid are not touched by this");
@@ -189,6 +202,7 @@ int meter_configure(struct meter *meter, const struct settings *settings, struct
 	    settings->meter_model_tdp_w != meter->settings.meter_model_tdp_w ||
 	    settings->vms_provider != meter->settings.vms_provider ||
 	    settings->vms_time != meter->settings.vms_time ||
+	    (settings->vms_metadata_ns > 0) != (meter->settings.vms_metadata_ns > 0) ||
 	    settings->attribution_events != meter->settings.attribution_events ||
 	    strcmp(settings->vms_uri, meter->settings.vms_uri) != 0 ||
 	    meter_wants_parts(settings) != meter_wants_parts(&meter->settings))

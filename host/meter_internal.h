@@ -11,6 +11,7 @@
 #include "common/sample.h"
 #include "common/topology.h"
 #include "host/meter.h"
+#include "host/moves.h"
 #include "host/sampler_host.h"
 #include "host/vm_provider.h"
 
@@ -33,6 +34,7 @@ struct meter {
 	struct engine *engine;
 	struct vm_provider *provider;
 	struct sampler_host *sampler;
+	struct moves *moves;
 	struct sample sample;
 	struct mono_time sampled;
 	uint64_t duration_ns; /* of the last sample */
@@ -42,6 +44,7 @@ struct meter {
 	struct condition publishing;
 	struct condition naming;
 	struct condition saving;
+	struct condition moving;
 	int uncounted; /* why vCPUs' events are not counted, as of the last sample */
 	enum vm_provider_state provider_state;
 };
