@@ -284,6 +284,17 @@ enum zone_kind ledger_counter_kind(size_t counter)
 	return (enum zone_kind)((counter - 1) % ZONE_SOCKET_KIND_COUNT);
 }
 
+void ledger_counter_name(size_t counter, char ret_name[static ZONE_ID_SIZE])
+{
+	const char *kind = zone_kind_name(ledger_counter_kind(counter));
+
+	if (counter == LEDGER_COUNTER_PSYS)
+		(void)snprintf(ret_name, ZONE_ID_SIZE, "%s", kind);
+	else
+		(void)snprintf(ret_name, ZONE_ID_SIZE, "%s-%zu", kind,
+			       (counter - 1) / ZONE_SOCKET_KIND_COUNT);
+}
+
 uint64_t ledger_counter_zone_uj(const struct ledger_vm *vm, size_t counter)
 {
 	if (counter == LEDGER_COUNTER_PSYS)

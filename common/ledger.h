@@ -216,6 +216,7 @@ int64_t ledger_copy_conservation_error_uj(const struct ledger_host *host,
 
 /* What a counter of an account is made of, and its floor. */
 enum zone_kind ledger_counter_kind(size_t counter);
+void ledger_counter_name(size_t counter, char ret_name[static ZONE_ID_SIZE]); /* "package-0" */
 uint64_t ledger_counter_zone_uj(const struct ledger_vm *vm, size_t counter);
 uint64_t ledger_counter_brought_uj(const struct ledger_vm *vm, size_t counter);
 uint64_t ledger_counter_floor_uj(const struct ledger_vm *vm, size_t counter);

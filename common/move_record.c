@@ -54,25 +54,36 @@ bool move_record_is_sane(const struct move_record *record)
 	return true;
 }
 
-/* What a busy thread may draw in any zone of the kind, at most; false: the host has no such zone.
- * Twice the mean, for what one thread does may cost more than what another does. */
-static bool move_thread_power(const struct ledger_host *host, enum zone_kind kind,
-			      uint64_t *ret_power_uw)
+static uint64_t move_larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/*
+ * What one more busy thread may add in any zone of the kind, at most; false: the host has no such
+ * zone. Twice the mean, or twice what the guest is told for one, for some work costs more than
+ * other; and where guests are shown their exact share, static power may be divided by use.
+ */
+static bool move_thread_power(const struct ledger_host *host, const struct ledger_vm *vm,
+			      enum zone_kind kind, uint64_t *ret_power_uw)
 {
 	uint64_t largest_uw = 0;
 	bool found = false;
 
 	for (uint32_t i = 0; i < host->zone_count; i++) {
 		const struct ledger_zone *zone = &host->zones[i];
-		/* What is not learned yet is at most all that there is. */
 		uint64_t power_uw =
-		    zone->thread_power_uw > 0 ? 2 * zone->thread_power_uw : zone->power_uw;
+		    2 * move_larger(zone->thread_power_uw, vm->shares[i].guest_thread_power_uw);
 
 		if (zone->zone.kind != kind)
 			continue;
 		found = true;
-		if (power_uw > largest_uw)
-			largest_uw = power_uw;
+		/* What is not learned yet is at most all that there is. */
+		if (power_uw == 0)
+			power_uw = zone->power_uw;
+		if (host->guest_view_exact)
+			power_uw = move_add(power_uw, zone->idle_power_uw);
+		largest_uw = move_larger(largest_uw, power_uw);
 	}
 	*ret_power_uw = move_limit(largest_uw, MOVE_RECORD_POWER_MAX);
 	return found;
@@ -101,7 +112,7 @@ void move_record_take(const struct ledger_host *host, const struct ledger_vm *vm
 		struct move_counter *counter = &ret_record->counters[i];
 		uint64_t told_uj = move_told(vm, i, host->told.time_ms);
 		uint64_t thread_uw, recent_uw = vm->guest_power_uw, busy_uw;
-		bool has = move_thread_power(host, ledger_counter_kind(i), &thread_uw);
+		bool has = move_thread_power(host, vm, ledger_counter_kind(i), &thread_uw);
 
 		/* A kind that this host does not measure is shown to nobody. */
 		if (told_uj == 0 || (!has && move_account(vm, i) == 0))
@@ -116,7 +127,7 @@ void move_record_take(const struct ledger_host *host, const struct ledger_vm *vm
 			  vm->vcpu_count;
 		counter->told_uj = move_limit(told_uj, MOVE_RECORD_UJ_MAX);
 		counter->power_uw = recent_uw + recent_uw / 4 + MOVE_REST_UW;
-		counter->full_uw = 2 * recent_uw + busy_uw + MOVE_REST_UW;
+		counter->full_uw = recent_uw + move_larger(recent_uw, busy_uw) + MOVE_REST_UW;
 		counter->room_uj = move_limit(
 		    MOVE_ROOM_UJ + move_energy(counter->full_uw, 2 * MOVE_RECORD_INTERVAL_MS),
 		    MOVE_RECORD_UJ_MAX);
@@ -172,6 +183,12 @@ static uint64_t move_age_ms(const struct move_record *record, uint64_t now_ns)
 	return move_limit(age_ms, limit_ms);
 }
 
+/* The best guess of what it took in that time: four fifths of the slope. */
+static uint64_t move_likely(const struct move_counter *counter, uint64_t elapsed_ms)
+{
+	return move_energy(counter->power_uw - counter->power_uw / 5, elapsed_ms);
+}
+
 void move_record_arrive(const struct move_record *record, uint64_t now_ns,
 			struct ledger_brought *ret_brought)
 {
@@ -184,10 +201,8 @@ void move_record_arrive(const struct move_record *record, uint64_t now_ns,
 
 		if (counter->told_uj == 0)
 			continue;
-		/* It goes on from the best guess: four fifths of the slope are what it took. */
 		ret_brought->counters[i].told_uj = move_add(
-		    counter->told_uj, move_energy(counter->power_uw - counter->power_uw / 5,
-						  move_limit(age_ms, record->period_ms)));
+		    counter->told_uj, move_likely(counter, move_limit(age_ms, record->period_ms)));
 		ret_brought->counters[i].floor_uj =
 		    move_add(move_add(counter->told_uj, counter->room_uj),
 			     move_energy(counter->power_uw, age_ms));
@@ -199,9 +214,14 @@ void move_record_wait(const struct move_record *record, const struct ledger_host
 		      struct ledger_brought *ret_brought)
 {
 	*ret_brought = (struct ledger_brought){.serial = 0};
-	for (size_t i = 0; i < LEDGER_COUNTER_MAX; i++)
-		if (record->counters[i].told_uj > 0)
-			ret_brought->counters[i].floor_uj =
-			    move_add(move_told(vm, i, host->told.time_ms),
-				     move_energy(record->counters[i].full_uw, elapsed_ms));
+	for (size_t i = 0; i < LEDGER_COUNTER_MAX; i++) {
+		const struct move_counter *counter = &record->counters[i];
+		struct ledger_brought_counter *brought = &ret_brought->counters[i];
+
+		if (counter->told_uj == 0)
+			continue;
+		brought->told_uj = move_add(move_account(vm, i), move_likely(counter, elapsed_ms));
+		brought->floor_uj = move_add(move_told(vm, i, host->told.time_ms),
+					     move_energy(counter->full_uw, elapsed_ms));
+	}
 }

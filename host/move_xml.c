@@ -10,9 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOVE_XML_NAME	   "account"
-#define MOVE_XML_VERSION   "1"
-#define MOVE_XML_NAME_SIZE 16 /* "package-63" and its like, with the NUL */
+#define MOVE_XML_NAME	 "account"
+#define MOVE_XML_VERSION "1"
 
 /* Where a counter's numbers stand. */
 static const struct {
@@ -26,22 +25,9 @@ static const struct {
 };
 #define MOVE_XML_NUMBER_COUNT (sizeof(move_xml_numbers) / sizeof(move_xml_numbers[0]))
 
-static void move_xml_counter_name(size_t counter, char ret_name[static MOVE_XML_NAME_SIZE])
-{
-	const char *kind = zone_kind_name(ledger_counter_kind(counter));
-	unsigned socket;
-
-	if (counter == LEDGER_COUNTER_PSYS) {
-		(void)snprintf(ret_name, MOVE_XML_NAME_SIZE, "%s", kind);
-		return;
-	}
-	socket = (unsigned)((counter - 1) / ZONE_SOCKET_KIND_COUNT);
-	(void)snprintf(ret_name, MOVE_XML_NAME_SIZE, "%s-%u", kind, socket);
-}
-
 int move_xml_format(const struct move_record *record, char **ret_text)
 {
-	char machine[UUID_TEXT_SIZE], ledger[UUID_TEXT_SIZE], name[MOVE_XML_NAME_SIZE];
+	char machine[UUID_TEXT_SIZE], ledger[UUID_TEXT_SIZE], name[ZONE_ID_SIZE];
 	cleanup_free char *text = NULL;
 	cleanup_file FILE *stream = NULL;
 	size_t size;
@@ -63,7 +49,7 @@ int move_xml_format(const struct move_record *record, char **ret_text)
 
 		if (counter->told_uj == 0)
 			continue;
-		move_xml_counter_name(i, name);
+		ledger_counter_name(i, name);
 		(void)fprintf(stream,
 			      "<zone name='%s' told='%" PRIu64 "' room='%" PRIu64
 			      "' power='%" PRIu64 "' full='%" PRIu64 "'/>",
@@ -98,7 +84,7 @@ static int move_xml_counter(const xmlNode *zone, size_t *ret_counter)
 {
 	cleanup_xml_text xmlChar *text = xml_tree_attribute(zone, "name");
 	const char *cursor = (const char *)text;
-	char name[MOVE_XML_NAME_SIZE];
+	char name[ZONE_ID_SIZE];
 	enum zone_kind kind;
 	uint32_t socket;
 	size_t length;
