@@ -135,6 +135,18 @@ void move_record_take(const struct ledger_host *host, const struct ledger_vm *vm
 	assert(move_record_is_sane(ret_record) || uuid_is_nil(&host->id));
 }
 
+void move_record_rest(struct move_record *record)
+{
+	for (size_t i = 0; i < LEDGER_COUNTER_MAX; i++) {
+		struct move_counter *counter = &record->counters[i];
+
+		if (counter->told_uj == 0)
+			continue;
+		counter->room_uj = 0;
+		counter->power_uw = counter->full_uw = MOVE_REST_UW;
+	}
+}
+
 enum move_record_state move_record_state(const struct move_record *record,
 					 const struct ledger_host *host, const struct ledger_vm *vm,
 					 uint64_t elapsed_ms)

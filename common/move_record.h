@@ -74,6 +74,9 @@ void move_record_take(const struct ledger_host *host, const struct ledger_vm *vm
 		      const struct move_record *before, uint64_t elapsed_ms,
 		      struct move_record *ret_record);
 
+/* The same for a machine that is off, whose guest has seen the last that it will see there. */
+void move_record_rest(struct move_record *record);
+
 /* How a record that is so old stands to its account. */
 enum move_record_state {
 	MOVE_RECORD_IDLE,    /* nothing was used since */

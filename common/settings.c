@@ -63,8 +63,9 @@ static const struct config_key settings_table[] = {
 	.summary = "how long the account of a machine that is gone waits for its return"),
     KEY(vms_metadata_ns, "vms", "metadata", CONFIG_DURATION, "60s", .minimum = 0,
 	.maximum = 3600 * SECOND_NS, .allowed = "a duration up to 1h, or 0s for never",
-	.summary = "how often a machine's account is written into its libvirt metadata, so that its "
-		   "counters go on if it moves to another host"),
+	.summary =
+	    "how often a machine's account is written into its libvirt metadata, so that its "
+	    "counters go on if it moves to another host"),
     KEY(attribution_idle, "attribution", "idle", CONFIG_CHOICE, "vcpu", .choices = idle_choices,
 	.allowed = "vcpu, busy or none",
 	.summary = "who carries idle power: each vCPU its share, those that run by use, or "

@@ -177,6 +177,8 @@ static void moves_write_one(struct moves *moves, struct moves_vm *vm, struct led
 	char *text;
 
 	move_record_take(host, account, vm->has_record ? &vm->record : NULL, age_ms, &record);
+	if (account->state == LEDGER_VM_OFF)
+		move_record_rest(&record);
 	record.serial = account->move_serial + 1;
 	record.written_ns = host->told.wall_ns;
 	record.period_ms = period_ms;

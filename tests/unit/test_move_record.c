@@ -206,6 +206,20 @@ static void test_keeps_what_has_no_place(void **state)
 	assert_true(next.counters[LEDGER_COUNTER_PSYS].told_uj >= record.counters[far].told_uj);
 }
 
+/* Off, it has seen all that it will see: nothing is told ahead on the other host. */
+static void test_a_machine_that_is_off_takes_no_room(void **state)
+{
+	struct host *hosts = *state;
+	struct move_record record;
+
+	host_pass(&hosts[0], SECOND_MS, 50000000);
+	host_write(&hosts[0], NULL, 0, &record);
+	move_record_rest(&record);
+	assert_true(host_meet(&hosts[1], &record));
+	assert_in_range(host_told(&hosts[1]), host_told(&hosts[0]),
+			host_told(&hosts[0]) + MOVE_RECORD_SKEW_MS);
+}
+
 static void test_refuses_the_absurd(void **state)
 {
 	struct host *hosts = *state;
@@ -363,6 +377,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_comes_back, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_own_record_mends_a_lost_ledger, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_keeps_what_has_no_place, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_a_machine_that_is_off_takes_no_room, setup,
+					    teardown),
 	    cmocka_unit_test_setup_teardown(test_refuses_the_absurd, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_survives_the_largest, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_no_journey_takes_anything_back, setup, teardown),
