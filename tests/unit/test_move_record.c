@@ -215,6 +215,7 @@ static void test_a_machine_that_is_off_takes_no_room(void **state)
 	host_pass(&hosts[0], SECOND_MS, 50000000);
 	host_write(&hosts[0], NULL, 0, &record);
 	move_record_rest(&record);
+	host_pass(&hosts[1], SECOND_MS, 0);
 	assert_true(host_meet(&hosts[1], &record));
 	assert_in_range(host_told(&hosts[1]), host_told(&hosts[0]),
 			host_told(&hosts[0]) + MOVE_RECORD_SKEW_MS);
