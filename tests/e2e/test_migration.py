@@ -114,10 +114,11 @@ class MigrationTest(unittest.TestCase):
         print(f"migrated in {time.monotonic() - begun_s:.1f} s; while the share was mounted: {refused}")
         with self.other.entered():
             arrived_uj = self.there.energy_uj(guest.uuid)
+        self.assertGreaterEqual(arrived_uj, seen_uj, "the other host tells less than the first one did")
+        with self.other.entered():
             there = HostReader(self.other, self.there.tree(guest.uuid, TREE_COUNTER))
             there.start()
             self.assertGreater(self.generation(self.there), generation)
-        self.assertGreaterEqual(arrived_uj, seen_uj, "the other host tells less than the first one did")
         print(f"the first host told {seen_uj / 1e6:.3f} J, the other {arrived_uj / 1e6:.3f} J")
         left_uj = self.account(self.host)["energy_uj"]
         self.read_in_guest("on the other host")
