@@ -316,6 +316,17 @@ uint64_t ledger_counter_floor_uj(const struct ledger_vm *vm, size_t counter)
 	return ledger_counter_socket(vm, counter)->floor_uj[ledger_counter_kind(counter)];
 }
 
+void ledger_forget_readings(struct ledger *ledger)
+{
+	for (uint32_t i = 0; i < ZONE_MAX; i++) {
+		ledger->host.zones[i].reading = (struct ledger_reading){.range_uj = 0};
+		ledger->host.zones[i].rest_ns = 0;
+	}
+	for (size_t slot = 0; slot < ledger->slot_count; slot++)
+		if (ledger->vms[slot] != NULL)
+			ledger->vms[slot]->process = (struct ledger_process_time){.started_ns = 0};
+}
+
 uint64_t ledger_share_total_uj(const struct ledger_share *share)
 {
 	uint64_t total = 0;
@@ -328,7 +339,7 @@ uint64_t ledger_share_total_uj(const struct ledger_share *share)
 int64_t ledger_conservation_error_uj(const struct ledger *ledger, uint32_t zone)
 {
 	const struct ledger_zone *host = &ledger->host.zones[zone];
-	uint64_t booked = host->other_uj + host->idle_uj;
+	uint64_t booked = host->other_uj + host->idle_uj + host->away_uj;
 
 	for (size_t slot = 0; slot < ledger->slot_count; slot++)
 		if (ledger->vms[slot] != NULL)
@@ -340,7 +351,8 @@ int64_t ledger_copy_conservation_error_uj(const struct ledger_host *host,
 					  const struct ledger_vm vms[], size_t vm_count,
 					  uint32_t zone)
 {
-	uint64_t booked = host->zones[zone].other_uj + host->zones[zone].idle_uj;
+	uint64_t booked =
+	    host->zones[zone].other_uj + host->zones[zone].idle_uj + host->zones[zone].away_uj;
 
 	for (size_t i = 0; i < vm_count; i++)
 		booked += ledger_share_total_uj(&vms[i].shares[zone]);

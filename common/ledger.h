@@ -4,7 +4,8 @@
  * Fourth stage of the flow. On the host an account is a virtual machine, in a guest a service or
  * process. The engine books into it, nobody else; every total only grows, and for each zone
  *
- *     energy_uj = sum over accounts of (active_uj + idle_uj + overhead_uj) + other_uj + idle_uj
+ *     energy_uj = sum over accounts of (active_uj + idle_uj + overhead_uj)
+ *		   + other_uj + idle_uj + away_uj
  *
  * holds exactly between two bookings. What the accounts of machines that are gone for good held
  * moves into one account with the nil uuid, named "(departed)", so that the sum survives them.
@@ -28,7 +29,10 @@
 #define LEDGER_DURATION_COUNT 16
 #define LEDGER_DEPARTED_NAME  "(departed)"
 
-/* Bumped with every change of the records below: map and store of another version are not read. */
+/*
+ * Bumped with every change of the records below. These only grow, each at the end of its piece, as
+ * ledger_layout.h tells: then map and store of another version are read, too, as far as they go.
+ */
 #define LEDGER_VERSION 6
 
 enum ledger_part {
@@ -69,6 +73,13 @@ struct ledger_guest_socket {
 #define LEDGER_COUNTER_COUNT(sockets) (1 + (sockets)*ZONE_SOCKET_KIND_COUNT)
 #define LEDGER_COUNTER_MAX	      LEDGER_COUNTER_COUNT(LEDGER_SOCKET_MAX)
 
+/* What the threads of its process had used at the last sample, for engine_return.h. */
+struct ledger_process_time {
+	uint64_t started_ns; /* struct mono_time; with the pid it tells which process; 0: unknown */
+	uint64_t vcpu_ns;
+	uint64_t overhead_ns;
+};
+
 struct ledger_vm {
 	struct uuid uuid;
 	char name[SAMPLE_NAME_SIZE];
@@ -87,6 +98,8 @@ struct ledger_vm {
 	uint64_t guest_load_ppm; /* of what its vCPUs could have run in that time */
 	uint64_t updated_ns;	 /* struct mono_time of the last sample it was in */
 	uint64_t seen_wall_ns;	 /* struct wall_time when it was last known */
+	struct ledger_process_time process;
+	/* New members of the head come here, those of the tail behind floor_ms. */
 	struct ledger_share shares[ZONE_MAX]; /* by the index of the host zone */
 	uint64_t guest_psys_uj;
 	uint64_t guest_psys_floor_uj;
@@ -109,6 +122,14 @@ enum ledger_zone_fault {
 	LEDGER_FAULT_COUNT,
 };
 
+/* The raw reading up to which energy_uj is booked, with it in one record: so it is booked once. */
+struct ledger_reading {
+	uint64_t raw_uj;
+	uint64_t range_uj; /* 0: there is none */
+	uint64_t time_ns;  /* struct mono_time */
+	uint64_t awake_ns; /* struct awake_time */
+};
+
 struct ledger_zone {
 	struct zone zone;
 	uint32_t available; /* 1: the last sample had it */
@@ -123,6 +144,12 @@ struct ledger_zone {
 	uint64_t calibration_learning;	/* 1: still learning */
 	uint64_t calibration_known; /* 1: in this or an earlier run it was done with that once */
 	uint64_t faults[LEDGER_FAULT_COUNT];
+	uint64_t away_uj;     /* of energy_uj: of machines that nobody knew any more at a return */
+	uint64_t peak_uw;     /* the most that power_uw ever was */
+	uint64_t rest_ns;     /* idle time of its CPUs since boot, at the last sample */
+	uint64_t returned_uj; /* booked at the last return, for all of the time away */
+	uint64_t returned_unsure; /* 1: its counter may have wrapped more often meanwhile */
+	struct ledger_reading reading;
 };
 
 /* Durations of a sample: count[i] of those up to ledger_duration_bounds_us[i]; the last has no
@@ -148,6 +175,14 @@ struct ledger_instant {
 	uint64_t wall_ns; /* struct wall_time */
 };
 
+/* The last time that wattportd found readings of the run before and booked what came since. */
+struct ledger_return {
+	uint64_t count;	  /* of returns, ever */
+	uint64_t time_ns; /* struct mono_time of the last */
+	uint64_t away_ns; /* since the last sample of the run before */
+	uint64_t missing; /* machines that had ended meanwhile, or were started anew */
+};
+
 struct ledger_host {
 	char source[LEDGER_SOURCE_SIZE];
 	uint32_t estimate;	   /* 1: the source computes instead of measuring */
@@ -161,8 +196,9 @@ struct ledger_host {
 	struct ledger_events events;
 	struct ledger_instant told;
 	struct ledger_durations durations;
-	struct ledger_zone zones[ZONE_MAX];
+	struct ledger_return returned;
 	struct uuid id; /* made up once: tells the ledgers of two hosts apart */
+	struct ledger_zone zones[ZONE_MAX];
 };
 
 struct ledger;
@@ -205,6 +241,9 @@ void ledger_book(struct ledger *ledger, size_t slot, uint32_t zone, enum ledger_
 
 /* Closes an account: its shares move to the departed one, its slot is free. */
 int ledger_depart(struct ledger *ledger, size_t slot);
+
+/* Readings and process times of another boot say nothing: no energy is taken from them. */
+void ledger_forget_readings(struct ledger *ledger);
 
 /* Measured energy of the zone minus all that was booked of it: 0, or a bug. */
 int64_t ledger_conservation_error_uj(const struct ledger *ledger, uint32_t zone);

@@ -10,8 +10,20 @@
 
 #define MAP_MODE 0644
 
+/*
+ * A file of another version stays in its place until the first publication: those who read it see
+ * accounts all the time, and its lock keeps another writer away.
+ */
+struct map_former {
+	int fd;
+	struct map_view view;
+};
+
 struct ledger_map {
 	int fd;
+	int runtime_fd;
+	bool unnamed; /* the file gets its name with the first publication */
+	struct map_former former;
 	struct map_image *image;
 	size_t allocated_slots; /* have their pages: writing to them cannot fail */
 };
@@ -63,16 +75,20 @@ static int map_make(int runtime_fd, int *ret_fd, struct diag *diag)
 	return 0;
 }
 
-static int map_attach(struct ledger_map *map, struct diag *diag)
+static int map_lock(int fd, struct diag *diag)
 {
-	void *image;
-	int status;
-
-	if (flock(map->fd, LOCK_EX | LOCK_NB) < 0)
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return diag_error(diag, -EBUSY,
 				  "another wattportd writes this ledger; stop it, or give this one "
 				  "its own --runtime-dir");
-	status = map_allocate(map, 1);
+	return 0;
+}
+
+static int map_attach(struct ledger_map *map, struct diag *diag)
+{
+	void *image;
+	int status = map_allocate(map, 1);
+
 	if (status < 0)
 		return diag_error(diag, status,
 				  "no room for the ledger in the runtime directory: %s; make room "
@@ -86,48 +102,90 @@ static int map_attach(struct ledger_map *map, struct diag *diag)
 	return 0;
 }
 
-/* The file of a former writer, if it is one of ours; -EPROTO if it is not. */
-static int map_take_over(struct ledger_map *map, int runtime_fd, struct diag *diag)
+/*
+ * The file of a former writer: 0 if it is of our version and is gone on with, -EPROTO if it is not:
+ * then it is kept as the former one where it can be read, or is no ledger at all.
+ */
+static int map_take_over(struct ledger_map *map, struct diag *diag)
 {
+	cleanup_fd int fd =
+	    openat(map->runtime_fd, LEDGER_MAP_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	struct stat stat;
+	int status;
 
-	map->fd = openat(runtime_fd, LEDGER_MAP_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (map->fd < 0)
+	if (fd < 0)
 		return diag_error(diag, -errno, "cannot open the ledger: %s", strerror(errno));
-	if (fstat(map->fd, &stat) < 0 || !S_ISREG(stat.st_mode) ||
-	    stat.st_size != (off_t)sizeof(struct map_image))
+	if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode))
 		return -EPROTO;
-	int status = map_attach(map, diag);
+	status = map_lock(fd, diag);
 	if (status < 0)
 		return status;
-	return map_head_is_ours(map->image) ? 0 : -EPROTO;
+	status = map_view_open(fd, &map->former.view);
+	if (status == -EPROTO)
+		return status;
+	if (status < 0)
+		return diag_error(diag, status, "cannot map the ledger: %s", strerror(-status));
+	if (stat.st_size != (off_t)sizeof(struct map_image) ||
+	    !map_head_is_ours(map->former.view.image)) {
+		map->former.fd = TAKE_FD(fd);
+		return -EPROTO;
+	}
+	map_view_close(&map->former.view);
+	map->fd = TAKE_FD(fd);
+	return map_attach(map, diag);
+}
+
+static void map_forget_former(struct ledger_map *map)
+{
+	map_view_close(&map->former.view);
+	if (map->former.fd >= 0)
+		(void)close(map->former.fd);
+	map->former.fd = -1;
 }
 
 static void map_release(struct ledger_map *map)
 {
+	map_forget_former(map);
 	if (map->image != NULL)
 		(void)munmap(map->image, sizeof(struct map_image));
 	if (map->fd >= 0)
 		(void)close(map->fd);
-	*map = (struct ledger_map){.fd = -1};
+	if (map->runtime_fd >= 0)
+		(void)close(map->runtime_fd);
 }
 
-static int map_start_new(struct ledger_map *map, int runtime_fd, struct diag *diag)
+static int map_name(struct ledger_map *map)
 {
-	int status = map_make(runtime_fd, &map->fd, diag);
+	if (renameat(map->runtime_fd, "." LEDGER_MAP_NAME ".new", map->runtime_fd,
+		     LEDGER_MAP_NAME) < 0)
+		return -errno;
+	map->unnamed = false;
+	map_forget_former(map);
+	return 0;
+}
 
-	if (status < 0)
-		return status;
-	status = map_attach(map, diag);
+static int map_start_new(struct ledger_map *map, struct diag *diag)
+{
+	int status = map_make(map->runtime_fd, &map->fd, diag);
+
+	if (status == 0)
+		status = map_lock(map->fd, diag);
+	if (status == 0)
+		status = map_attach(map, diag);
 	if (status < 0)
 		return status;
 	map->image->magic = MAP_MAGIC;
 	map->image->version = LEDGER_VERSION;
 	map->image->host_size = sizeof(struct ledger_host);
 	map->image->vm_size = sizeof(struct ledger_vm);
-	if (renameat(runtime_fd, "." LEDGER_MAP_NAME ".new", runtime_fd, LEDGER_MAP_NAME) < 0)
-		return diag_error(diag, -errno, "cannot name the ledger: %s", strerror(errno));
-	return 0;
+	map->image->layout = ledger_layout_own(LEDGER_SOCKET_MAX);
+	map->unnamed = map->former.fd >= 0;
+	if (map->unnamed)
+		return 0;
+	status = map_name(map);
+	return status < 0
+		   ? diag_error(diag, status, "cannot name the ledger: %s", strerror(-status))
+		   : 0;
 }
 
 int ledger_map_open(int runtime_fd, struct ledger_map **ret_map, struct diag *diag)
@@ -137,12 +195,13 @@ int ledger_map_open(int runtime_fd, struct ledger_map **ret_map, struct diag *di
 
 	if (map == NULL)
 		return diag_error(diag, -ENOMEM, "out of memory");
-	*map = (struct ledger_map){.fd = -1};
-	status = map_take_over(map, runtime_fd, diag);
-	if (status == -ENOENT || status == -EPROTO || status == -ELOOP) {
-		map_release(map);
-		status = map_start_new(map, runtime_fd, diag);
-	}
+	*map = (struct ledger_map){.fd = -1, .former = {.fd = -1}};
+	map->runtime_fd = fcntl(runtime_fd, F_DUPFD_CLOEXEC, 0);
+	if (map->runtime_fd < 0)
+		return diag_error(diag, -errno, "no descriptor left: %s", strerror(errno));
+	status = map_take_over(map, diag);
+	if (status == -ENOENT || status == -EPROTO || status == -ELOOP)
+		status = map_start_new(map, diag);
 	if (status < 0)
 		return status;
 	*ret_map = TAKE_PTR(map);
@@ -216,20 +275,23 @@ int ledger_map_publish(struct ledger_map *map, const struct ledger *ledger)
 	}
 	atomic_store_explicit(&image->slot_count, slots, memory_order_relaxed);
 	atomic_store_explicit(&image->publication, (publication | 1) + 1, memory_order_release);
+	if (map->unnamed) {
+		int named = map_name(map);
+
+		return status < 0 ? status : named;
+	}
 	return status;
 }
 
-int ledger_map_recover(struct ledger_map *map, struct ledger *ledger)
+static int map_recover_view(const struct map_view *view, struct ledger *ledger)
 {
-	const struct map_image *image = map->image;
-	size_t slots = atomic_load_explicit(&image->slot_count, memory_order_relaxed);
+	uint64_t slots = atomic_load_explicit(&view->image->slot_count, memory_order_relaxed);
 	struct ledger_host *host = ledger_host(ledger);
-	uint64_t sequence = atomic_load_explicit(&image->host.sequence, memory_order_relaxed);
 	int count = 0;
 
-	if (slots > LEDGER_VM_MAX)
-		slots = LEDGER_VM_MAX;
-	map_load(image->host.copy[sequence & 1], MAP_HOST_WORDS, host);
+	if (slots > view->slots_max)
+		slots = view->slots_max;
+	map_view_load_host(view, atomic_load_explicit(view->host, memory_order_relaxed), host);
 	if (host->zone_count > ZONE_MAX) {
 		memset(host, 0, sizeof(*host));
 		return 0;
@@ -238,8 +300,8 @@ int ledger_map_recover(struct ledger_map *map, struct ledger *ledger)
 		struct ledger_vm vm;
 		int slot;
 
-		sequence = atomic_load_explicit(&image->vms[i].sequence, memory_order_relaxed);
-		map_load(image->vms[i].copy[sequence & 1], MAP_VM_WORDS, &vm);
+		map_view_load_vm(
+		    view, i, atomic_load_explicit(map_view_vm(view, i), memory_order_relaxed), &vm);
 		if (vm.state == 0)
 			continue;
 		slot = ledger_admit(ledger, &vm.uuid);
@@ -251,4 +313,19 @@ int ledger_map_recover(struct ledger_map *map, struct ledger *ledger)
 	for (uint32_t zone = 0; zone < host->zone_count; zone++)
 		map_reconcile(host, zone, ledger_conservation_error_uj(ledger, zone));
 	return count;
+}
+
+int ledger_map_recover(struct ledger_map *map, struct ledger *ledger)
+{
+	struct map_view view;
+	int status;
+
+	if (map->former.fd >= 0)
+		return map_recover_view(&map->former.view, ledger);
+	status = map_view_open(map->fd, &view);
+	if (status < 0)
+		return status;
+	status = map_recover_view(&view, ledger);
+	map_view_close(&view);
+	return status;
 }

@@ -6,8 +6,9 @@
  * whole map one more, so a reader may take one VM or a consistent copy of everything; it never
  * blocks the writer, and a writer that dies in mid-record only makes readers fail with -EAGAIN
  * until the next one repairs it. The file survives its writer: a restarted wattportd goes on in the
- * same file, so mappings stay valid; after an incompatible upgrade it is replaced, which readers
- * notice.
+ * same file, so mappings stay valid; one of another version replaces it at its first publication,
+ * which readers notice. Those of another version go on with the old file, whose counters go on by
+ * themselves (served.h), until they are upgraded, too.
  *
  * Records travel as relaxed atomic 64-bit words between two sequence numbers (H.-J. Boehm, "Can
  * seqlocks get along with programming language memory models?", MSPC 2012).
@@ -50,7 +51,8 @@ int ledger_map_publish(struct ledger_map *map, const struct ledger *ledger);
 
 struct ledger_reader;
 
-/* -ENOENT: no ledger, wattportd has never run; -EPROTO: another version. `diag` says what to do. */
+/* -ENOENT: no ledger, wattportd has never run; -EPROTO: a version that nobody can read. `diag` says
+ * what to do. */
 int ledger_reader_open(int runtime_fd, struct ledger_reader **ret_reader, struct diag *diag);
 void ledger_reader_close(struct ledger_reader *reader);
 

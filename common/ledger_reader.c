@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #define MAP_RETRY_MAX 100000
@@ -15,15 +14,16 @@ struct ledger_reader {
 	int runtime_fd;
 	dev_t device;
 	ino_t inode;
-	const struct map_image *image;
+	struct map_view view;
 };
 
 static int map_reader_attach(struct ledger_reader *reader, struct diag *diag)
 {
 	cleanup_fd int fd =
 	    openat(reader->runtime_fd, LEDGER_MAP_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct map_view view;
 	struct stat stat;
-	void *image;
+	int status;
 
 	if (fd < 0)
 		return diag_error(diag, -errno,
@@ -31,24 +31,14 @@ static int map_reader_attach(struct ledger_reader *reader, struct diag *diag)
 						  : "cannot open the ledger");
 	if (fstat(fd, &stat) < 0)
 		return diag_error(diag, -errno, "cannot look at the ledger: %s", strerror(errno));
-	if (stat.st_size != (off_t)sizeof(struct map_image))
+	status = map_view_open(fd, &view);
+	if (status == -EPROTO)
 		return diag_error(diag, -EPROTO,
 				  "the ledger is of another version: restart wattportd");
-	image = mmap(NULL, sizeof(struct map_image), PROT_READ, MAP_SHARED, fd, 0);
-	if (image == MAP_FAILED)
-		return diag_error(diag, -errno, "cannot map the ledger: %s", strerror(errno));
-	if (!map_head_is_ours(image)) {
-		(void)munmap(image, sizeof(struct map_image));
-		return diag_error(diag, -EPROTO,
-				  "the ledger is of another version: restart wattportd");
-	}
-	if (reader->image != NULL) {
-		void *old;
-
-		memcpy(&old, &reader->image, sizeof(old));
-		(void)munmap(old, sizeof(struct map_image));
-	}
-	reader->image = image;
+	if (status < 0)
+		return diag_error(diag, status, "cannot map the ledger: %s", strerror(-status));
+	map_view_close(&reader->view);
+	reader->view = view;
 	reader->device = stat.st_dev;
 	reader->inode = stat.st_ino;
 	return 0;
@@ -74,13 +64,9 @@ int ledger_reader_open(int runtime_fd, struct ledger_reader **ret_reader, struct
 
 void ledger_reader_close(struct ledger_reader *reader)
 {
-	void *image;
-
 	if (reader == NULL)
 		return;
-	memcpy(&image, &reader->image, sizeof(image));
-	if (image != NULL)
-		(void)munmap(image, sizeof(struct map_image));
+	map_view_close(&reader->view);
 	if (reader->runtime_fd >= 0)
 		(void)close(reader->runtime_fd);
 	free(reader);
@@ -97,14 +83,15 @@ int ledger_reader_follow(struct ledger_reader *reader, struct diag *diag)
 	return map_reader_attach(reader, diag);
 }
 
-/* Copies the valid copy of a record; tries again when a publication overtook it. */
-static int map_read(const map_word *sequence, const map_word *copies, size_t count,
-		    void *ret_record)
+/* Copies the valid copy of an account's record; tries again when a publication overtook it. */
+static int map_read_vm(const struct map_view *view, size_t slot, struct ledger_vm *ret_vm)
 {
+	const map_word *sequence = map_view_vm(view, slot);
+
 	for (size_t retry = 0; retry < MAP_RETRY_MAX; retry++) {
 		uint64_t before = atomic_load_explicit(sequence, memory_order_acquire);
 
-		map_load(copies + (before & 1) * count, count, ret_record);
+		map_view_load_vm(view, slot, before, ret_vm);
 		atomic_thread_fence(memory_order_acquire);
 		if (atomic_load_explicit(sequence, memory_order_relaxed) == before)
 			return 0;
@@ -112,47 +99,47 @@ static int map_read(const map_word *sequence, const map_word *copies, size_t cou
 	return -EAGAIN;
 }
 
-/* One member of a record, by its place in the words. */
-static void map_read_word(const struct map_vm *record, size_t index, size_t count,
-			  uint64_t ret_words[])
+/* Some words of an account's record, from the valid copy. */
+static void map_read_words(const struct map_view *view, size_t slot, size_t index, size_t count,
+			   uint64_t ret_words[])
 {
+	const map_word *sequence = map_view_vm(view, slot);
 	uint64_t before;
 
 	do {
-		before = atomic_load_explicit(&record->sequence, memory_order_acquire);
-		map_load(record->copy[before & 1] + index, count, ret_words);
+		before = atomic_load_explicit(sequence, memory_order_acquire);
+		map_load(sequence + 1 + (before & 1) * view->vm_words + index, count, ret_words);
 		atomic_thread_fence(memory_order_acquire);
-	} while (atomic_load_explicit(&record->sequence, memory_order_relaxed) != before);
+	} while (atomic_load_explicit(sequence, memory_order_relaxed) != before);
 }
 
 static_assert(offsetof(struct ledger_vm, uuid) == 0, "the uuid is the first two words");
 static_assert(offsetof(struct ledger_vm, state) % sizeof(uint64_t) == 0, "a word starts there");
 static_assert(offsetof(struct ledger_vm, updated_ns) % sizeof(uint64_t) == 0, "it is a word");
 
-static bool map_slot_is(const struct map_vm *record, const struct uuid *uuid)
+static bool map_slot_is(const struct map_view *view, size_t slot, const struct uuid *uuid)
 {
 	uint64_t words[2];
 	uint64_t state;
 
-	map_read_word(record, 0, 2, words);
+	map_read_words(view, slot, 0, 2, words);
 	if (memcmp(words, uuid->bytes, sizeof(words)) != 0)
 		return false;
 	/* The nil uuid of a free slot is nobody's. */
-	map_read_word(record, offsetof(struct ledger_vm, state) / sizeof(state), 1, &state);
+	map_read_words(view, slot, offsetof(struct ledger_vm, state) / sizeof(state), 1, &state);
 	return (uint32_t)state != 0;
 }
 
 static int map_find(const struct ledger_reader *reader, const struct uuid *uuid, size_t *slot)
 {
-	const struct map_image *image = reader->image;
-	size_t slots = atomic_load_explicit(&image->slot_count, memory_order_relaxed);
+	int slots = map_view_slots(&reader->view);
 
-	if (slots > LEDGER_VM_MAX)
-		return -EAGAIN;
-	if (*slot < slots && map_slot_is(&image->vms[*slot], uuid))
+	if (slots < 0)
+		return slots;
+	if (*slot < (size_t)slots && map_slot_is(&reader->view, *slot, uuid))
 		return 0;
-	for (size_t i = 0; i < slots; i++) {
-		if (map_slot_is(&image->vms[i], uuid)) {
+	for (size_t i = 0; i < (size_t)slots; i++) {
+		if (map_slot_is(&reader->view, i, uuid)) {
 			*slot = i;
 			return 0;
 		}
@@ -163,13 +150,11 @@ static int map_find(const struct ledger_reader *reader, const struct uuid *uuid,
 int ledger_reader_vm(struct ledger_reader *reader, const struct uuid *uuid, size_t *slot,
 		     struct ledger_vm *ret_vm)
 {
-	const struct map_vm *record;
 	int status = map_find(reader, uuid, slot);
 
 	if (status < 0)
 		return status;
-	record = &reader->image->vms[*slot];
-	status = map_read(&record->sequence, record->copy[0], MAP_VM_WORDS, ret_vm);
+	status = map_read_vm(&reader->view, *slot, ret_vm);
 	if (status < 0)
 		return status;
 	/* The slot may have changed hands in between. */
@@ -183,8 +168,9 @@ int ledger_reader_vm_updated(struct ledger_reader *reader, const struct uuid *uu
 
 	if (status < 0)
 		return status;
-	map_read_word(&reader->image->vms[*slot],
-		      offsetof(struct ledger_vm, updated_ns) / sizeof(uint64_t), 1, ret_updated_ns);
+	map_read_words(&reader->view, *slot,
+		       offsetof(struct ledger_vm, updated_ns) / sizeof(uint64_t), 1,
+		       ret_updated_ns);
 	return 0;
 }
 
@@ -193,8 +179,10 @@ static_assert(offsetof(struct ledger_vm, pid) ==
 	      "state and process are in neighbouring words");
 
 /* False: the slot is free, or its machine does not run. */
-static bool map_process(const struct map_vm *record, struct ledger_process *ret_process)
+static bool map_process(const struct map_view *view, size_t slot,
+			struct ledger_process *ret_process)
 {
+	const map_word *sequence = map_view_vm(view, slot);
 	struct ledger_process process = {.pid = 0};
 	uint64_t before, words[2];
 	uint32_t state;
@@ -202,14 +190,14 @@ static bool map_process(const struct map_vm *record, struct ledger_process *ret_
 	do {
 		const map_word *copy;
 
-		before = atomic_load_explicit(&record->sequence, memory_order_acquire);
-		copy = record->copy[before & 1];
+		before = atomic_load_explicit(sequence, memory_order_acquire);
+		copy = sequence + 1 + (before & 1) * view->vm_words;
 		map_load(copy, sizeof(process.uuid) / sizeof(*words), &process.uuid);
 		map_load(copy + offsetof(struct ledger_vm, state) / sizeof(*words), 2, words);
 		map_load(copy + offsetof(struct ledger_vm, updated_ns) / sizeof(*words), 1,
 			 &process.updated_ns);
 		atomic_thread_fence(memory_order_acquire);
-	} while (atomic_load_explicit(&record->sequence, memory_order_relaxed) != before);
+	} while (atomic_load_explicit(sequence, memory_order_relaxed) != before);
 	memcpy(&state, &words[0], sizeof(state));
 	memcpy(&process.pid, &words[1], sizeof(process.pid));
 	if (state != LEDGER_VM_RUNNING || process.pid <= 0)
@@ -221,43 +209,47 @@ static bool map_process(const struct map_vm *record, struct ledger_process *ret_
 bool ledger_reader_next_process(const struct ledger_reader *reader, size_t *slot,
 				struct ledger_process *ret_process)
 {
-	const struct map_image *image = reader->image;
-	size_t slots = atomic_load_explicit(&image->slot_count, memory_order_relaxed);
+	int slots = map_view_slots(&reader->view);
 
-	while (*slot < slots && *slot < LEDGER_VM_MAX)
-		if (map_process(&image->vms[(*slot)++], ret_process))
+	while (slots > 0 && *slot < (size_t)slots)
+		if (map_process(&reader->view, (*slot)++, ret_process))
 			return true;
 	return false;
 }
 
 int ledger_reader_host(struct ledger_reader *reader, struct ledger_host *ret_host)
 {
-	const struct map_host *host = &reader->image->host;
-	int status = map_read(&host->sequence, host->copy[0], MAP_HOST_WORDS, ret_host);
+	const map_word *sequence = reader->view.host;
 
-	if (status < 0)
-		return status;
-	return ret_host->zone_count <= ZONE_MAX ? 0 : -EAGAIN;
+	for (size_t retry = 0; retry < MAP_RETRY_MAX; retry++) {
+		uint64_t before = atomic_load_explicit(sequence, memory_order_acquire);
+
+		map_view_load_host(&reader->view, before, ret_host);
+		atomic_thread_fence(memory_order_acquire);
+		if (atomic_load_explicit(sequence, memory_order_relaxed) == before)
+			return ret_host->zone_count <= ZONE_MAX ? 0 : -EAGAIN;
+	}
+	return -EAGAIN;
 }
 
 /* Room for every slot that is in use; more may come before they are copied, then for those too. */
 static int map_copy_reserve(const struct ledger_reader *reader, struct ledger_copy *copy,
 			    size_t *capacity)
 {
-	size_t slots = atomic_load_explicit(&reader->image->slot_count, memory_order_relaxed);
+	int slots = map_view_slots(&reader->view);
 	struct ledger_vm *vms;
 
-	if (slots > LEDGER_VM_MAX)
-		return -EAGAIN;
-	if (copy->vms != NULL && slots <= *capacity)
+	if (slots < 0)
+		return slots;
+	if (copy->vms != NULL && (size_t)slots <= *capacity)
 		return 0;
 	/* One more than none, so that NULL means that there was no memory. */
-	vms = calloc(slots + 1, sizeof(vms[0]));
+	vms = calloc((size_t)slots + 1, sizeof(vms[0]));
 	if (vms == NULL)
 		return -ENOMEM;
 	free(copy->vms);
 	copy->vms = vms;
-	*capacity = slots + 1;
+	*capacity = (size_t)slots + 1;
 	return 0;
 }
 
@@ -265,25 +257,25 @@ static int map_copy_reserve(const struct ledger_reader *reader, struct ledger_co
 static int map_copy_once(struct ledger_reader *reader, struct ledger_copy *copy, size_t capacity,
 			 bool *ret_whole)
 {
-	const struct map_image *image = reader->image;
+	const struct map_image *image = reader->view.image;
 	uint64_t before = atomic_load_explicit(&image->publication, memory_order_acquire);
-	size_t slots = atomic_load_explicit(&image->slot_count, memory_order_relaxed);
+	int slots = map_view_slots(&reader->view);
 	int status = ledger_reader_host(reader, &copy->host);
 
-	if (status < 0)
-		return status;
+	if (slots < 0 || status < 0)
+		return slots < 0 ? slots : status;
 	copy->vm_count = 0;
-	for (size_t i = 0; i < slots && i < capacity; i++) {
+	for (size_t i = 0; i < (size_t)slots && i < capacity; i++) {
 		struct ledger_vm *vm = &copy->vms[copy->vm_count];
 
-		status = map_read(&image->vms[i].sequence, image->vms[i].copy[0], MAP_VM_WORDS, vm);
+		status = map_read_vm(&reader->view, i, vm);
 		if (status < 0)
 			return status;
 		if (vm->state != 0)
 			copy->vm_count++;
 	}
 	atomic_thread_fence(memory_order_acquire);
-	*ret_whole = (before & 1) == 0 && slots <= capacity &&
+	*ret_whole = (before & 1) == 0 && (size_t)slots <= capacity &&
 		     atomic_load_explicit(&image->publication, memory_order_relaxed) == before;
 	return 0;
 }

@@ -1,6 +1,7 @@
 #include "common/ledger_store.h"
 #include "common/cleanup.h"
 #include "common/file.h"
+#include "common/ledger_layout.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,9 +12,11 @@
 #define STORE_MAGIC	UINT64_C(0x45524f5453505757) /* "WWPSTORE" */
 #define STORE_OLD_NAME	LEDGER_STORE_NAME ".old"
 #define STORE_LINK_NAME "." LEDGER_STORE_NAME ".old.new"
+
+/* Twice what this version can write: another one may have more to say. */
 #define STORE_SIZE_MAX                                                                             \
-	(sizeof(struct store_head) + sizeof(struct ledger_host) +                                  \
-	 LEDGER_VM_MAX * sizeof(struct ledger_vm))
+	(2 * (sizeof(struct store_head) + sizeof(struct ledger_host) +                             \
+	      LEDGER_VM_MAX * sizeof(struct ledger_vm)))
 #define STORE_BAD_MAX 100
 #define STORE_MODE    0600
 
@@ -25,7 +28,16 @@
 struct store_head {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t crc; /* CRC-32 (ISO 3309, as zlib) of everything behind the head */
+	uint32_t crc; /* CRC-32 (ISO 3309, as zlib) of the version and all that is behind the crc */
+	uint64_t vm_count;
+	struct ledger_layout layout;
+};
+
+/* The same in version 5, whose layout is known; the crc is of what is behind this head. */
+struct store_head_five {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t crc;
 	uint64_t host_size;
 	uint64_t vm_size;
 	uint64_t vm_count;
@@ -52,7 +64,7 @@ static size_t store_sockets(const struct ledger_vm *vm)
 	return count;
 }
 
-static size_t store_vm_size(const struct ledger *ledger)
+static size_t store_sockets_max(const struct ledger *ledger)
 {
 	size_t count = 1;
 
@@ -62,12 +74,22 @@ static size_t store_vm_size(const struct ledger *ledger)
 		if (vm != NULL && store_sockets(vm) > count)
 			count = store_sockets(vm);
 	}
-	return LEDGER_VM_SIZE(count);
+	return count;
 }
 
-static uint32_t store_crc(const void *data, size_t size)
+static uint32_t store_crc(const char *data, size_t size)
 {
-	return (uint32_t)crc32_z(crc32_z(0, Z_NULL, 0), data, size);
+	const size_t behind = offsetof(struct store_head, crc) + sizeof(uint32_t);
+	uLong crc = crc32_z(0, (const Bytef *)data + offsetof(struct store_head, version),
+			    sizeof(uint32_t));
+
+	return (uint32_t)crc32_z(crc, (const Bytef *)data + behind, size - behind);
+}
+
+static uint32_t store_crc_five(const char *data, size_t size)
+{
+	return (uint32_t)crc32_z(0, (const Bytef *)data + sizeof(struct store_head_five),
+				 size - sizeof(struct store_head_five));
 }
 
 static int store_encode(const struct ledger *ledger, const struct ledger_floors *floors,
@@ -77,11 +99,11 @@ static int store_encode(const struct ledger *ledger, const struct ledger_floors 
 	struct store_head head = {
 	    .magic = STORE_MAGIC,
 	    .version = LEDGER_VERSION,
-	    .host_size = sizeof(struct ledger_host),
-	    .vm_size = store_vm_size(ledger),
 	    .vm_count = store_count(ledger),
+	    .layout = ledger_layout_own(store_sockets_max(ledger)),
 	};
-	size_t size = sizeof(head) + sizeof(host) + (size_t)head.vm_count * (size_t)head.vm_size;
+	size_t vm_size = ledger_layout_vm_size(&head.layout);
+	size_t size = sizeof(head) + sizeof(host) + (size_t)head.vm_count * vm_size;
 	char *data = malloc(size);
 	char *cursor = data;
 
@@ -100,11 +122,12 @@ static int store_encode(const struct ledger *ledger, const struct ledger_floors 
 		kept = *vm;
 		if (floors != NULL)
 			ledger_floors_put(floors, slot, &kept);
-		memcpy(cursor, &kept, (size_t)head.vm_size);
-		cursor += head.vm_size;
+		memcpy(cursor, &kept, vm_size);
+		cursor += vm_size;
 	}
 	assert(cursor == data + size);
-	head.crc = store_crc(data + sizeof(head), size - sizeof(head));
+	memcpy(data, &head, sizeof(head));
+	head.crc = store_crc(data, size);
 	memcpy(data, &head, sizeof(head));
 	*ret_data = data;
 	*ret_size = size;
@@ -168,40 +191,69 @@ static bool store_host_is_sane(const struct ledger_host *host)
 	return true;
 }
 
-static bool store_head_is_ours(const struct store_head *head, size_t size)
+/* The head of a file of version 5, as one of ours. */
+static bool store_head_from_five(const void *data, size_t size, struct store_head *head)
 {
-	uint64_t expected;
+	struct store_head_five five;
+	size_t least = ledger_layout_five(0).socket_size;
+	struct ledger_layout none = ledger_layout_five(0);
 
-	return head->magic == STORE_MAGIC && head->version == LEDGER_VERSION &&
-	       head->host_size == sizeof(struct ledger_host) &&
-	       head->vm_size >= LEDGER_VM_SIZE(1) && head->vm_size <= sizeof(struct ledger_vm) &&
-	       (head->vm_size - LEDGER_VM_SIZE(0)) % sizeof(struct ledger_guest_socket) == 0 &&
-	       head->vm_count <= LEDGER_VM_MAX &&
-	       !__builtin_mul_overflow(head->vm_count, head->vm_size, &expected) &&
-	       expected + sizeof(*head) + head->host_size == size;
+	if (size < sizeof(five))
+		return false;
+	memcpy(&five, data, sizeof(five));
+	if (five.vm_size <= ledger_layout_vm_size(&none))
+		return false;
+	head->vm_count = five.vm_count;
+	head->layout =
+	    ledger_layout_five((size_t)((five.vm_size - ledger_layout_vm_size(&none)) / least));
+	return five.host_size == ledger_layout_host_size(&head->layout) &&
+	       five.vm_size == ledger_layout_vm_size(&head->layout);
+}
+
+/* The head, and how long it is in the file; 0: it is none, or promises what the file has not. */
+static size_t store_take_head(const void *data, size_t size, struct store_head *ret_head)
+{
+	size_t head_size = sizeof(*ret_head), expected;
+
+	*ret_head = (struct store_head){.magic = 0};
+	memcpy(ret_head, data, size < sizeof(*ret_head) ? size : sizeof(*ret_head));
+	if (size < sizeof(struct store_head_five) || ret_head->magic != STORE_MAGIC)
+		return 0;
+	if (ret_head->version < LEDGER_LAYOUT_VERSION_MIN) {
+		if (ret_head->version != LEDGER_LAYOUT_VERSION_MIN - 1 ||
+		    !store_head_from_five(data, size, ret_head))
+			return 0;
+		head_size = sizeof(struct store_head_five);
+	}
+	if (size < head_size || !ledger_layout_is_sane(&ret_head->layout) ||
+	    ret_head->vm_count > LEDGER_VM_MAX)
+		return 0;
+	expected = head_size + ledger_layout_host_size(&ret_head->layout) +
+		   (size_t)ret_head->vm_count * ledger_layout_vm_size(&ret_head->layout);
+	return expected == size ? head_size : 0;
 }
 
 int ledger_store_decode(const void *data, size_t size, struct ledger *ledger)
 {
 	const char *cursor = data;
 	struct store_head head;
+	size_t head_size = store_take_head(data, size, &head);
 
-	if (size < sizeof(head) + sizeof(struct ledger_host))
+	if (head_size == 0 ||
+	    head.crc != (head.version < LEDGER_LAYOUT_VERSION_MIN ? store_crc_five(data, size)
+								  : store_crc(data, size)))
 		return -EBADMSG;
-	memcpy(&head, cursor, sizeof(head));
-	if (!store_head_is_ours(&head, size) ||
-	    head.crc != store_crc(cursor + sizeof(head), size - sizeof(head)))
-		return -EBADMSG;
-	cursor += sizeof(head);
-	memcpy(ledger_host(ledger), cursor, sizeof(struct ledger_host));
-	cursor += sizeof(struct ledger_host);
+	cursor += head_size;
+	ledger_layout_take_host(&head.layout, cursor, ledger_host(ledger));
+	cursor += ledger_layout_host_size(&head.layout);
 	if (!store_host_is_sane(ledger_host(ledger)))
 		return -EBADMSG;
-	for (uint64_t i = 0; i < head.vm_count; i++, cursor += head.vm_size) {
-		struct ledger_vm vm = {.state = 0};
+	for (uint64_t i = 0; i < head.vm_count;
+	     i++, cursor += ledger_layout_vm_size(&head.layout)) {
+		struct ledger_vm vm;
 		int slot;
 
-		memcpy(&vm, cursor, (size_t)head.vm_size);
+		ledger_layout_take_vm(&head.layout, cursor, &vm);
 		if (!store_vm_is_sane(&vm) || ledger_find(ledger, &vm.uuid) >= 0)
 			return -EBADMSG;
 		slot = ledger_admit(ledger, &vm.uuid);

@@ -1,10 +1,11 @@
 /*
  * ledger_store.h: the ledger on disk, STATE/ledger.state, so that accounts outlive a reboot.
  *
- * Written by wattportd alone: at every checkpoint and at its end. The file is versioned, carries a
- * CRC-32 over everything behind its head, and is replaced atomically (file_replace_at()). A file
- * that does not prove right is renamed to ledger.state.bad-N and told, never guessed at; the one
- * before it (ledger.state.old) is used instead: then what was told after it is not known, and
+ * Written by wattportd alone: at every checkpoint and at its end. The file says its version and how
+ * large its pieces are (ledger_layout.h: those of other versions are read as far as they go),
+ * carries a CRC-32 over everything behind its head, and is replaced atomically (file_replace_at()).
+ * A file that does not prove right is renamed to ledger.state.bad-N and told, never guessed at; the
+ * one before it (ledger.state.old) is used instead: then what was told after it is not known, and
  * counters may go back.
  */
 #ifndef WATTPORT_COMMON_LEDGER_STORE_H

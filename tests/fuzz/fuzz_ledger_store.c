@@ -1,4 +1,5 @@
 /* Saved accounts as they lie on disk, damaged or not; and the same records behind a right head. */
+#include "common/ledger_layout.h"
 #include "common/ledger_store.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -8,7 +9,8 @@
 struct head {
 	char magic[8];
 	uint32_t version, crc;
-	uint64_t host_size, vm_size, vm_count;
+	uint64_t vm_count;
+	struct ledger_layout layout;
 };
 
 static void decode(const void *data, size_t size)
@@ -24,13 +26,10 @@ static void decode(const void *data, size_t size)
 /* The head of whole records of this version, so that seeds of any other still lead somewhere. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct head head = {"WWPSTORE",
-			    LEDGER_VERSION,
-			    0,
-			    sizeof(struct ledger_host),
-			    sizeof(struct ledger_vm),
-			    size / sizeof(struct ledger_vm)};
-	size_t whole = sizeof(head) + head.host_size + head.vm_count * head.vm_size;
+	struct head head = {"WWPSTORE", LEDGER_VERSION, 0, size / sizeof(struct ledger_vm),
+			    ledger_layout_own(LEDGER_SOCKET_MAX)};
+	size_t whole =
+	    sizeof(head) + sizeof(struct ledger_host) + head.vm_count * sizeof(struct ledger_vm);
 	char *text = calloc(1, whole);
 
 	decode(data, size);
@@ -38,7 +37,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > sizeof(head))
 		memcpy(text + sizeof(head), data + sizeof(head),
 		       (size < whole ? size : whole) - sizeof(head));
-	head.crc = (uint32_t)crc32_z(0, (unsigned char *)text + sizeof(head), whole - sizeof(head));
+	memcpy(text, &head, sizeof(head));
+	head.crc = (uint32_t)crc32_z(crc32_z(0, (unsigned char *)&head.version, 4),
+				     (unsigned char *)text + 16, whole - 16);
 	memcpy(text, &head, sizeof(head));
 	decode(text, whole);
 	free(text);

@@ -238,7 +238,12 @@ static void test_opening_may_fail_at_any_call(void **state)
 		status = ledger_life_open(&fixture->context, &fixture->life, &diag);
 		if (!fault_disarm())
 			break;
-		assert_true(status < 0);
+		/* What was left behind need not go, and room is asked for in two ways. */
+		if (status == 0) {
+			ledger_life_close(fixture->life);
+			fixture->life = NULL;
+			continue;
+		}
 		assert_true(diag.text[0] != '\0');
 		assert_null(fixture->life);
 		/* It may have been made before the failure; and must be there to be lost. */

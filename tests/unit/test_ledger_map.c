@@ -3,12 +3,14 @@
 #include "common/ledger_map_internal.h"
 #include "tests/unit/check.h"
 #include "tests/unit/ledger_fixture.h"
+#include "tests/unit/ledger_foreign.h"
 #include "tests/unit/tree.h"
 
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -411,7 +413,7 @@ static void test_the_next_writer_goes_on_in_the_same_file(void **state)
 /* What spoils a file: each is replaced, and a reader of the old one follows to the new one. */
 static void spoil_version(struct map_image *image)
 {
-	image->version++;
+	image->version = LEDGER_LAYOUT_VERSION_MIN - 2;
 }
 static void spoil_magic(struct map_image *image)
 {
@@ -425,11 +427,15 @@ static void spoil_vm_size(struct map_image *image)
 {
 	image->vm_size -= 8;
 }
-
-static void test_a_file_of_another_version_is_replaced(void **state)
+static void spoil_layout(struct map_image *image)
 {
-	static void (*const spoil[])(struct map_image *) = {spoil_version, spoil_magic,
-							    spoil_host_size, spoil_vm_size};
+	image->layout.share_size += 4;
+}
+
+static void test_a_file_that_nobody_can_read_is_replaced(void **state)
+{
+	static void (*const spoil[])(struct map_image *) = {
+	    spoil_version, spoil_magic, spoil_host_size, spoil_vm_size, spoil_layout};
 	const struct tree *tree = *state;
 	cleanup_ledger struct ledger *ledger = ledger_fixture_create();
 
@@ -457,6 +463,86 @@ static void test_a_file_of_another_version_is_replaced(void **state)
 		assert_int_equal(host.sample_count, 200 + i);
 		ledger_map_close(map);
 	}
+}
+
+/* The version before this one, and one to come. */
+static struct ledger_layout other_version(size_t i, uint64_t *ret_version)
+{
+	*ret_version = i == 0 ? 5 : LEDGER_VERSION + 1;
+	return i == 0 ? ledger_layout_five(LEDGER_SOCKET_MAX)
+		      : ledger_foreign_next(LEDGER_SOCKET_MAX);
+}
+
+static void check_accounts(struct ledger_reader *reader, const struct ledger *ledger,
+			   const struct ledger_layout *layout)
+{
+	for (size_t i = 0; i < ledger_slot_count(ledger); i++) {
+		const struct ledger_vm *vm = ledger_vm_const(ledger, i);
+		struct ledger_vm read, expected;
+		size_t slot = 0;
+
+		if (vm == NULL)
+			continue;
+		assert_int_equal(ledger_reader_vm(reader, &vm->uuid, &slot, &read), 0);
+		ledger_foreign_expect(layout, vm, &expected);
+		assert_memory_equal(&read, &expected, sizeof(read));
+	}
+}
+
+/* Servers that were upgraded before wattportd, and those that wait for it after it was. */
+static void test_readers_of_a_host_that_is_upgraded_never_see_an_empty_ledger(void **state)
+{
+	const struct tree *tree = *state;
+	cleanup_ledger struct ledger *ledger = ledger_fixture_create();
+
+	for (size_t i = 0; i < 2; i++) {
+		uint64_t version;
+		const struct ledger_layout layout = other_version(i, &version);
+		cleanup_ledger struct ledger *found = NULL;
+		cleanup_ledger_reader struct ledger_reader *reader = NULL;
+		struct ledger_map *map;
+		struct ledger_process process;
+		size_t slot = 0, count = 0;
+		struct ledger_copy copy;
+
+		ledger_foreign_map(tree->fd, version, &layout, ledger);
+		reader = open_reader(tree->fd);
+		check_accounts(reader, ledger, &layout);
+		assert_int_equal(ledger_reader_copy(reader, &copy), 0);
+		assert_int_equal(copy.vm_count, 5);
+		ledger_copy_free(&copy);
+		while (ledger_reader_next_process(reader, &slot, &process))
+			count++;
+		assert_true(count > 0);
+		/* Its accounts are taken over, and shown until those of the new one are. */
+		assert_int_equal(ledger_create(&found), 0);
+		map = open_map(tree->fd);
+		assert_int_equal(ledger_map_recover(map, found), 5);
+		assert_int_equal(ledger_reader_follow(reader, NULL), 0);
+		check_accounts(reader, ledger, &layout);
+		publish(map, found, 7);
+		assert_int_equal(ledger_reader_follow(reader, NULL), 0);
+		check_accounts(reader, found, &layout);
+		ledger_map_close(map);
+		assert_int_equal(unlinkat(tree->fd, LEDGER_MAP_NAME, 0), 0);
+	}
+}
+
+/* Also where the file of the one that writes is of another version. */
+static void test_a_writer_of_another_version_is_not_disturbed(void **state)
+{
+	const struct tree *tree = *state;
+	cleanup_ledger struct ledger *ledger = ledger_fixture_create();
+	const struct ledger_layout layout = ledger_layout_five(LEDGER_SOCKET_MAX);
+	struct ledger_map *map = NULL;
+	struct diag diag = DIAG_INIT;
+	cleanup_fd int fd = -1;
+
+	ledger_foreign_map(tree->fd, 5, &layout, ledger);
+	fd = openat(tree->fd, LEDGER_MAP_NAME, O_RDWR | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(ledger_map_open(tree->fd, &map, &diag), -EBUSY);
+	assert_null(map);
 }
 
 /* Of the right size, with nothing in it. */
@@ -624,7 +710,9 @@ int main(void)
 	    MAP_TEST(test_a_half_published_sample_is_mended),
 	    MAP_TEST(test_a_second_writer_is_refused),
 	    MAP_TEST(test_the_next_writer_goes_on_in_the_same_file),
-	    MAP_TEST(test_a_file_of_another_version_is_replaced),
+	    MAP_TEST(test_a_file_that_nobody_can_read_is_replaced),
+	    MAP_TEST(test_readers_of_a_host_that_is_upgraded_never_see_an_empty_ledger),
+	    MAP_TEST(test_a_writer_of_another_version_is_not_disturbed),
 	    MAP_TEST(test_whatever_else_has_its_name_is_replaced),
 	    MAP_TEST(test_follow_tells_when_the_file_is_gone),
 	    MAP_TEST(test_without_room_what_fits_is_shown),

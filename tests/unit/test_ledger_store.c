@@ -3,6 +3,7 @@
 #include "tests/unit/check.h"
 #include "tests/unit/fault.h"
 #include "tests/unit/ledger_fixture.h"
+#include "tests/unit/ledger_foreign.h"
 #include "tests/unit/tree.h"
 
 #include <fcntl.h>
@@ -10,10 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define OLD_NAME  LEDGER_STORE_NAME ".old"
-#define HEAD_SIZE 40
-#define CRC_AT	  12
-#define VM_SIZE	  LEDGER_VM_SIZE(1) /* nothing of the fixture's is in a second socket */
+#define OLD_NAME   LEDGER_STORE_NAME ".old"
+#define HEAD_SIZE  88
+#define VERSION_AT 8
+#define CRC_AT	   12
+#define SOCKETS_AT 80
+#define VM_SIZE	   LEDGER_VM_SIZE(1) /* nothing of the fixture's is in a second socket */
 
 static int setup(void **state)
 {
@@ -89,7 +92,9 @@ static void put_crc(char *data, size_t size)
 {
 	uint32_t crc = UINT32_MAX;
 
-	for (size_t i = HEAD_SIZE; i < size; i++) {
+	for (size_t i = VERSION_AT; i < size; i++) {
+		if (i >= CRC_AT && i < CRC_AT + sizeof(crc))
+			continue;
 		crc ^= (unsigned char)data[i];
 		for (int bit = 0; bit < 8; bit++)
 			crc = crc >> 1 ^ (UINT32_C(0xedb88320) & -(crc & 1));
@@ -239,7 +244,46 @@ static void test_both_damaged_starts_anew(void **state)
 	assert_true(exists(tree, LEDGER_STORE_NAME ".bad-2"));
 }
 
-static void test_of_another_version_is_set_aside(void **state)
+/* Whoever upgrades a host, or goes back to the version before, loses no account. */
+static void test_of_another_version_is_read(void **state)
+{
+	const struct tree *tree = *state;
+	cleanup_ledger struct ledger *saved = ledger_fixture_create();
+
+	for (uint32_t version = 5; version <= LEDGER_VERSION + 1; version++) {
+		const struct ledger_layout layout = version == 5 ? ledger_layout_five(2)
+						    : version == LEDGER_VERSION
+							? ledger_layout_own(1)
+							: ledger_foreign_next(3);
+		cleanup_ledger struct ledger *loaded = NULL;
+		cleanup_free char *data = NULL;
+		struct diag diag = DIAG_INIT;
+		size_t size;
+
+		data = ledger_foreign_store(version, &layout, saved, &size);
+		put_bytes(tree, LEDGER_STORE_NAME, data, size);
+		assert_int_equal(ledger_create(&loaded), 0);
+		assert_int_equal(ledger_store_load(tree->fd, loaded, &diag), 5);
+		assert_string_equal(diag.text, "");
+		for (size_t slot = 0; slot < ledger_slot_count(saved); slot++) {
+			const struct ledger_vm *vm = ledger_vm_const(saved, slot);
+			struct ledger_vm expected;
+
+			if (vm == NULL)
+				continue;
+			ledger_foreign_expect(&layout, vm, &expected);
+			assert_memory_equal(
+			    ledger_vm(loaded, (size_t)ledger_find(loaded, &vm->uuid)), &expected,
+			    sizeof(expected));
+		}
+		for (size_t cut = 1; cut < 100; cut++) {
+			assert_int_equal(decode(data, size - cut), -EBADMSG);
+			assert_int_equal(decode(data, cut), -EBADMSG);
+		}
+	}
+}
+
+static void test_of_a_version_that_nobody_knows_is_set_aside(void **state)
 {
 	const struct tree *tree = *state;
 	struct diag diag = DIAG_INIT;
@@ -248,8 +292,9 @@ static void test_of_another_version_is_set_aside(void **state)
 
 	save(tree, 1);
 	data = bytes_of(tree, LEDGER_STORE_NAME, &size);
-	assert_int_equal(data[8], LEDGER_VERSION);
-	data[8] = LEDGER_VERSION + 1;
+	assert_int_equal(data[VERSION_AT], LEDGER_VERSION);
+	data[VERSION_AT] = 4;
+	put_crc(data, size);
 	put_bytes(tree, LEDGER_STORE_NAME, data, size);
 	assert_int_equal(load(tree, &diag), -ENOENT);
 	check_contains(diag.text, "of another version");
@@ -289,8 +334,7 @@ static void test_too_many_accounts_are_damage(void **state)
 static void test_accounts_are_cut_behind_the_last_socket(void **state)
 {
 	const struct tree *tree = *state;
-	static const uint64_t bad[] = {0, LEDGER_VM_SIZE(0), LEDGER_VM_SIZE(1) - 8,
-				       LEDGER_VM_SIZE(3) + 8, LEDGER_VM_SIZE(65)};
+	static const uint64_t bad[] = {0, 2, 4, 65, UINT64_MAX};
 	cleanup_ledger struct ledger *ledger = ledger_fixture_create();
 	cleanup_ledger struct ledger *loaded = NULL;
 	cleanup_free char *data = NULL;
@@ -308,7 +352,8 @@ static void test_accounts_are_cut_behind_the_last_socket(void **state)
 	assert_memory_equal(ledger_vm_const(loaded, (size_t)ledger_find(loaded, &vm->uuid)), vm,
 			    sizeof(*vm));
 	for (size_t i = 0; i < CHECK_COUNT(bad); i++) {
-		memcpy(data + 24, &bad[i], sizeof(bad[i]));
+		memcpy(data + SOCKETS_AT, &bad[i], sizeof(bad[i]));
+		put_crc(data, size);
 		assert_int_equal(decode(data, size), -EBADMSG);
 	}
 	/* The largest there is. */
@@ -445,7 +490,8 @@ int main(void)
 	    STORE_TEST(test_one_flipped_bit_anywhere_is_noticed),
 	    STORE_TEST(test_a_damaged_file_is_set_aside_and_the_one_before_used),
 	    STORE_TEST(test_both_damaged_starts_anew),
-	    STORE_TEST(test_of_another_version_is_set_aside),
+	    STORE_TEST(test_of_another_version_is_read),
+	    STORE_TEST(test_of_a_version_that_nobody_knows_is_set_aside),
 	    STORE_TEST(test_too_many_accounts_are_damage),
 	    STORE_TEST(test_accounts_are_cut_behind_the_last_socket),
 	    STORE_TEST(test_checkpoint_holds_ceilings),
