@@ -103,7 +103,7 @@ class MigrationTest(unittest.TestCase):
         guest = self.guest
         self.read_in_guest("on the first host")
         wait_for("a record", lambda: self.record(self.lab.libvirtd), 10)
-        guest.spin(0)
+        spinner = guest.spin(0)  # busy while it moves
         reader = HostReader(self.lab, self.host.tree(guest.uuid, TREE_COUNTER))
         reader.start()
         generation = self.generation(self.host)
@@ -120,6 +120,7 @@ class MigrationTest(unittest.TestCase):
             there.start()
             self.assertGreater(self.generation(self.there), generation)
         print(f"the first host told {seen_uj / 1e6:.3f} J, the other {arrived_uj / 1e6:.3f} J")
+        guest.kill(spinner)
         left_uj = self.account(self.host)["energy_uj"]
         self.read_in_guest("on the other host")
         self.check_accounts(left_uj)
