@@ -34,7 +34,10 @@ int activity_create(const struct topology *topology, struct activity **ret_activ
 	activity->cpu_busy_ns = calloc(topology->cpu_count + 1, sizeof(activity->cpu_busy_ns[0]));
 	activity->cpu_interval_ns =
 	    calloc(topology->cpu_count + 1, sizeof(activity->cpu_interval_ns[0]));
+	activity->cpu_untold_ns =
+	    calloc(topology->cpu_count + 1, sizeof(activity->cpu_untold_ns[0]));
 	if (activity->cpu_busy_ns == NULL || activity->cpu_interval_ns == NULL ||
+	    activity->cpu_untold_ns == NULL ||
 	    core_share_create(topology, &activity->core_share) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < topology->cpu_count; i++) {
@@ -63,6 +66,7 @@ void activity_destroy(struct activity *activity)
 	for (size_t i = 0; i < activity->vm_count; i++)
 		activity_vm_finish(&activity->vms[i]);
 	core_share_destroy(activity->core_share);
+	free(activity->cpu_untold_ns);
 	free(activity->cpu_interval_ns);
 	free(activity->cpu_busy_ns);
 	free(activity);
@@ -404,6 +408,12 @@ int activity_step(struct activity *activity, const struct sample *sample)
 	activity_units_divide_awake(activity);
 	activity->primed = true;
 	return result;
+}
+
+void activity_add_busy(struct activity *activity, size_t cpu, uint64_t busy_ns)
+{
+	assert(cpu < activity->topology->cpu_count);
+	activity->cpu_untold_ns[cpu] = features_sum(activity->cpu_untold_ns[cpu], busy_ns);
 }
 
 const struct activity_vm *activity_vms(const struct activity *activity, size_t *ret_count)

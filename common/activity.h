@@ -70,6 +70,9 @@ void activity_destroy(struct activity *activity);
  */
 int activity_step(struct activity *activity, const struct sample *sample);
 
+/* Busy time of that CPU which no sample will tell: the next interval's. */
+void activity_add_busy(struct activity *activity, size_t cpu, uint64_t busy_ns);
+
 /* The VMs of the last sample that have a process, sorted by uuid, so that their order in the
  * sample is of no consequence; `*ret_count` of them. Valid until the next step. */
 const struct activity_vm *activity_vms(const struct activity *activity, size_t *ret_count);

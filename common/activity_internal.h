@@ -33,6 +33,7 @@ struct activity {
 	uint64_t elapsed_ns;
 	uint64_t *cpu_busy_ns;
 	uint64_t *cpu_interval_ns; /* of it, this interval's */
+	uint64_t *cpu_untold_ns;   /* besides, of the next */
 	struct core_share *core_share;
 	bool has_events; /* this interval's */
 	size_t vm_count;

@@ -38,6 +38,9 @@ void activity_units_take(struct activity *activity, const struct sample *sample)
 			? features_delta(activity->cpu_busy_ns[i], sample->cpu_busy_ns[i])
 			: 0;
 		activity->cpu_busy_ns[i] = sample->cpu_busy_ns[i];
+		activity->cpu_interval_ns[i] =
+		    features_sum(activity->cpu_interval_ns[i], activity->cpu_untold_ns[i]);
+		activity->cpu_untold_ns[i] = 0;
 	}
 	core_share_step(activity->core_share, activity->cpu_interval_ns, activity->elapsed_ns);
 	for (size_t unit = 0; unit < activity->unit_count; unit++)

@@ -23,8 +23,9 @@
 /* A microjoule in the fixed point of what is carried over. */
 #define ATTRIBUTION_CARRY_ONE (INT64_C(1) << 32)
 
-/* Claims of one division: a VM's active and overhead time, or its rent, and the host's part. */
-#define ATTRIBUTION_CLAIM_MAX (2 * 4096 + 1)
+/* Claims of one division: a VM's active and overhead time, or its rent, the host's part, and
+ * that of machines that are missing. */
+#define ATTRIBUTION_CLAIM_MAX (2 * 4096 + 2)
 
 struct attribution_claim {
 	uint64_t weight;

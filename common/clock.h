@@ -24,6 +24,8 @@ struct wall_time {
 struct clock {
 	struct mono_time (*now_mono)(const struct clock *clock);
 	struct wall_time (*now_wall)(const struct clock *clock);
+	/* How much of the monotonic time the machine was suspended for. */
+	uint64_t (*suspended_ns)(const struct clock *clock);
 };
 
 /* The machine's own clock: constant, never freed. */
@@ -31,6 +33,9 @@ const struct clock *clock_real(void);
 
 struct mono_time clock_now_mono(const struct clock *clock);
 struct wall_time clock_now_wall(const struct clock *clock);
+
+/* Since the machine's start; off by what passes between two readings of its clocks. */
+uint64_t clock_suspended_ns(const struct clock *clock);
 
 /* later - earlier, or 0 where the order is the other way round. */
 uint64_t clock_elapsed_ns(struct mono_time earlier, struct mono_time later);
@@ -40,9 +45,13 @@ struct manual_clock {
 	struct clock clock;
 	struct mono_time mono;
 	struct wall_time wall;
+	uint64_t suspended_ns;
 };
 
 void manual_clock_init(struct manual_clock *manual, struct mono_time mono, struct wall_time wall);
 void manual_clock_advance(struct manual_clock *manual, uint64_t elapsed_ns);
+
+/* The same, and the machine was suspended meanwhile. */
+void manual_clock_suspend(struct manual_clock *manual, uint64_t elapsed_ns);
 
 #endif

@@ -24,8 +24,8 @@ uint64_t counter_modulus_uj(uint64_t range_uj)
 	return modulus_uj;
 }
 
-/* What COUNTER_POWER_UW_MAX makes of that time; too much to count is the largest number. */
-static uint64_t counter_energy_uj_max(uint64_t elapsed_ns)
+/* What a power makes of that time; too much to count is the largest number. */
+static uint64_t counter_energy_uj_max(uint64_t power_uw, uint64_t elapsed_ns)
 {
 	uint64_t seconds = elapsed_ns / CLOCK_NS_PER_SECOND;
 	uint64_t rest_ns = elapsed_ns % CLOCK_NS_PER_SECOND;
@@ -33,11 +33,36 @@ static uint64_t counter_energy_uj_max(uint64_t elapsed_ns)
 
 	static_assert(COUNTER_POWER_UW_MAX <= UINT64_MAX / CLOCK_NS_PER_SECOND,
 		      "the product below fits");
-	if (__builtin_mul_overflow(seconds, COUNTER_POWER_UW_MAX, &energy_uj) ||
-	    __builtin_add_overflow(energy_uj, rest_ns * COUNTER_POWER_UW_MAX / CLOCK_NS_PER_SECOND,
-				   &energy_uj))
+	if (power_uw > COUNTER_POWER_UW_MAX)
+		power_uw = COUNTER_POWER_UW_MAX;
+	if (__builtin_mul_overflow(seconds, power_uw, &energy_uj) ||
+	    __builtin_add_overflow(energy_uj, rest_ns * power_uw / CLOCK_NS_PER_SECOND, &energy_uj))
 		return UINT64_MAX;
 	return energy_uj;
+}
+
+/* Whether the counter may have come so far around. */
+static bool counter_may_wrap(const struct counter *counter, uint64_t wrapped_uj, uint64_t range_uj,
+			     uint64_t elapsed_ns)
+{
+	if (wrapped_uj > counter_energy_uj_max(COUNTER_POWER_UW_MAX, elapsed_ns))
+		return false;
+	return wrapped_uj < range_uj / 2 ||
+	       (elapsed_ns >= COUNTER_LONG_NS &&
+		wrapped_uj <= counter_energy_uj_max(counter->power_uw_max, elapsed_ns));
+}
+
+bool counter_may_be_more(const struct counter *counter, uint64_t energy_uj, uint64_t range_uj,
+			 uint64_t elapsed_ns)
+{
+	uint64_t more_uj;
+
+	if (elapsed_ns < COUNTER_LONG_NS ||
+	    __builtin_add_overflow(energy_uj, counter_modulus_uj(range_uj), &more_uj))
+		return false;
+	return more_uj <= counter_energy_uj_max(counter->power_uw_max > 0 ? counter->power_uw_max
+									  : COUNTER_POWER_UW_MAX,
+						elapsed_ns);
 }
 
 static enum counter_event counter_compare(const struct counter *counter, uint64_t raw_uj,
@@ -55,8 +80,7 @@ static enum counter_event counter_compare(const struct counter *counter, uint64_
 	if (counter->raw_uj > range_uj)
 		return COUNTER_BACKWARD;
 	wrapped_uj = counter_modulus_uj(range_uj) - counter->raw_uj + raw_uj;
-	if (wrapped_uj >= range_uj / 2 ||
-	    wrapped_uj > counter_energy_uj_max(clock_elapsed_ns(before, now)))
+	if (!counter_may_wrap(counter, wrapped_uj, range_uj, clock_elapsed_ns(before, now)))
 		return COUNTER_BACKWARD;
 	*ret_energy_uj = wrapped_uj;
 	return COUNTER_WRAPPED;
@@ -72,6 +96,8 @@ enum counter_event counter_advance(struct counter *counter, uint64_t raw_uj, uin
 		return COUNTER_INVALID;
 	if (counter->primed)
 		event = counter_compare(counter, raw_uj, range_uj, now_ns, ret_energy_uj);
-	*counter = (struct counter){.primed = true, .raw_uj = raw_uj, .time_ns = now_ns};
+	counter->primed = true;
+	counter->raw_uj = raw_uj;
+	counter->time_ns = now_ns;
 	return event;
 }

@@ -241,3 +241,18 @@ int cpu_busy_read(struct cpu_busy *busy, struct mono_time now, uint64_t busy_ns[
 	}
 	return 0;
 }
+
+void cpu_busy_rest(const struct cpu_busy *busy, uint64_t rest_ns[])
+{
+	for (size_t i = 0; i < busy->topology->cpu_count; i++) {
+		const struct cpu_busy_cpu *cpu = &busy->cpus[i];
+		uint64_t ticks = 0;
+
+		rest_ns[i] = UINT64_MAX;
+		for (size_t kind = 0; kind < CPU_BUSY_REST_COUNT; kind++)
+			if (__builtin_add_overflow(ticks, cpu->rest_ticks[kind], &ticks))
+				ticks = UINT64_MAX;
+		if (cpu->online && __builtin_mul_overflow(ticks, busy->tick_ns, &rest_ns[i]))
+			rest_ns[i] = UINT64_MAX;
+	}
+}

@@ -34,6 +34,12 @@ void cpu_busy_close(struct cpu_busy *busy);
  */
 int cpu_busy_read(struct cpu_busy *busy, struct mono_time now, uint64_t busy_ns[]);
 
+/*
+ * How long each CPU has not been busy since the machine's start, as of the last reading; UINT64_MAX
+ * where it is offline. That is what one process can tell the next.
+ */
+void cpu_busy_rest(const struct cpu_busy *busy, uint64_t rest_ns[]);
+
 static inline void cleanup_cpu_busy_value(struct cpu_busy *const *busy)
 {
 	cpu_busy_close(*busy);

@@ -36,6 +36,7 @@ struct energy_source_ops {
 	const char *name; /* of `meter.source`: "powercap", "replay", "model" */
 	bool estimate;	  /* its figures are computed, not measured: said wherever they are shown */
 	bool automatic;	  /* `source = auto` may take it */
+	bool lasting;	  /* its counters go on while no process reads them, until the next boot */
 
 	/*
 	 * Probes and opens. On failure *diag says why it cannot work here and what would mend it;

@@ -232,6 +232,7 @@ const struct energy_source_ops energy_source_powercap = {
     .name = "powercap",
     .estimate = false,
     .automatic = true,
+    .lasting = true,
     .open = powercap_open,
     .close = powercap_close,
     .read = powercap_read,

@@ -294,11 +294,25 @@ static void engine_refuse(struct ledger_zone *host)
 	host->error = -ERANGE;
 }
 
+/* How much of a zone came while wattportd was away, for whoever wants to know. */
+static void engine_tell_return(struct engine *engine, const struct engine_zone *zone,
+			       uint64_t energy_uj, uint64_t awake_ns)
+{
+	struct ledger_zone *host = &ledger_host(engine->ledger)->zones[zone->index];
+
+	if (!engine->away.returning)
+		return;
+	host->returned_uj = energy_uj;
+	host->returned_unsure =
+	    counter_may_be_more(&zone->counter, energy_uj, zone->zone.range_uj, awake_ns) ? 1 : 0;
+}
+
 static void engine_take_zone(struct engine *engine, struct engine_zone *zone,
 			     const struct sample_zone *reading, const struct sample *sample)
 {
 	struct ledger_zone *host = &ledger_host(engine->ledger)->zones[zone->index];
-	uint64_t energy_uj, elapsed_ns;
+	uint64_t energy_uj, elapsed_ns, asleep_ns;
+	enum counter_event event;
 
 	host->error = reading->error;
 	host->available = reading->error == 0 ? 1 : 0;
@@ -306,12 +320,19 @@ static void engine_take_zone(struct engine *engine, struct engine_zone *zone,
 		host->faults[LEDGER_FAULT_UNREADABLE]++;
 		return;
 	}
-	elapsed_ns = sample->time.ns > zone->time_ns ? sample->time.ns - zone->time_ns : 0;
-	switch (counter_advance(&zone->counter, reading->raw_uj, zone->zone.range_uj,
-				sample->time.ns, &energy_uj)) {
+	elapsed_ns = features_delta(zone->time_ns, sample->time.ns);
+	asleep_ns = features_delta(zone->suspended_ns, sample->suspended_ns);
+	zone->asleep_ns = asleep_ns < elapsed_ns ? asleep_ns : elapsed_ns;
+	zone->counter.power_uw_max = features_sum(host->peak_uw, host->peak_uw);
+	event = counter_advance(&zone->counter, reading->raw_uj, zone->zone.range_uj,
+				features_delta(sample->suspended_ns, sample->time.ns), &energy_uj);
+	if (event != COUNTER_INVALID) {
+		zone->time_ns = sample->time.ns;
+		zone->suspended_ns = sample->suspended_ns;
+	}
+	switch (event) {
 	case COUNTER_ADVANCED:
 	case COUNTER_WRAPPED:
-		zone->time_ns = sample->time.ns;
 		if (energy_uj > UINT64_MAX - host->energy_uj) {
 			engine_refuse(host);
 			break;
@@ -320,13 +341,12 @@ static void engine_take_zone(struct engine *engine, struct engine_zone *zone,
 		if (!host->calibration_learning)
 			host->calibration_known = 1;
 		engine_zone_book(engine, zone, sample, energy_uj, elapsed_ns);
+		engine_tell_return(engine, zone, energy_uj, elapsed_ns - zone->asleep_ns);
 		break;
 	case COUNTER_FIRST:
-		zone->time_ns = sample->time.ns;
 		break;
 	case COUNTER_BACKWARD:
 		host->faults[LEDGER_FAULT_BACKWARD]++;
-		zone->time_ns = sample->time.ns;
 		break;
 	case COUNTER_INVALID:
 		engine_refuse(host);
@@ -402,6 +422,8 @@ static void engine_take_power(struct engine *engine, uint64_t elapsed_ns)
 
 		row->power_uw = engine_power(row->energy_uj, zone->window_uj, engine->window_ns);
 		zone->window_uj = row->energy_uj;
+		if (row->power_uw > row->peak_uw)
+			row->peak_uw = row->power_uw;
 	}
 	for (size_t slot = 0; slot < ledger_slot_count(engine->ledger); slot++) {
 		struct ledger_vm *account = ledger_vm(engine->ledger, slot);
@@ -426,15 +448,20 @@ static void engine_take_power(struct engine *engine, uint64_t elapsed_ns)
 int engine_step(struct engine *engine, const struct sample *sample)
 {
 	struct ledger_host *host = ledger_host(engine->ledger);
+	int return_status = engine->stepped ? 0 : engine_return(engine, sample);
 	int roster_status = engine_take_roster(engine, sample);
 	int activity_status = activity_step(engine->activity, sample);
 	uint64_t elapsed_ns = activity_elapsed_ns(engine->activity);
 
+	engine->stepped = true;
 	engine_take_present(engine);
 	for (size_t i = 0; i < engine->zone_count && i < sample->zone_count; i++)
 		engine_take_zone(engine, &engine->zones[i], &sample->zones[i], sample);
 	engine_take_power(engine, elapsed_ns);
 	host->updated_ns = sample->time.ns;
 	host->sample_count++;
-	return roster_status < 0 ? roster_status : activity_status;
+	engine_leave_word(engine, sample);
+	if (roster_status < 0)
+		return roster_status;
+	return activity_status < 0 ? activity_status : return_status;
 }

@@ -40,7 +40,9 @@ struct engine_zone {
 	struct zone zone;
 	uint32_t index; /* in the ledger */
 	struct counter counter;
-	uint64_t time_ns; /* of the last accepted reading */
+	uint64_t time_ns;      /* of the last accepted reading */
+	uint64_t suspended_ns; /* of it since boot */
+	uint64_t asleep_ns;    /* of this interval: the host was suspended */
 	struct calibration *calibration;
 	/* By whose coefficients it is divided: its own, or its package's. */
 	const struct calibration *costs;
@@ -55,6 +57,19 @@ struct engine_zone {
 	bool units[ACTIVITY_UNIT_MAX]; /* whose energy it counts */
 };
 
+/* What a machine that was there for all of the interval counts for, where others were not. */
+#define ENGINE_THERE_ONE (UINT64_C(1) << 24)
+
+/* The interval over a time without wattportd: engine_return.c. */
+struct engine_away {
+	bool returning; /* that is the interval which is being booked */
+	uint64_t elapsed_ns;
+	size_t missing;		 /* machines that had ended meanwhile, or were started anew */
+	uint64_t missing_vcpus;	 /* of these, each for as long as it may have run: of
+				    ENGINE_THERE_ONE */
+	uint64_t missing_memory; /* likewise, in mebibytes */
+};
+
 struct engine {
 	struct engine_config config;
 	const struct topology *topology;
@@ -64,6 +79,8 @@ struct engine {
 	struct engine_zone zones[ZONE_MAX];
 	struct engine_vm *vms[LEDGER_VM_MAX]; /* by the ledger's slot */
 	uint64_t window_ns;		      /* age of the power window */
+	bool stepped;			      /* it has taken a sample */
+	struct engine_away away;
 	/* The round's VMs: those of the activity that have an interval and a slot. */
 	size_t present_count;
 	struct engine_present {
@@ -79,6 +96,18 @@ struct engine_share *engine_share(struct engine *engine, const struct engine_zon
 
 /* How many CPUs the zone has. */
 size_t engine_zone_cpus(const struct engine *engine, const struct engine_zone *zone);
+
+/*
+ * engine_return.c. Before the first sample is booked: what came since the last of the run before,
+ * where the ledger has its readings, becomes one interval. 0 or -ENOMEM: then it books nothing.
+ */
+int engine_return(struct engine *engine, const struct sample *sample);
+
+/* Of an interval, the part for which the VM of the round was there, of ENGINE_THERE_ONE. */
+uint64_t engine_there(const struct engine *engine, const struct sample *sample, size_t i);
+
+/* What the next run will need of that sample, into the ledger. */
+void engine_leave_word(struct engine *engine, const struct sample *sample);
 
 /* Mebibytes that a VM of the round holds; that all of them do. */
 uint64_t engine_memory(const struct engine *engine, size_t i);

@@ -223,8 +223,12 @@ void engine_zone_weigh(struct engine *engine, struct engine_zone *zone, const st
 	engine_weigh_other(engine, zone, elapsed_ns);
 	zone->by_memory =
 	    zone->zone.kind == ZONE_DRAM && !has_events && !engine->config.dram_by_work;
-	/* After a reading that failed, energy is of more time than the work is. */
-	if (elapsed_ns == activity_elapsed_ns(engine->activity))
+	/*
+	 * After a reading that failed, energy is of more time than the work is. Over a time without
+	 * wattportd, and while the host was suspended, loads and powers were many.
+	 */
+	if (elapsed_ns == activity_elapsed_ns(engine->activity) && !engine->away.returning &&
+	    zone->asleep_ns == 0)
 		calibration_add(zone->calibration, elapsed_ns, energy_uj, has_events);
 	else
 		calibration_drop(zone->calibration);

@@ -24,7 +24,15 @@ struct division {
 	uint64_t dynamic_uj;
 	uint64_t idle_uj;  /* result: not assigned */
 	uint64_t other_uj; /* result: host */
+	uint64_t away_uj;  /* result: engine_return.c */
 };
+
+/* Whose is what no machine that is there has done. */
+static uint64_t *engine_nobodys(const struct engine *engine, struct division *division)
+{
+	return engine->away.returning && engine->away.missing > 0 ? &division->away_uj
+								  : &division->other_uj;
+}
 
 /* A VM's faded time on the zone's CPUs: of one socket, or of all of them. */
 static uint64_t engine_socket_ns(const struct engine *engine, const struct engine_zone *zone,
@@ -80,8 +88,9 @@ static uint64_t engine_divide_by_use(struct engine *engine, struct engine_zone *
 				     struct division *division)
 {
 	struct attribution_claim *claims = engine->claims;
-	size_t last = 2 * engine->present_count;
+	size_t last = 2 * engine->present_count, missing = last + 1;
 	bool memory = zone->by_memory;
+	uint64_t *others_uj = memory ? &division->other_uj : engine_nobodys(engine, division);
 	uint64_t left_uj;
 
 	for (size_t i = 0; i < engine->present_count; i++) {
@@ -98,42 +107,71 @@ static uint64_t engine_divide_by_use(struct engine *engine, struct engine_zone *
 	    .weight =
 		memory ? engine_host_memory(engine, sample->memory_used_bytes) : zone->other_weight,
 	    .carry = zone->other_carry};
-	left_uj = attribution_divide(energy_uj, claims, last + 1, &engine->scratch);
+	claims[missing] = (struct attribution_claim){.weight = memory && engine->away.returning
+								   ? engine->away.missing_memory /
+									 ENGINE_THERE_ONE
+								   : 0};
+	left_uj = attribution_divide(energy_uj, claims, missing + 1, &engine->scratch);
 	for (size_t i = 0; i < engine->present_count; i++) {
 		engine_book(engine, zone, i, LEDGER_ACTIVE, &claims[2 * i]);
 		engine_book(engine, zone, i, LEDGER_OVERHEAD, &claims[2 * i + 1]);
 	}
 	zone->other_carry = claims[last].carry;
-	division->other_uj += claims[last].share_uj;
+	*others_uj += claims[last].share_uj;
+	division->away_uj += claims[missing].share_uj;
 	return left_uj;
+}
+
+/* What VM i has rented, and for how much of the interval: of ENGINE_THERE_ONE on a return. */
+static uint64_t engine_rent_of(const struct engine *engine, const struct engine_zone *zone,
+			       const struct sample *sample, size_t i)
+{
+	uint64_t rent = zone->zone.kind == ZONE_DRAM ? engine_memory(engine, i)
+						     : engine->present[i].activity->vcpu_count;
+
+	return engine->away.returning ? features_scale(rent, engine_there(engine, sample, i), 1)
+				      : rent;
+}
+
+/* What nobody has rented, in the same units. */
+static uint64_t engine_unrented(const struct engine *engine, const struct engine_zone *zone,
+				const struct sample *sample, uint64_t rented)
+{
+	uint64_t one = engine->away.returning ? ENGINE_THERE_ONE : 1;
+	uint64_t memory = sample->memory_total_bytes / MEBIBYTE;
+
+	if (zone->zone.kind == ZONE_DRAM)
+		return features_delta(rented, features_scale(memory, one, 1));
+	return attribution_unrented_vcpus(features_scale(engine->topology->cpu_count, one, 1),
+					  rented);
 }
 
 /* ATTRIBUTION_IDLE_VCPU: by what is rented, vCPUs or memory; the rest stays with the host. */
 static uint64_t engine_divide_by_rent(struct engine *engine, struct engine_zone *zone,
-				      const struct sample *sample, uint64_t energy_uj)
+				      const struct sample *sample, struct division *division)
 {
 	struct attribution_claim *claims = engine->claims;
-	size_t last = engine->present_count;
-	bool memory = zone->zone.kind == ZONE_DRAM;
-	uint64_t allocated = 0;
-	uint64_t left_uj;
+	size_t last = engine->present_count, missing = last + 1;
+	uint64_t rented = 0, left_uj;
 
 	for (size_t i = 0; i < engine->present_count; i++) {
-		uint32_t vcpus = engine->present[i].activity->vcpu_count;
-
 		claims[i] = (struct attribution_claim){
-		    .weight = memory ? engine_memory(engine, i) : vcpus,
+		    .weight = engine_rent_of(engine, zone, sample, i),
 		    .carry = engine_share(engine, zone, i)->carry[LEDGER_IDLE]};
-		allocated += vcpus;
+		rented = features_sum(rented, claims[i].weight);
 	}
+	claims[missing] = (struct attribution_claim){.weight = 0};
+	if (engine->away.returning)
+		claims[missing].weight = zone->zone.kind == ZONE_DRAM ? engine->away.missing_memory
+								      : engine->away.missing_vcpus;
+	rented = features_sum(rented, claims[missing].weight);
 	claims[last] = (struct attribution_claim){
-	    .weight = memory ? engine_host_memory(engine, sample->memory_total_bytes)
-			     : attribution_unrented_vcpus(engine->topology->cpu_count, allocated),
-	    .carry = zone->unrented_carry};
-	left_uj = attribution_divide(energy_uj, claims, last + 1, &engine->scratch);
+	    .weight = engine_unrented(engine, zone, sample, rented), .carry = zone->unrented_carry};
+	left_uj = attribution_divide(division->static_uj, claims, missing + 1, &engine->scratch);
 	for (size_t i = 0; i < engine->present_count; i++)
 		engine_book(engine, zone, i, LEDGER_IDLE, &claims[i]);
 	zone->unrented_carry = claims[last].carry;
+	division->away_uj += claims[missing].share_uj;
 	return left_uj + claims[last].share_uj;
 }
 
@@ -144,8 +182,7 @@ static void engine_divide(struct engine *engine, struct engine_zone *zone,
 
 	switch (engine->config.idle) {
 	case ATTRIBUTION_IDLE_VCPU:
-		division->idle_uj +=
-		    engine_divide_by_rent(engine, zone, sample, division->static_uj);
+		division->idle_uj += engine_divide_by_rent(engine, zone, sample, division);
 		break;
 	case ATTRIBUTION_IDLE_BUSY:
 		/* One division for both parts; with nothing running the static part stays idle. */
@@ -162,7 +199,7 @@ static void engine_divide(struct engine *engine, struct engine_zone *zone,
 		division->idle_uj += idle_uj;
 		left_uj -= idle_uj;
 	}
-	division->other_uj += left_uj;
+	*engine_nobodys(engine, division) += left_uj;
 }
 
 /* Adds to what the guest sees of each of its sockets, exactly `amount_uj` in all. */
@@ -224,7 +261,7 @@ static void engine_fit(const struct ledger_vm *account, const struct ledger_shar
 
 /* What the guest of VM i is shown of this interval. */
 static void engine_show(struct engine *engine, const struct engine_zone *zone, size_t i,
-			const uint64_t before[LEDGER_PART_COUNT], uint64_t elapsed_ns)
+			const uint64_t before[LEDGER_PART_COUNT], uint64_t there_ns)
 {
 	const struct engine_present *present = &engine->present[i];
 	struct ledger_vm *account = ledger_vm(engine->ledger, present->slot);
@@ -232,7 +269,7 @@ static void engine_show(struct engine *engine, const struct engine_zone *zone, s
 	struct guest_view_account *view = &engine_share(engine, zone, i)->guest_view;
 	uint64_t *told_uj = &engine->vms[present->slot]->window_guest_uj;
 	struct guest_view_interval interval = {
-	    .elapsed_ns = elapsed_ns,
+	    .elapsed_ns = there_ns,
 	    .dynamic_uj = share->part_uj[LEDGER_ACTIVE] - before[LEDGER_ACTIVE] +
 			  share->part_uj[LEDGER_OVERHEAD] - before[LEDGER_OVERHEAD],
 	    .static_uj = share->part_uj[LEDGER_IDLE] - before[LEDGER_IDLE],
@@ -291,14 +328,18 @@ void engine_zone_book(struct engine *engine, struct engine_zone *zone, const str
 	host->energy_uj += energy_uj;
 	host->idle_uj += division.idle_uj;
 	host->other_uj += division.other_uj;
+	host->away_uj += division.away_uj;
 	for (size_t i = 0; i < count; i++) {
 		const struct ledger_vm *account =
 		    ledger_vm_const(engine->ledger, engine->present[i].slot);
 
 		for (size_t part = 0; part < LEDGER_PART_COUNT; part++)
 			booked_uj += account->shares[zone->index].part_uj[part] - before[i][part];
-		engine_show(engine, zone, i, before[i], elapsed_ns);
+		/* While the host was suspended nothing was rented, nor before the machine was. */
+		engine_show(engine, zone, i, before[i],
+			    features_scale(elapsed_ns - zone->asleep_ns,
+					   engine_there(engine, sample, i), ENGINE_THERE_ONE));
 	}
 	/* The promise itself, kept at every step. */
-	assert(booked_uj + division.idle_uj + division.other_uj == energy_uj);
+	assert(booked_uj + division.idle_uj + division.other_uj + division.away_uj == energy_uj);
 }

@@ -321,10 +321,19 @@ void ledger_forget_readings(struct ledger *ledger)
 	for (uint32_t i = 0; i < ZONE_MAX; i++) {
 		ledger->host.zones[i].reading = (struct ledger_reading){.range_uj = 0};
 		ledger->host.zones[i].rest_ns = 0;
+		ledger->host.zones[i].rest_cpus = 0;
 	}
 	for (size_t slot = 0; slot < ledger->slot_count; slot++)
 		if (ledger->vms[slot] != NULL)
-			ledger->vms[slot]->process = (struct ledger_process_time){.started_ns = 0};
+			ledger->vms[slot]->process = (struct ledger_process_time){.run = 0};
+}
+
+bool ledger_has_readings(const struct ledger *ledger)
+{
+	for (uint32_t i = 0; i < ledger->host.zone_count; i++)
+		if (ledger->host.zones[i].reading.range_uj > 0)
+			return true;
+	return false;
 }
 
 uint64_t ledger_share_total_uj(const struct ledger_share *share)

@@ -20,6 +20,7 @@
 #include "common/uuid.h"
 #include "common/zone.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -75,7 +76,7 @@ struct ledger_guest_socket {
 
 /* What the threads of its process had used at the last sample, for engine_return.h. */
 struct ledger_process_time {
-	uint64_t started_ns; /* struct mono_time; with the pid it tells which process; 0: unknown */
+	uint64_t run; /* with the pid it tells which process: struct sample_process; 0: unknown */
 	uint64_t vcpu_ns;
 	uint64_t overhead_ns;
 };
@@ -125,9 +126,9 @@ enum ledger_zone_fault {
 /* The raw reading up to which energy_uj is booked, with it in one record: so it is booked once. */
 struct ledger_reading {
 	uint64_t raw_uj;
-	uint64_t range_uj; /* 0: there is none */
-	uint64_t time_ns;  /* struct mono_time */
-	uint64_t awake_ns; /* struct awake_time */
+	uint64_t range_uj;     /* 0: there is none */
+	uint64_t time_ns;      /* struct mono_time */
+	uint64_t suspended_ns; /* of it since boot */
 };
 
 struct ledger_zone {
@@ -146,7 +147,8 @@ struct ledger_zone {
 	uint64_t faults[LEDGER_FAULT_COUNT];
 	uint64_t away_uj;     /* of energy_uj: of machines that nobody knew any more at a return */
 	uint64_t peak_uw;     /* the most that power_uw ever was */
-	uint64_t rest_ns;     /* idle time of its CPUs since boot, at the last sample */
+	uint64_t rest_ns;     /* idle time of its CPUs since boot, at the last sample, ... */
+	uint64_t rest_cpus;   /* ... and of how many: those that were online */
 	uint64_t returned_uj; /* booked at the last return, for all of the time away */
 	uint64_t returned_unsure; /* 1: its counter may have wrapped more often meanwhile */
 	struct ledger_reading reading;
@@ -244,6 +246,9 @@ int ledger_depart(struct ledger *ledger, size_t slot);
 
 /* Readings and process times of another boot say nothing: no energy is taken from them. */
 void ledger_forget_readings(struct ledger *ledger);
+
+/* Whether there are any, so that what came since can be booked. */
+bool ledger_has_readings(const struct ledger *ledger);
 
 /* Measured energy of the zone minus all that was booked of it: 0, or a bug. */
 int64_t ledger_conservation_error_uj(const struct ledger *ledger, uint32_t zone);

@@ -7,6 +7,9 @@
 
 #include <errno.h>
 
+/* Less is what a clock is slewed by, or what passes between readings of two. */
+#define LEAP_NS_MIN ((int64_t)CLOCK_NS_PER_SECOND)
+
 struct ledger_life {
 	struct ledger_life_context context;
 	struct ledger_life_start start;
@@ -54,6 +57,15 @@ static int life_take_over(struct ledger_life *life, struct diag *diag)
 	return 0;
 }
 
+/* RAPL's counters, process ids and clocks begin anew with every boot. */
+static bool life_is_same_boot(const struct ledger_life *life, const struct ledger_instant *now)
+{
+	const struct ledger_instant *told = &ledger_host_const(life->ledger)->told;
+
+	return !uuid_is_nil(&now->boot) && uuid_equal(&told->boot, &now->boot) &&
+	       told->time_ms <= now->time_ms;
+}
+
 int ledger_life_open(const struct ledger_life_context *context, struct ledger_life **ret_life,
 		     struct diag *diag)
 {
@@ -78,6 +90,8 @@ int ledger_life_open(const struct ledger_life_context *context, struct ledger_li
 		return status;
 	ledger_host(life->ledger)->orderly = 0;
 	now = life_instant(life);
+	if (!life_is_same_boot(life, &now))
+		ledger_forget_readings(life->ledger);
 	ledger_floors_resume(life->ledger, &now);
 	*ret_life = TAKE_PTR(life);
 	return 0;
@@ -112,10 +126,42 @@ static int life_store(struct ledger_life *life, const struct ledger_floors *floo
 	return life->saving_error;
 }
 
+static uint64_t life_moved(uint64_t wall_ns, int64_t leap_ns)
+{
+	uint64_t moved_ns;
+
+	if (wall_ns == 0 || __builtin_add_overflow(wall_ns, leap_ns, &moved_ns) || moved_ns == 0)
+		return wall_ns;
+	return moved_ns;
+}
+
+/*
+ * How long a machine has been gone is told by the wall clock, because it outlives a boot. Where
+ * that clock was set under our eyes, these times are set with it.
+ */
+static void life_follow_wall(struct ledger_life *life, const struct ledger_instant *now)
+{
+	const struct ledger_instant *told = &ledger_host_const(life->ledger)->told;
+	int64_t passed_ns = (int64_t)((now->time_ms - told->time_ms) * CLOCK_NS_PER_MS);
+	int64_t leap_ns = (int64_t)(now->wall_ns - told->wall_ns) - passed_ns;
+
+	if (told->wall_ns == 0 || !life_is_same_boot(life, now))
+		return;
+	if (leap_ns < LEAP_NS_MIN && leap_ns > -LEAP_NS_MIN)
+		return;
+	for (size_t slot = 0; slot < ledger_slot_count(life->ledger); slot++) {
+		struct ledger_vm *vm = ledger_vm(life->ledger, slot);
+
+		if (vm != NULL)
+			vm->seen_wall_ns = life_moved(vm->seen_wall_ns, leap_ns);
+	}
+}
+
 int ledger_life_publish(struct ledger_life *life)
 {
 	struct ledger_instant now = life_instant(life);
 
+	life_follow_wall(life, &now);
 	life->room = ledger_floors_advance(life->floors, &now);
 	if (life->room == LEDGER_FLOORS_NONE)
 		(void)ledger_life_save(life);

@@ -53,7 +53,8 @@ struct ledger *ledger_life_ledger(struct ledger_life *life);
 const struct ledger_life_start *ledger_life_start(const struct ledger_life *life);
 
 /*
- * Shows the ledger's present state to all others; saves it before, where a floor would pass what
+ * Shows the ledger's present state to all others, after it has followed a wall clock that was set
+ * meanwhile; saves it before, where a floor would pass what
  * the last checkpoint promises. 0 or the errors of ledger_map_publish().
  */
 int ledger_life_publish(struct ledger_life *life);

@@ -13,7 +13,10 @@ int sample_init(struct sample *sample, size_t cpu_count)
 	*sample = (struct sample){.cpu_count = cpu_count};
 	/* Never of size 0: then NULL would be no failure. */
 	sample->cpu_busy_ns = calloc(cpu_count > 0 ? cpu_count : 1, sizeof(*sample->cpu_busy_ns));
-	return sample->cpu_busy_ns != NULL ? 0 : -ENOMEM;
+	sample->cpu_rest_ns = malloc((cpu_count + 1) * sizeof(*sample->cpu_rest_ns));
+	for (size_t i = 0; sample->cpu_rest_ns != NULL && i < cpu_count; i++)
+		sample->cpu_rest_ns[i] = SAMPLE_NO_TIME;
+	return sample->cpu_busy_ns != NULL && sample->cpu_rest_ns != NULL ? 0 : -ENOMEM;
 }
 
 void sample_finish(struct sample *sample)
@@ -22,6 +25,7 @@ void sample_finish(struct sample *sample)
 		free(sample->vms[i].vcpus);
 	free(sample->vms);
 	free(sample->cpu_busy_ns);
+	free(sample->cpu_rest_ns);
 	*sample = (struct sample){.cpu_busy_ns = NULL};
 }
 
@@ -29,6 +33,7 @@ void sample_clear(struct sample *sample)
 {
 	sample->vm_count = 0;
 	sample->time = (struct mono_time){.ns = 0};
+	sample->suspended_ns = 0;
 	sample->anew = false;
 }
 

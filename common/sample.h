@@ -21,6 +21,7 @@
 #define SAMPLE_VCPU_MAX	 4096 /* of one VM */
 #define SAMPLE_NAME_SIZE 1024 /* of a VM's name in UTF-8, with the NUL; longer ones are cut */
 #define SAMPLE_NO_CPU	 UINT32_MAX
+#define SAMPLE_NO_TIME	 UINT64_MAX
 
 struct sample_zone {
 	int error; /* 0, or the negative errno that reading the zone gave: then raw_uj says nothing
@@ -42,6 +43,17 @@ struct sample_vcpu {
 	uint64_t llc_misses;
 };
 
+/*
+ * The process of a machine, for what has to be known of it by the next wattportd: the times are of
+ * this process alone, and do not outlive it. Not in traces.
+ */
+struct sample_process {
+	uint64_t run; /* with the pid: what tells it from any other of this boot; 0: unknown */
+	uint64_t started_ns; /* struct mono_time; 0: unknown */
+	uint64_t vcpu_ns;
+	uint64_t overhead_ns; /* of the threads that live now */
+};
+
 /* How well a VM's CPU time is known, best first. */
 enum sample_precision {
 	SAMPLE_NANOSECONDS, /* schedstat */
@@ -59,6 +71,7 @@ struct sample_vm {
 	uint64_t overhead_ns;  /* CPU time of its emulator, I/O and vhost threads */
 	bool has_halt_poll;    /* the next was measured */
 	uint64_t halt_poll_ns; /* of its vCPUs' time: spent waiting for work without sleeping */
+	struct sample_process process;
 	size_t vcpu_count;
 	struct sample_vcpu *vcpus;
 	size_t vcpu_capacity; /* allocated entries of vcpus[] */
@@ -66,11 +79,14 @@ struct sample_vm {
 
 struct sample {
 	struct mono_time time;
+	uint64_t
+	    suspended_ns; /* of it, since boot: nothing ran, and nothing was drawn to speak of */
 	bool anew; /* another run of wattportd took it: no counter goes on from the one before */
 	size_t zone_count; /* as the source lists them */
 	struct sample_zone zones[ZONE_MAX];
 	size_t cpu_count; /* as the topology lists them */
 	uint64_t *cpu_busy_ns;
+	uint64_t *cpu_rest_ns;	     /* idle since boot; SAMPLE_NO_TIME: offline, or not known */
 	uint64_t memory_total_bytes; /* of the host; 0: unknown */
 	uint64_t memory_used_bytes;  /* of the host, VMs included; 0: unknown */
 	size_t vm_count;

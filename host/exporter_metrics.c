@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #define LABEL_MAX 4
 
@@ -107,34 +108,16 @@ static void exporter_write_zones(const struct exporter_scene *scene,
 	}
 }
 
-static struct metrics_value exporter_zone_energy(const struct ledger_zone *zone)
+/* A member in microjoules or microwatts. */
+static void exporter_write_energies(const struct exporter_scene *scene, size_t member)
 {
-	return metrics_micro(zone->energy_uj);
-}
+	for (uint32_t i = 0; i < scene->copy->host.zone_count; i++) {
+		const struct metrics_label labels[] = {{"zone", exporter_zone_id(scene, i)}};
+		uint64_t value;
 
-static struct metrics_value exporter_zone_idle(const struct ledger_zone *zone)
-{
-	return metrics_micro(zone->idle_uj);
-}
-
-static struct metrics_value exporter_zone_other(const struct ledger_zone *zone)
-{
-	return metrics_micro(zone->other_uj);
-}
-
-static struct metrics_value exporter_zone_static_power(const struct ledger_zone *zone)
-{
-	return metrics_micro(zone->idle_power_uw);
-}
-
-static struct metrics_value exporter_zone_thread_power(const struct ledger_zone *zone)
-{
-	return metrics_micro(zone->thread_power_uw);
-}
-
-static struct metrics_value exporter_zone_error(const struct ledger_zone *zone)
-{
-	return metrics_micro(zone->calibration_error_ppm);
+		memcpy(&value, (const char *)&scene->copy->host.zones[i] + member, sizeof(value));
+		metrics_add(scene->metrics, labels, 1, metrics_micro(value));
+	}
 }
 
 static struct metrics_value exporter_zone_learning(const struct ledger_zone *zone)
@@ -149,32 +132,37 @@ static struct metrics_value exporter_zone_available(const struct ledger_zone *zo
 
 static void exporter_write_host_energy(const struct exporter_scene *scene)
 {
-	exporter_write_zones(scene, exporter_zone_energy);
+	exporter_write_energies(scene, offsetof(struct ledger_zone, energy_uj));
 }
 
 static void exporter_write_host_idle(const struct exporter_scene *scene)
 {
-	exporter_write_zones(scene, exporter_zone_idle);
+	exporter_write_energies(scene, offsetof(struct ledger_zone, idle_uj));
 }
 
 static void exporter_write_host_other(const struct exporter_scene *scene)
 {
-	exporter_write_zones(scene, exporter_zone_other);
+	exporter_write_energies(scene, offsetof(struct ledger_zone, other_uj));
+}
+
+static void exporter_write_host_away(const struct exporter_scene *scene)
+{
+	exporter_write_energies(scene, offsetof(struct ledger_zone, away_uj));
 }
 
 static void exporter_write_host_static_power(const struct exporter_scene *scene)
 {
-	exporter_write_zones(scene, exporter_zone_static_power);
+	exporter_write_energies(scene, offsetof(struct ledger_zone, idle_power_uw));
 }
 
 static void exporter_write_host_thread_power(const struct exporter_scene *scene)
 {
-	exporter_write_zones(scene, exporter_zone_thread_power);
+	exporter_write_energies(scene, offsetof(struct ledger_zone, thread_power_uw));
 }
 
 static void exporter_write_calibration_error(const struct exporter_scene *scene)
 {
-	exporter_write_zones(scene, exporter_zone_error);
+	exporter_write_energies(scene, offsetof(struct ledger_zone, calibration_error_ppm));
 }
 
 static void exporter_write_calibration_learning(const struct exporter_scene *scene)
@@ -425,6 +413,9 @@ static const struct exporter_family exporter_ledger_families[] = {
     {{"wattport_host_other_joules", METRICS_COUNTER, "joules",
       "Energy of it that the host's own processes used."},
      exporter_write_host_other},
+    {{"wattport_host_away_joules", METRICS_COUNTER, "joules",
+      "Energy of it that machines used which ended while wattportd was away."},
+     exporter_write_host_away},
     {{"wattport_host_power_watts", METRICS_GAUGE, "watts",
       "Power of the zone over about the last second."},
      exporter_write_host_power},

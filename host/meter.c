@@ -131,12 +131,33 @@ static void meter_write_moves(struct meter *meter)
 	meter_note(&meter->moving, error, diag.text);
 }
 
+/*
+ * What came while wattportd was away is divided among the machines that are there at its return.
+ * So it waits until somebody tells which these are, and the accounts rest as before; but not for
+ * ever.
+ */
+static bool meter_awaits_machines(struct meter *meter)
+{
+	struct mono_time now = clock_now_mono(meter->context.clock);
+	struct vm_provider_status provider;
+
+	if (!meter->returning)
+		return false;
+	vm_provider_status(meter->provider, &provider);
+	return provider.state != VM_PROVIDER_OK &&
+	       clock_elapsed_ns(meter->opened, now) < METER_RETURN_WAIT_NS;
+}
+
 void meter_sample(struct meter *meter)
 {
 	struct mono_time start = clock_now_mono(meter->context.clock);
 	bool roster_changed = vm_provider_waiting(meter->provider);
 	int status;
 
+	if (meter_awaits_machines(meter)) {
+		meter_watch_provider(meter);
+		return;
+	}
 	sample_clear(&meter->sample);
 	status = sampler_host_take(meter->sampler, &meter->sample);
 	meter_note(&meter->sampling, status,
@@ -145,6 +166,9 @@ void meter_sample(struct meter *meter)
 		   "what cannot be read books nothing; `wattport status` says which it is");
 	status = engine_step(meter->engine, &meter->sample);
 	meter_note(&meter->booking, status, "some machines have none, their energy is the host's");
+	if (meter->returning)
+		meter_tell_return(meter);
+	meter->returning = false;
 	meter->sampled = meter->sample.time;
 	meter_note_events(meter);
 	meter->duration_ns = clock_elapsed_ns(start, clock_now_mono(meter->context.clock));

@@ -22,6 +22,9 @@
 #define METER_INTERVAL_NS_MIN CLOCK_NS_PER_MS
 #define METER_DUTY	      5
 
+/* So long the first sample after a restart waits for the list of machines. */
+#define METER_RETURN_WAIT_NS (60 * CLOCK_NS_PER_SECOND)
+
 /* So long the provider may look for a machine that nobody knows: half of what readers wait. */
 #define METER_LOOKUP_WAIT_NS (10 * CLOCK_NS_PER_MS)
 

@@ -36,6 +36,8 @@ struct meter {
 	struct sampler_host *sampler;
 	struct moves *moves;
 	struct sample sample;
+	struct mono_time opened;
+	bool returning; /* what came since the run before is still to be booked */
 	struct mono_time sampled;
 	uint64_t duration_ns; /* of the last sample */
 	struct condition sampling;
@@ -51,6 +53,9 @@ struct meter {
 
 /* Whether these settings want core and uncore to be measured, too. */
 bool meter_wants_parts(const struct settings *settings);
+
+/* Says what was booked for the time in which no wattportd ran. */
+void meter_tell_return(const struct meter *meter);
 
 /* The accounts are saved for the last time. */
 void meter_end_accounts(struct meter *meter);

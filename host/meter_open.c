@@ -113,8 +113,15 @@ static int meter_open_engine(struct meter *meter, struct diag *diag)
 {
 	struct engine_config config = settings_engine(&meter->settings);
 	struct ledger_host *host = ledger_host(meter->ledger);
-	int status = engine_create(&config, meter->topology, meter->source->zones,
-				   meter->source->zone_count, meter->ledger, &meter->engine);
+	int status;
+
+	/* Raw readings of one source are nothing to another. */
+	if (!meter->source->ops->lasting || strcmp(host->source, meter->source->ops->name) != 0)
+		ledger_forget_readings(meter->ledger);
+	meter->returning = ledger_has_readings(meter->ledger);
+	meter->opened = clock_now_mono(meter->context.clock);
+	status = engine_create(&config, meter->topology, meter->source->zones,
+			       meter->source->zone_count, meter->ledger, &meter->engine);
 
 	if (status < 0)
 		return diag_error(diag, status,

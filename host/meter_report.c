@@ -1,10 +1,55 @@
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "common/trace.h"
 #include "host/meter_internal.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+
+#define RETURN_LINE_SIZE 512
+
+/* The zones one by one, as many as a line holds. */
+static void meter_list_return(const struct ledger_host *host, char *text, size_t size)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (uint32_t i = 0; i < host->zone_count && used < size; i++) {
+		const struct ledger_zone *zone = &host->zones[i];
+		int length;
+
+		if (zone->returned_uj == 0)
+			continue;
+		length = snprintf(text + used, size - used, "%s%s %s%.1f J", used > 0 ? ", " : "",
+				  zone->zone.id, zone->returned_unsure != 0 ? "at least " : "",
+				  (double)zone->returned_uj / 1e6);
+		used += length > 0 ? (size_t)length : 0;
+	}
+}
+
+void meter_tell_return(const struct meter *meter)
+{
+	const struct ledger_host *host = ledger_host_const(meter->ledger);
+	const struct ledger_return *returned = &host->returned;
+	char zones[RETURN_LINE_SIZE];
+
+	if (returned->time_ns != meter->sample.time.ns)
+		return;
+	meter_list_return(host, zones, sizeof(zones));
+	log_info("booked what came in the %.1f s since the last sample: %s",
+		 (double)returned->away_ns / (double)CLOCK_NS_PER_SECOND,
+		 zones[0] != '\0' ? zones : "nothing");
+	if (returned->missing > 0)
+		log_warning("%llu machines ended meanwhile, or were started anew: nobody knows "
+			    "what they have used; it is in wattport_host_away_joules_total",
+			    (unsigned long long)returned->missing);
+	for (uint32_t i = 0; i < host->zone_count; i++)
+		if (host->zones[i].returned_unsure != 0)
+			log_warning("the counter of %s may have wrapped more often in that time "
+				    "than can be seen: the least was booked",
+				    host->zones[i].zone.id);
+}
 
 static json_t *meter_status_machines(struct meter *meter)
 {

@@ -18,6 +18,8 @@ struct replay {
 static int replay_start_engine(struct replay *replay)
 {
 	engine_destroy(TAKE_PTR(replay->engine));
+	/* What came in between was booked before the first sample that was recorded again. */
+	ledger_forget_readings(replay->ledger);
 	return engine_create(&replay->config, replay->source->topology, replay->source->zones,
 			     replay->source->zone_count, replay->ledger, &replay->engine);
 }

@@ -7,10 +7,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Shorter than a machine takes to go to sleep and wake. */
+#define SUSPENSION_NS_MIN (100 * CLOCK_NS_PER_MS)
+
 struct sampler_host {
 	struct sampler_host_context context;
 	struct cpu_busy *cpu_busy;
 	int memory_fd;
+	uint64_t suspended_ns; /* as of the last sample */
 	struct vm_threads *threads;
 	bool follow_wanted; /* the newest roster could not be taken over yet */
 };
@@ -109,6 +113,16 @@ static int sampler_host_read_memory(struct sampler_host *sampler, struct sample 
 	return 0;
 }
 
+/* Two clocks cannot be read at once: what is less than a suspension ever takes is their jitter. */
+static uint64_t sampler_host_suspended(struct sampler_host *sampler)
+{
+	uint64_t suspended_ns = clock_suspended_ns(sampler->context.clock);
+
+	if (suspended_ns > sampler->suspended_ns + SUSPENSION_NS_MIN)
+		sampler->suspended_ns = suspended_ns;
+	return sampler->suspended_ns;
+}
+
 int sampler_host_take(struct sampler_host *sampler, struct sample *sample)
 {
 	struct mono_time now = clock_now_mono(sampler->context.clock);
@@ -119,8 +133,10 @@ int sampler_host_take(struct sampler_host *sampler, struct sample *sample)
 	/* Before the clock is read for good: opening a new machine's files takes its time. */
 	sampler_host_follow(sampler, now);
 	sample->time = clock_now_mono(sampler->context.clock);
+	sample->suspended_ns = sampler_host_suspended(sampler);
 	result = sampler_host_read_energy(sampler, sample);
 	status = cpu_busy_read(sampler->cpu_busy, sample->time, sample->cpu_busy_ns);
+	cpu_busy_rest(sampler->cpu_busy, sample->cpu_rest_ns);
 	if (result == 0)
 		result = status;
 	status = vm_threads_read(sampler->threads, sample->time, sample);

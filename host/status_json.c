@@ -124,6 +124,9 @@ static json_t *status_zone(const struct ledger_copy *copy, uint32_t index)
 	status_put_number(&object, "energy_uj", zone->energy_uj);
 	status_put_number(&object, "idle_uj", zone->idle_uj);
 	status_put_number(&object, "other_uj", zone->other_uj);
+	status_put_number(&object, "away_uj", zone->away_uj);
+	status_put_number(&object, "returned_uj", zone->returned_uj);
+	status_put_bool(&object, "returned_unsure", zone->returned_unsure != 0);
 	status_put(&object, "conservation_error_uj", json_integer(error_uj));
 	status_put(&object, "faults", status_faults(zone));
 	return status_object_take(&object);
@@ -231,12 +234,28 @@ static json_t *status_totals(const struct summary *summary)
 	status_put_number(&object, "energy_uj", summary->energy_uj);
 	status_put_number(&object, "idle_uj", summary->idle_uj);
 	status_put_number(&object, "other_uj", summary->other_uj);
+	status_put_number(&object, "away_uj", summary->away_uj);
 	return status_object_take(&object);
 }
 
 static json_t *status_departed(const struct ledger_host *host, const struct summary *summary)
 {
 	return summary->departed != NULL ? status_shares(host, summary->departed) : json_null();
+}
+
+/* The last return of wattportd to readings of a run before; null: there was none. */
+static json_t *status_returned(const struct ledger_return *returned)
+{
+	struct status_object object;
+
+	if (returned->count == 0)
+		return json_null();
+	object = status_object_make();
+	status_put_number(&object, "count", returned->count);
+	status_put_number(&object, "t_ns", returned->time_ns);
+	status_put_number(&object, "away_ns", returned->away_ns);
+	status_put_number(&object, "machines_missing", returned->missing);
+	return status_object_take(&object);
 }
 
 static json_t *status_events(const struct ledger_events *events)
@@ -274,6 +293,7 @@ char *status_json(const struct ledger_copy *copy, const struct summary *summary)
 	status_put_number(&object, "vms_missed", host->vm_missed);
 	status_put(&object, "events",
 		   summary->sampled ? status_events(&host->events) : json_null());
+	status_put(&object, "returned", status_returned(&host->returned));
 	status_put(&object, "host", status_totals(summary));
 	status_put(&object, "zones", status_zones(copy));
 	status_put(&object, "vms", status_vms(host, summary));

@@ -70,14 +70,35 @@ static void text_print_head(const struct ledger_host *host, const struct summary
 			      LEDGER_VM_MAX);
 }
 
-/* Energy, and of it what machines, other processes and nobody used. */
-static void text_add_balance(struct table *table, uint64_t energy_uj, uint64_t other_uj,
-			     uint64_t idle_uj)
+/* Energy, and of it what other processes and nobody used; machines used the rest. */
+struct text_balance {
+	uint64_t energy_uj;
+	uint64_t other_uj;
+	uint64_t idle_uj;
+	uint64_t away_uj;
+};
+
+static void text_add_balance(struct table *table, const struct text_balance *balance)
 {
-	text_add_energy(table, energy_uj);
-	text_add_energy(table, energy_uj - other_uj - idle_uj);
-	text_add_energy(table, other_uj);
-	text_add_energy(table, idle_uj);
+	text_add_energy(table, balance->energy_uj);
+	text_add_energy(table, balance->energy_uj - balance->other_uj - balance->idle_uj -
+				   balance->away_uj);
+	text_add_energy(table, balance->other_uj);
+	text_add_energy(table, balance->idle_uj);
+}
+
+/* What is in no column: who used it had ended before anybody asked. */
+static void text_print_away(const struct summary *summary, FILE *stream)
+{
+	char energy[QUANTITY_SIZE];
+
+	if (summary->away_uj == 0)
+		return;
+	quantity_energy(summary->away_uj, energy);
+	(void)fprintf(stream,
+		      "Of the total, %s were used while wattportd was away, by machines that had "
+		      "ended when it was back.\n",
+		      energy);
 }
 
 static int text_print_zones(const struct ledger_host *host, const struct summary *summary,
@@ -102,7 +123,8 @@ static int text_print_zones(const struct ledger_host *host, const struct summary
 
 		table_add(table, zone->zone.id);
 		text_add_power(table, summary->fresh && zone->available, zone->power_uw);
-		text_add_balance(table, zone->energy_uj, zone->other_uj, zone->idle_uj);
+		text_add_balance(table, &(struct text_balance){zone->energy_uj, zone->other_uj,
+							       zone->idle_uj, zone->away_uj});
 		if (!zone->available)
 			table_add(table, zone->error < 0 ? strerror(-zone->error) : "not listed");
 		else
@@ -111,9 +133,12 @@ static int text_print_zones(const struct ledger_host *host, const struct summary
 	}
 	table_add(table, "total");
 	text_add_power(table, summary->fresh, summary->power_uw);
-	text_add_balance(table, summary->energy_uj, summary->other_uj, summary->idle_uj);
+	text_add_balance(table, &(struct text_balance){summary->energy_uj, summary->other_uj,
+						       summary->idle_uj, summary->away_uj});
 	table_add(table, "sum");
-	return table_print(table, stream);
+	status = table_print(table, stream);
+	text_print_away(summary, stream);
+	return status;
 }
 
 /* "1.5 %", or that it is too early to tell. */

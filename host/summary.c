@@ -36,6 +36,7 @@ static void summary_add_host(struct summary *summary, const struct ledger_host *
 		summary->energy_uj += zone->energy_uj;
 		summary->idle_uj += zone->idle_uj;
 		summary->other_uj += zone->other_uj;
+		summary->away_uj += zone->away_uj;
 		if (zone->available)
 			summary->power_uw += zone->power_uw;
 	}

@@ -30,6 +30,7 @@ struct summary {
 	uint64_t energy_uj; /* of the host: sums over the counted zones */
 	uint64_t idle_uj;
 	uint64_t other_uj;
+	uint64_t away_uj;
 	uint64_t power_uw;
 	const struct ledger_vm *departed; /* the account of those gone for good, or NULL */
 	size_t vm_count;		  /* without the departed */

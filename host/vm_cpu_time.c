@@ -170,3 +170,14 @@ int vm_cpu_time_told(struct vm_cpu_time *time, const struct vm_roster_vm *vm, bo
 	time->told = now;
 	return 0;
 }
+
+struct sample_process vm_cpu_time_of_run(const struct vm_cpu_time *time, uint64_t run)
+{
+	/* When it started is not known: a domain's id is no time. */
+	struct sample_process process = {
+	    .run = run + 1, .overhead_ns = time->told_overhead_ns - time->owed_overhead_ns};
+
+	for (size_t i = 0; i < time->capacity; i++)
+		process.vcpu_ns += time->vcpus[i].told_ns - time->vcpus[i].owed_ns;
+	return process;
+}

@@ -9,6 +9,7 @@
 #define WATTPORT_HOST_VM_CPU_TIME_H
 
 #include "common/clock.h"
+#include "common/sample.h"
 #include "host/thread_events.h"
 #include "host/vm_roster.h"
 
@@ -70,6 +71,9 @@ void vm_cpu_time_add_all(struct vm_cpu_time *time, size_t vcpu_count, uint64_t s
  */
 int vm_cpu_time_told(struct vm_cpu_time *time, const struct vm_roster_vm *vm, bool same_run,
 		     struct mono_time now);
+
+/* What was booked of the provider's present counters, for a run of that name. */
+struct sample_process vm_cpu_time_of_run(const struct vm_cpu_time *time, uint64_t run);
 
 /* Books what is due by now of what is owed. */
 void vm_cpu_time_release(struct vm_cpu_time *time, struct mono_time now);

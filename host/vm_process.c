@@ -467,6 +467,17 @@ int vm_process_read(struct vm_process *process, struct mono_time now, size_t vcp
 	return result;
 }
 
+void vm_process_tell(const struct vm_process *process, struct sample_process *ret_process)
+{
+	uint64_t ticks = process->identity.start_ticks, ns[2] = {0, 0};
+
+	for (size_t i = 0; i < process->count; i++)
+		if (!process->threads[i].ended)
+			ns[process->threads[i].role == THREAD_OTHER] += process->threads[i].time_ns;
+	*ret_process =
+	    (struct sample_process){ticks + 1, thread_ticks_to_ns(ticks), ns[false], ns[true]};
+}
+
 enum sample_precision vm_process_precision(const struct vm_process *process)
 {
 	return process->kind == THREAD_SCHEDSTAT ? SAMPLE_NANOSECONDS : SAMPLE_JIFFIES;

@@ -57,6 +57,9 @@ int vm_process_read(struct vm_process *process, struct mono_time now, size_t vcp
 /* Takes in a thread outside of the process: a vhost worker of kernels before 6.4. */
 int vm_process_add_kernel_thread(struct vm_process *process, int32_t tid);
 
+/* Which process it is, and what its threads that live now have used since their start. */
+void vm_process_tell(const struct vm_process *process, struct sample_process *ret_process);
+
 /* SAMPLE_JIFFIES where the kernel keeps no schedstat. */
 enum sample_precision vm_process_precision(const struct vm_process *process);
 

@@ -278,6 +278,17 @@ static enum sample_precision vm_threads_precision(const struct vm_threads_vm *vm
 	return vm->entry->has_times ? SAMPLE_JIFFIES : SAMPLE_NANOSECONDS;
 }
 
+static struct sample_process vm_threads_process(const struct vm_threads_vm *vm)
+{
+	struct sample_process process = {.run = 0};
+
+	if (vm->process != NULL)
+		vm_process_tell(vm->process, &process);
+	else if (vm->told)
+		process = vm_cpu_time_of_run(&vm->time, vm->told_run.start_ticks);
+	return process;
+}
+
 static void vm_threads_fill_vcpus(const struct vm_threads_vm *vm, struct sample_vm *sample_vm)
 {
 	for (size_t i = 0; i < sample_vm->vcpu_count; i++) {
@@ -326,6 +337,8 @@ static int vm_threads_fill(const struct vm_threads_vm *vm, struct sample *sample
 	sample_vm->overhead_ns = vm->time.overhead_ns;
 	sample_vm->has_halt_poll = vm->halt_poll.known;
 	sample_vm->halt_poll_ns = vm->halt_poll.total_ns;
+	if (sample_vm->running)
+		sample_vm->process = vm_threads_process(vm);
 	vm_threads_fill_vcpus(vm, sample_vm);
 	return 0;
 }

@@ -202,7 +202,8 @@ class Over9pTest(Transport, unittest.TestCase):
         # rounding of floats: far below half a microjoule.
         left_j = prometheus.wait_for(
             "sum by (zone) (wattport_vm_energy_joules_total) + on (zone) wattport_host_other_joules_total"
-            " + on (zone) wattport_host_idle_joules_total - on (zone) wattport_host_energy_joules_total"
+            " + on (zone) wattport_host_idle_joules_total + on (zone) wattport_host_away_joules_total"
+            " - on (zone) wattport_host_energy_joules_total"
         )
         self.assertEqual(len(left_j), 1, left_j)
         self.assertLess(abs(left_j[0][1]), 0.5e-6)

@@ -101,6 +101,8 @@ static void fixture_set_host(struct ledger_host *host)
 	for (size_t i = 0; i < LEDGER_DURATION_COUNT; i++)
 		host->durations.count[i] = i % 3 * 10;
 	host->durations.sum_ns = 12345678;
+	host->returned = (struct ledger_return){
+	    .count = 2, .time_ns = 900000000000, .away_ns = 12300000000, .missing = 1};
 	for (uint32_t zone = 0; zone < FIXTURE_ZONE_COUNT; zone++) {
 		struct ledger_zone *row = &host->zones[zone];
 
@@ -108,7 +110,10 @@ static void fixture_set_host(struct ledger_host *host)
 		row->error = zone == FIXTURE_PACKAGE_1 ? -EACCES : 0;
 		row->idle_uj = 40000000 + zone;
 		row->other_uj = 5000000 + zone;
-		row->energy_uj = row->idle_uj + row->other_uj;
+		row->away_uj = zone == FIXTURE_PACKAGE_1 ? 0 : 700000;
+		row->returned_uj = zone == FIXTURE_PACKAGE_1 ? 0 : 9000000;
+		row->returned_unsure = zone == FIXTURE_PSYS ? 1 : 0;
+		row->energy_uj = row->idle_uj + row->other_uj + row->away_uj;
 		row->power_uw = row->available ? 45678901 + zone : 0;
 		row->idle_power_uw = 15000000;
 		row->thread_power_uw = 4321000;

@@ -26,6 +26,7 @@ ADDENDS = {
     "wattport_host_energy_joules_total": 1,
     "wattport_host_idle_joules_total": -1,
     "wattport_host_other_joules_total": -1,
+    "wattport_host_away_joules_total": -1,
     "wattport_vm_energy_joules_total": -1,
 }
 
