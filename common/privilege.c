@@ -2,7 +2,6 @@
 
 #include <cap-ng.h>
 #include <errno.h>
-#include <linux/capability.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -23,55 +22,6 @@
 #define PRIVILEGE_SANITIZED 0
 #endif
 
-/* What the C library and libpthread need to run, to report an assertion and to end. */
-static const int privilege_base_syscalls[] = {
-    SCMP_SYS(read),
-    SCMP_SYS(readv),
-    SCMP_SYS(pread64),
-    SCMP_SYS(write),
-    SCMP_SYS(writev),
-    SCMP_SYS(close),
-    SCMP_SYS(lseek),
-    SCMP_SYS(fstat),
-    SCMP_SYS(fstat64),
-    SCMP_SYS(newfstatat),
-    SCMP_SYS(statx),
-    SCMP_SYS(brk),
-    SCMP_SYS(mmap),
-    SCMP_SYS(mmap2),
-    SCMP_SYS(munmap),
-    SCMP_SYS(mremap),
-    SCMP_SYS(mprotect),
-    SCMP_SYS(madvise),
-    SCMP_SYS(futex),
-    SCMP_SYS(futex_time64),
-    SCMP_SYS(set_robust_list),
-    SCMP_SYS(rseq),
-    SCMP_SYS(sched_yield),
-    SCMP_SYS(sched_getaffinity),
-    SCMP_SYS(clock_gettime),
-    SCMP_SYS(clock_gettime64),
-    SCMP_SYS(clock_nanosleep),
-    SCMP_SYS(clock_nanosleep_time64),
-    SCMP_SYS(gettimeofday),
-    SCMP_SYS(time),
-    SCMP_SYS(getrandom),
-    SCMP_SYS(sysinfo), /* qsort(3) asks how much memory there is */
-    SCMP_SYS(getpid),
-    SCMP_SYS(gettid),
-    SCMP_SYS(getuid),
-    SCMP_SYS(geteuid),
-    SCMP_SYS(tgkill),
-    SCMP_SYS(rt_sigaction),
-    SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(sigreturn),
-    SCMP_SYS(sigaltstack),
-    SCMP_SYS(restart_syscall),
-    SCMP_SYS(exit),
-    SCMP_SYS(exit_group),
-};
-
 /* Null, and the error told, if there is none. */
 static const struct passwd *privilege_find_user(struct diag *diag)
 {
@@ -91,34 +41,29 @@ static const struct passwd *privilege_find_user(struct diag *diag)
 	return NULL;
 }
 
-int privilege_find(uid_t *ret_user, gid_t *ret_group, struct diag *diag)
+int privilege_find(struct privilege_user *ret_user, struct diag *diag)
 {
 	const struct passwd *user = privilege_find_user(diag);
 
 	if (user == NULL)
 		return -ENOENT;
-	*ret_user = user->pw_uid;
-	*ret_group = user->pw_gid;
+	*ret_user = (struct privilege_user){.user = user->pw_uid, .group = user->pw_gid};
 	return 0;
 }
 
 /* Root becomes the user; the capabilities, chosen before, go at the same time. */
-static int privilege_change_user(struct diag *diag)
+static int privilege_change_user(const struct privilege_user *user, struct diag *diag)
 {
-	const struct passwd *user = privilege_find_user(diag);
-
-	if (user == NULL)
-		return -ENOENT;
 	errno = 0;
-	if (capng_change_id((int)user->pw_uid, (int)user->pw_gid,
+	if (capng_change_id((int)user->user, (int)user->group,
 			    CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING | CAPNG_CLEAR_AMBIENT) != 0)
 		return diag_error(diag, -EPERM,
-				  "cannot become user %s: %s; start as root with CAP_SETUID, "
+				  "cannot become user %u: %s; start as root with CAP_SETUID, "
 				  "CAP_SETGID and CAP_SETPCAP, or as that user",
-				  user->pw_name, strerror(errno != 0 ? errno : EPERM));
+				  user->user, strerror(errno != 0 ? errno : EPERM));
 	/* Trust, but verify: a process that is still root must not open its door. */
 	if (getuid() == 0 || geteuid() == 0 || setuid(0) == 0)
-		return diag_error(diag, -EPERM, "still root after becoming user %s", user->pw_name);
+		return diag_error(diag, -EPERM, "still root after becoming user %u", user->user);
 	/*
 	 * Changing the user makes the process undumpable, which is right in production, but keeps
 	 * the leak checker from looking into its own process.
@@ -135,15 +80,19 @@ static int privilege_forbid_new(struct diag *diag)
 	return 0;
 }
 
-int privilege_drop_capabilities(enum privilege_keep keep, struct diag *diag)
+int privilege_drop_capabilities(uint64_t keep, struct diag *diag)
 {
-	bool perfmon = keep == PRIVILEGE_KEEP_PERFMON &&
-		       capng_have_capability(CAPNG_PERMITTED, CAP_PERFMON) != 0;
+	uint64_t kept = 0;
 
+	for (unsigned i = 0; i <= CAP_LAST_CAP; i++)
+		if ((keep & PRIVILEGE_BIT(i)) != 0 &&
+		    capng_have_capability(CAPNG_PERMITTED, i) != 0)
+			kept |= PRIVILEGE_BIT(i);
 	/* The bounding set as well: else root would get everything back by the next execve(2). */
 	capng_clear(CAPNG_SELECT_ALL);
-	if (perfmon)
-		(void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_PERFMON);
+	for (unsigned i = 0; i <= CAP_LAST_CAP; i++)
+		if ((kept & PRIVILEGE_BIT(i)) != 0)
+			(void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, i);
 	if (capng_apply(geteuid() == 0 ? CAPNG_SELECT_ALL : CAPNG_SELECT_CAPS) != 0)
 		return diag_error(diag, -EPERM, "cannot give up capabilities");
 	return privilege_forbid_new(diag);
@@ -151,11 +100,19 @@ int privilege_drop_capabilities(enum privilege_keep keep, struct diag *diag)
 
 int privilege_drop(struct diag *diag)
 {
+	struct privilege_user user = {.user = geteuid(), .group = getegid()};
+	int status = user.user == 0 ? privilege_find(&user, diag) : 0;
+
+	return status < 0 ? status : privilege_drop_to(&user, diag);
+}
+
+int privilege_drop_to(const struct privilege_user *user, struct diag *diag)
+{
 	int status = 0;
 
 	capng_clear(CAPNG_SELECT_ALL);
 	if (geteuid() == 0)
-		status = privilege_change_user(diag);
+		status = privilege_change_user(user, diag);
 	else if (capng_apply(CAPNG_SELECT_CAPS) != 0)
 		/* The bounding set is root's to change; no_new_privs makes it moot. */
 		status = diag_error(diag, -EPERM, "cannot give up capabilities");
@@ -167,18 +124,35 @@ int privilege_filter_works(void)
 	return !PRIVILEGE_SANITIZED;
 }
 
-static int privilege_allow(scmp_filter_ctx filter, const int syscalls[], size_t count)
+static int privilege_add_call(scmp_filter_ctx filter, const struct privilege_call *call)
 {
-	for (size_t i = 0; i < count; i++) {
-		int status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, syscalls[i], 0);
+	struct scmp_arg_cmp conditions[PRIVILEGE_CONDITION_MAX];
 
-		if (status < 0)
-			return status;
-	}
+	if (call->deny != 0)
+		return seccomp_rule_add(filter, SCMP_ACT_ERRNO((uint32_t)call->deny), call->number,
+					0);
+	for (unsigned i = 0; i < call->condition_count; i++)
+		conditions[i] = (struct scmp_arg_cmp){.arg = call->conditions[i].argument,
+						      .op = SCMP_CMP_MASKED_EQ,
+						      .datum_a = call->conditions[i].mask,
+						      .datum_b = call->conditions[i].value};
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call->number, call->condition_count,
+				      conditions);
+}
+
+static int privilege_add_table(scmp_filter_ctx filter, const struct privilege_table *table)
+{
+	for (; table != NULL; table = table->used)
+		for (size_t i = 0; i < table->count; i++) {
+			int status = privilege_add_call(filter, &table->calls[i]);
+
+			if (status < 0)
+				return status;
+		}
 	return 0;
 }
 
-int privilege_filter(const int syscalls[], size_t count, struct diag *diag)
+int privilege_filter(const struct privilege_table *table, struct diag *diag)
 {
 	scmp_filter_ctx filter;
 	int status;
@@ -192,11 +166,7 @@ int privilege_filter(const int syscalls[], size_t count, struct diag *diag)
 	status = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 	if (status == 0)
-		status = privilege_allow(filter, privilege_base_syscalls,
-					 sizeof(privilege_base_syscalls) /
-					     sizeof(privilege_base_syscalls[0]));
-	if (status == 0)
-		status = privilege_allow(filter, syscalls, count);
+		status = privilege_add_table(filter, table);
 	if (status == 0)
 		status = seccomp_load(filter);
 	seccomp_release(filter);

@@ -1,6 +1,8 @@
 #include "fusefs/fd_store.h"
 #include "common/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +10,8 @@
 #include <systemd/sd-daemon.h>
 
 #define FD_STORE_FUSE	   "fuse"
+#define FD_STORE_PLAIN	   "plain"
+#define FD_STORE_SETTLE_US 5000000
 #define FD_STORE_NAME_SIZE 32
 
 struct fd_store_name {
@@ -67,10 +71,48 @@ void fd_store_put(struct fd_store *store, int fuse_fd, int memory_fd, uint64_t e
 			fd_store_drop(store->names[i]);
 }
 
+void fd_store_put_plain(struct fd_store *store, int root_fd)
+{
+	fd_store_put_one(FD_STORE_PLAIN, root_fd);
+	store->plain = true;
+}
+
+int fd_store_plain(void)
+{
+	char **names = NULL;
+	int count = sd_listen_fds_with_names(0, &names);
+	int fd = -1;
+
+	for (int i = 0; i < count; i++) {
+		if (fd < 0 && strcmp(names[i], FD_STORE_PLAIN) == 0)
+			fd = fcntl(SD_LISTEN_FDS_START + i, F_DUPFD_CLOEXEC, 0);
+		free(names[i]);
+	}
+	free(names);
+	return fd;
+}
+
+int fd_store_settle(struct diag *diag)
+{
+	int status = sd_notify_barrier(0, FD_STORE_SETTLE_US);
+
+	if (status > 0)
+		return 0;
+	if (status == 0)
+		return diag_error(diag, -ENOTCONN,
+				  "there is no service manager to keep the mount for the next "
+				  "wattport-fs; without one start wattport-fs without --mount");
+	return diag_error(diag, status, "the service manager does not answer: %s",
+			  strerror(-status));
+}
+
 void fd_store_clear(struct fd_store *store)
 {
 	for (int i = 0; store->names != NULL && i < store->count; i++)
 		fd_store_drop(store->names[i]);
+	if (store->plain)
+		fd_store_drop(FD_STORE_PLAIN);
+	store->plain = false;
 	if (store->epoch == 0)
 		return;
 	fd_store_drop(FD_STORE_FUSE);

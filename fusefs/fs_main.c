@@ -1,11 +1,13 @@
 /*
  * wattport-fs: serves each virtual machine the tree of files that it mounts.
  *
- * Privilege: the keeper stays root to unmount at its end; all that guests can reach is served by
+ * Privilege: the keeper mounts, or finds the mount that --mount has left to the service manager;
+ * then it keeps what unmounting and making workers takes. All that guests can reach is served by
  * the worker that it forks (worker.h).
  */
 #include "common/config.h"
 #include "common/log.h"
+#include "common/parse.h"
 #include "common/settings.h"
 #include "fusefs/keeper.h"
 #include "fusefs/plain.h"
@@ -24,6 +26,7 @@ enum fs_option {
 	OPTION_FOREGROUND,
 	OPTION_REPLACE,
 	OPTION_KEEP_MOUNTED,
+	OPTION_MOUNT,
 	OPTION_UNMOUNT,
 	OPTION_WITHOUT_RESEND,
 	OPTION_COPY_MEMORY,
@@ -32,11 +35,26 @@ enum fs_option {
 struct fs_arguments {
 	struct keeper_options keeper;
 	const char *config;
+	bool mount;
 	bool unmount;
 };
 
 /* argp(3) looks for these by name. */
 const char *argp_program_version = "wattport-fs " WATTPORT_VERSION;
+
+/* How many descriptors the service manager has; whoever asks it may have got no answer. */
+static error_t fs_parse_stored(const char *argument, int *ret_stored, struct argp_state *state)
+{
+	uint32_t count = 0;
+
+	if (argument != NULL && *argument != '\0' &&
+	    (parse_u32(argument, &count) < 0 || count > INT32_MAX)) {
+		argp_error(state, "--mount takes a number of descriptors: %s", argument);
+		return EINVAL;
+	}
+	*ret_stored = (int)count;
+	return 0;
+}
 
 static error_t fs_parse(int key, char *argument, struct argp_state *state)
 {
@@ -63,6 +81,9 @@ static error_t fs_parse(int key, char *argument, struct argp_state *state)
 	case OPTION_KEEP_MOUNTED:
 		arguments->keeper.keep_mounted = true;
 		return 0;
+	case OPTION_MOUNT:
+		arguments->mount = true;
+		return fs_parse_stored(argument, &arguments->keeper.stored, state);
 	case OPTION_UNMOUNT:
 		arguments->unmount = true;
 		return 0;
@@ -90,6 +111,10 @@ static const struct argp_option fs_options[] = {
      "Take over from a wattport-fs that runs, which no reader notices", 0},
     {"keep-mounted", OPTION_KEEP_MOUNTED, NULL, 0,
      "At SIGTERM leave the trees served, for the next wattport-fs to take over", 0},
+    {"mount", OPTION_MOUNT, "STORED", OPTION_ARG_OPTIONAL,
+     "Mount the trees for a wattport-fs that may not, leave them to the service manager, which has "
+     "STORED descriptors already, and exit",
+     0},
     {"unmount", OPTION_UNMOUNT, NULL, 0,
      "Take trees away that were left, end who serves them, and exit", 0},
     {"verbose", OPTION_VERBOSE, NULL, 0, "Say more", 0},
@@ -131,8 +156,8 @@ static int fs_serve(const struct fs_arguments *arguments, const struct settings 
 	if (arguments->unmount)
 		return keeper_unmount(keeper, diag);
 	if (settings->tree_mode == SETTINGS_TREE_TMPFS)
-		return plain_run(&plain, diag);
-	return keeper_run(keeper, diag);
+		return arguments->mount ? plain_keep(&plain, diag) : plain_run(&plain, diag);
+	return arguments->mount ? keeper_mount(keeper, diag) : keeper_run(keeper, diag);
 }
 
 int main(int argc, char **argv)

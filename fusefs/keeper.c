@@ -2,6 +2,7 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/privilege.h"
 #include "common/sysroot.h"
 #include "fusefs/connection.h"
 #include "fusefs/fd_store.h"
@@ -38,7 +39,8 @@ struct keeper {
 	int ready_fds[2];
 	struct takeover takeover;
 	struct sysroot *root;
-	int proc_fd; /* for the worker */
+	int proc_fd;		    /* for the worker */
+	struct privilege_user user; /* whom it becomes, if we are root */
 	struct connection connection;
 	sigset_t signals;  /* that come by signal_fd */
 	pid_t worker;	   /* 0: none */
@@ -83,6 +85,7 @@ static int keeper_be_worker(struct keeper *keeper)
 	    .runtime_fd = keeper->runtime_fd,
 	    .proc_fd = keeper->proc_fd,
 	    .users = &keeper->options->users,
+	    .user = &keeper->user,
 	    .ready_fd = keeper->ready_fds[1],
 	    .pid_fd = keeper->takeover.worker_fd,
 	    .reign = keeper->connection.memory->heritage.reign,
@@ -233,22 +236,15 @@ static int keeper_loop(struct keeper *keeper, int *ret_stop, struct diag *diag)
 	}
 }
 
-static int keeper_prepare(struct keeper *keeper, struct diag *diag)
+/* What is mounted, taken over from whoever served it, or a mount of our own. */
+static int keeper_connect(struct keeper *keeper, struct diag *diag)
 {
-	struct takeover_request request = {.runtime_dir = keeper->options->runtime_dir,
+	struct takeover_request request = {.runtime_fd = keeper->runtime_fd,
+					   .runtime_dir = keeper->options->runtime_dir,
 					   .mount_path = keeper->mount_path,
 					   .replace = keeper->options->replace};
-	int status = keeper_open_runtime(keeper, diag);
+	int status = takeover_begin(&request, &keeper->takeover, diag);
 
-	if (status == 0)
-		status = sysroot_open(keeper->options->sysroot, &keeper->root, diag);
-	if (status == 0)
-		status = process_view_open(keeper->root, &keeper->proc_fd, diag);
-	if (status == 0)
-		status = keeper_catch_signals(keeper, diag);
-	request.runtime_fd = keeper->runtime_fd;
-	if (status == 0)
-		status = takeover_begin(&request, &keeper->takeover, diag);
 	if (status < 0)
 		return status;
 	keeper->inherited = keeper->takeover.fuse_fd >= 0;
@@ -257,6 +253,37 @@ static int keeper_prepare(struct keeper *keeper, struct diag *diag)
 					  &keeper->connection, diag);
 	return connection_open(keeper->mount_path, &keeper->takeover.store, &keeper->connection,
 			       diag);
+}
+
+/*
+ * Once all is open and mounted. What is left: to unmount (CAP_SYS_ADMIN, where it is there), to end
+ * workers, which are another user's, and to make those.
+ */
+static int keeper_confine(struct diag *diag)
+{
+	int status = privilege_drop_capabilities(
+	    PRIVILEGE_BIT(CAP_SYS_ADMIN) | PRIVILEGE_BIT(CAP_KILL) | PRIVILEGE_BIT(CAP_SETUID) |
+		PRIVILEGE_BIT(CAP_SETGID) | PRIVILEGE_BIT(CAP_SETPCAP),
+	    diag);
+
+	return status < 0 ? status : privilege_filter(&privilege_table_wattport_fs_keeper, diag);
+}
+
+static int keeper_prepare(struct keeper *keeper, struct diag *diag)
+{
+	int status = keeper_open_runtime(keeper, diag);
+
+	if (status == 0)
+		status = sysroot_open(keeper->options->sysroot, &keeper->root, diag);
+	if (status == 0)
+		status = process_view_open(keeper->root, &keeper->proc_fd, diag);
+	if (status == 0)
+		status = privilege_find(&keeper->user, diag);
+	if (status == 0)
+		status = keeper_catch_signals(keeper, diag);
+	if (status == 0)
+		status = keeper_connect(keeper, diag);
+	return status < 0 ? status : keeper_confine(diag);
 }
 
 /* The mount first: then nobody asks the worker any more, and it ends by itself or is ended. */
@@ -352,4 +379,24 @@ int keeper_unmount(const struct keeper_options *options, struct diag *diag)
 		status = mountpoint_detach(keeper.mount_path, diag);
 	(void)keeper_finish(&keeper, status < 0 && status != -ENOENT, diag);
 	return status == -ENOENT ? 0 : status;
+}
+
+int keeper_mount(const struct keeper_options *options, struct diag *diag)
+{
+	struct keeper keeper = keeper_nothing;
+	uint64_t device;
+	int status;
+
+	keeper.options = options;
+	status = keeper_open_runtime(&keeper, diag);
+	/* Both its descriptors are there: somebody serves, or soon will again. */
+	if (status == 0 && options->stored >= FD_STORE_PAIR &&
+	    mountpoint_device(keeper.mount_path, &device, diag) == 0)
+		return keeper_finish(&keeper, true, diag);
+	if (status == 0)
+		status = keeper_connect(&keeper, diag);
+	if (status == 0)
+		status = fd_store_settle(diag);
+	(void)keeper_finish(&keeper, status == 0 || keeper.inherited, diag);
+	return status;
 }

@@ -30,6 +30,7 @@ struct keeper_options {
 	bool any_name; /* worker.h */
 	uint64_t period_ns;
 	bool replace;	     /* take over also from a keeper that lives */
+	int stored;	     /* keeper_mount(): so many descriptors the service manager has */
 	bool keep_mounted;   /* SIGTERM: leave the mount and its worker to the next keeper */
 	bool without_resend; /* worker.h; for tests */
 	bool copy_memory;    /* as if the predecessor had another layout; for tests */
@@ -47,5 +48,12 @@ int keeper_run(const struct keeper_options *options, struct diag *diag);
  * -EBUSY: a keeper lives.
  */
 int keeper_unmount(const struct keeper_options *options, struct diag *diag);
+
+/*
+ * Mounts the trees, or takes over what is mounted, and leaves all to the service manager: for a
+ * keeper_run() that may not mount itself, and sees the host's mounts without changing them. Where
+ * the manager has a connection already, nothing is done. 0, or a negative errno with *diag.
+ */
+int keeper_mount(const struct keeper_options *options, struct diag *diag);
 
 #endif

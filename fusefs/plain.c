@@ -1,4 +1,5 @@
 #include "fusefs/plain.h"
+#include "common/cleanup.h"
 #include "common/log.h"
 #include "common/privilege.h"
 #include "fusefs/mountpoint.h"
@@ -11,7 +12,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,37 +21,8 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#define PLAIN_COUNT(list) (sizeof(list) / sizeof((list)[0]))
-
 /* Signals, reads, wattportd, and those who ask for a tree. */
 #define PLAIN_POLL_MAX (3 + 1 + PLAIN_REQUEST_CLIENT_MAX)
-
-/* What writing needs beside the basic calls of privilege_filter(). */
-static const int plain_syscalls[] = {
-    SCMP_SYS(ppoll),
-    SCMP_SYS(ppoll_time64),
-    SCMP_SYS(socket), /* to wattportd, again after its restart; to the service manager */
-    SCMP_SYS(connect),
-    SCMP_SYS(sendto),
-    SCMP_SYS(sendmsg),
-    SCMP_SYS(recvmsg),
-    SCMP_SYS(accept4),
-    SCMP_SYS(openat),
-    SCMP_SYS(pwrite64),
-    SCMP_SYS(mkdirat),
-    SCMP_SYS(mkdir),
-    SCMP_SYS(symlinkat),
-    SCMP_SYS(unlinkat),
-    SCMP_SYS(renameat),
-    SCMP_SYS(renameat2),
-    SCMP_SYS(readlinkat),
-    SCMP_SYS(fchmodat),
-    SCMP_SYS(getdents64),
-    SCMP_SYS(fcntl),
-    SCMP_SYS(fcntl64),
-    SCMP_SYS(inotify_add_watch),
-    SCMP_SYS(inotify_rm_watch),
-};
 
 struct plain {
 	const struct plain_options *options;
@@ -124,24 +95,44 @@ static int plain_lock(struct plain *plain, struct diag *diag)
 	return mountpoint_clear(plain->mount_path, diag);
 }
 
+/* Where the service manager has it from plain_keep(), nothing is left to mount. */
+static bool plain_is_kept(const struct plain *plain)
+{
+	struct stat kept, shown;
+
+	return plain->root_fd >= 0 && plain_mount_is(plain->mount_path) &&
+	       fstat(plain->root_fd, &kept) == 0 && stat(plain->mount_path, &shown) == 0 &&
+	       kept.st_dev == shown.st_dev;
+}
+
 static int plain_mount(struct plain *plain, struct diag *diag)
 {
-	struct plain_mount_owner owner = {.user = 0, .group = 0};
+	struct privilege_user user = {.user = 0, .group = 0};
 	char stage[PATH_MAX];
 	bool taken = false;
-	int status = runtime_directory_join(plain->path, PLAIN_MOUNT_STAGE_NAME, stage, diag);
+	int status;
 
+	if (plain_is_kept(plain)) {
+		fd_store_put_plain(&plain->takeover.store, plain->root_fd);
+		return 0;
+	}
+	if (plain->root_fd >= 0)
+		(void)close(TAKE_FD(plain->root_fd));
+	status = runtime_directory_join(plain->path, PLAIN_MOUNT_STAGE_NAME, stage, diag);
 	if (status == 0)
-		status = privilege_find(&owner.user, &owner.group, diag);
+		status = privilege_find(&user, diag);
 	if (status == 0)
-		status = plain_mount_attach(plain->mount_path, stage, owner, &plain->root_fd,
-					    &taken, diag);
+		status = plain_mount_attach(
+		    plain->mount_path, stage,
+		    (struct plain_mount_owner){.user = user.user, .group = user.group},
+		    &plain->root_fd, &taken, diag);
 	if (status == 0 && taken)
 		log_info("took over the files at %s", plain->mount_path);
 	return status;
 }
 
-static int plain_prepare(struct plain *plain, struct diag *diag)
+/* Until the files are there to be written. */
+static int plain_open(struct plain *plain, struct diag *diag)
 {
 	int status = runtime_directory_open(plain->options->runtime_dir, &plain->runtime_fd,
 					    plain->path, diag);
@@ -149,12 +140,18 @@ static int plain_prepare(struct plain *plain, struct diag *diag)
 	if (status == 0)
 		status =
 		    runtime_directory_join(plain->path, MOUNTPOINT_NAME, plain->mount_path, diag);
+	plain->root_fd = fd_store_plain();
 	if (status == 0)
 		status = plain_lock(plain, diag);
+	return status == 0 ? plain_mount(plain, diag) : status;
+}
+
+static int plain_prepare(struct plain *plain, struct diag *diag)
+{
+	int status = plain_open(plain, diag);
+
 	if (status == 0)
 		status = plain_catch_signals(plain, diag);
-	if (status == 0)
-		status = plain_mount(plain, diag);
 	if (status == 0)
 		status =
 		    plain_request_open(plain->runtime_fd, plain_make, plain, &plain->request, diag);
@@ -193,7 +190,7 @@ static int plain_start(struct plain *plain, struct diag *diag)
 	/* Its memory takes calls that nothing needs later. */
 	status = plain_trees_create(&context, now, &plain->trees, diag);
 	if (status == 0)
-		status = privilege_filter(plain_syscalls, PLAIN_COUNT(plain_syscalls), diag);
+		status = privilege_filter(&privilege_table_wattport_fs_plain, diag);
 	if (status == 0 && refresh_create(plain->runtime_fd, plain_answered, plain,
 					  &plain->told_away, &plain->refresh) < 0)
 		status = diag_error(diag, -ENOMEM, "out of memory");
@@ -292,18 +289,32 @@ static int plain_loop(struct plain *plain, struct diag *diag)
 	return 0;
 }
 
+static const struct plain plain_nothing = {
+    .takeover = {.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1},
+    .runtime_fd = -1,
+    .root_fd = -1,
+    .signal_fd = -1,
+};
+
+static void plain_finish(struct plain *plain)
+{
+	if (plain->signal_fd >= 0)
+		(void)close(plain->signal_fd);
+	if (plain->root_fd >= 0)
+		(void)close(plain->root_fd);
+	takeover_finish(&plain->takeover, plain->runtime_fd, false);
+	if (plain->runtime_fd >= 0)
+		(void)close(plain->runtime_fd);
+}
+
 int plain_run(const struct plain_options *options, struct diag *diag)
 {
-	struct plain plain = {
-	    .options = options,
-	    .clock = clock_real(),
-	    .takeover = {.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1},
-	    .runtime_fd = -1,
-	    .root_fd = -1,
-	    .signal_fd = -1,
-	};
-	int status = plain_prepare(&plain, diag);
+	struct plain plain = plain_nothing;
+	int status;
 
+	plain.options = options;
+	plain.clock = clock_real();
+	status = plain_prepare(&plain, diag);
 	if (status == 0)
 		status = plain_start(&plain, diag);
 	if (status == 0)
@@ -313,12 +324,21 @@ int plain_run(const struct plain_options *options, struct diag *diag)
 	plain_trees_destroy(plain.trees);
 	plain_request_close(plain.request);
 	plain_activity_destroy(plain.activity);
-	if (plain.signal_fd >= 0)
-		(void)close(plain.signal_fd);
-	if (plain.root_fd >= 0)
-		(void)close(plain.root_fd);
-	takeover_finish(&plain.takeover, plain.runtime_fd, false);
-	if (plain.runtime_fd >= 0)
-		(void)close(plain.runtime_fd);
+	plain_finish(&plain);
+	return status;
+}
+
+int plain_keep(const struct plain_options *options, struct diag *diag)
+{
+	struct plain plain = plain_nothing;
+	int status;
+
+	plain.options = options;
+	status = plain_open(&plain, diag);
+	if (status == 0) {
+		fd_store_put_plain(&plain.takeover.store, plain.root_fd);
+		status = fd_store_settle(diag);
+	}
+	plain_finish(&plain);
 	return status;
 }

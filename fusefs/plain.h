@@ -59,4 +59,10 @@ struct plain_options {
  */
 int plain_run(const struct plain_options *options, struct diag *diag);
 
+/*
+ * Mounts and leaves the writing end to the service manager: for a plain_run() that may not mount
+ * itself. 0, or a negative errno with *diag.
+ */
+int plain_keep(const struct plain_options *options, struct diag *diag);
+
 #endif

@@ -1,5 +1,6 @@
 #include "fusefs/runtime_directory.h"
 #include "common/cleanup.h"
+#include "common/own_directory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,9 @@ int runtime_directory_open(const char *path, int *ret_fd, char ret_path[static P
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || realpath(path, ret_path) == NULL)
 		return diag_error(diag, -errno, "cannot open %s: %s", path, strerror(errno));
+	status = own_directory_check(fd, path, "--runtime-dir", diag);
+	if (status < 0)
+		return status;
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }

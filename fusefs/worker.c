@@ -7,29 +7,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
-#include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 
-#define WORKER_WRITE_MAX   4096 /* nothing is ever written: the least that the kernel takes */
-#define WORKER_BURST_MAX   16	/* requests in a row before the other descriptors are looked at */
-#define WORKER_LOG_SIZE	   512
-#define WORKER_COUNT(list) (sizeof(list) / sizeof((list)[0]))
-
-/* What serving needs beside the basic calls of privilege_filter(). */
-static const int worker_syscalls[] = {
-    SCMP_SYS(ppoll),
-    SCMP_SYS(ppoll_time64),
-    SCMP_SYS(socket), /* to wattportd, again after its restart */
-    SCMP_SYS(connect),
-    SCMP_SYS(sendto),
-    SCMP_SYS(recvmsg),
-    SCMP_SYS(openat), /* the ledger, again when it was replaced; /proc/TID/status */
-    SCMP_SYS(fcntl),
-    SCMP_SYS(fcntl64),
-};
+#define WORKER_WRITE_MAX 4096 /* nothing is ever written: the least that the kernel takes */
+#define WORKER_BURST_MAX 16   /* requests in a row before the other descriptors are looked at */
+#define WORKER_LOG_SIZE	 512
 
 /* --- requests that would change something --- */
 
@@ -353,7 +338,7 @@ static int worker_serve(struct worker *worker, struct diag *diag)
 	if (status < 0)
 		return status;
 	worker_check_sight(worker);
-	status = privilege_filter(worker_syscalls, WORKER_COUNT(worker_syscalls), diag);
+	status = privilege_filter(&privilege_table_wattport_fs_worker, diag);
 	if (status < 0)
 		return status;
 	handle_table_recover(&worker->memory->handles, &worker->memory->trees);
@@ -382,7 +367,7 @@ int worker_run(const struct worker_options *options, struct diag *diag)
 	int status = worker_claim(options, diag);
 
 	if (status == 0)
-		status = privilege_drop(diag);
+		status = privilege_drop_to(options->user, diag);
 	if (status < 0)
 		return status;
 	worker = calloc(1, sizeof(*worker));

@@ -13,6 +13,7 @@
 #define WATTPORT_FUSEFS_WORKER_H
 
 #include "common/diag.h"
+#include "common/privilege.h"
 #include "common/vtree.h"
 #include "fusefs/access_users.h"
 #include "fusefs/fs_memory.h"
@@ -23,13 +24,14 @@
 /* What the keeper hands over; all of it stays the caller's. */
 struct worker_options {
 	struct fs_memory *memory;
-	int fuse_fd;			  /* non-blocking */
-	int runtime_fd;			  /* the runtime directory */
-	int proc_fd;			  /* /proc, for access.h */
-	const struct access_users *users; /* likewise */
-	int ready_fd;			  /* gets one byte when the worker serves */
-	int pid_fd;			  /* of the workers, to be locked (pid_file.h) */
-	uint64_t reign;			  /* of its keeper (heritage.h) */
+	int fuse_fd;			   /* non-blocking */
+	int runtime_fd;			   /* the runtime directory */
+	int proc_fd;			   /* /proc, for access.h */
+	const struct access_users *users;  /* likewise */
+	const struct privilege_user *user; /* whom it becomes, if it is root */
+	int ready_fd;			   /* gets one byte when the worker serves */
+	int pid_fd;			   /* of the workers, to be locked (pid_file.h) */
+	uint64_t reign;			   /* of its keeper (heritage.h) */
 	struct vtree_request zones;
 	bool any_name;	     /* nobody can say which machines there are: take every uuid */
 	uint64_t period_ns;  /* of samples that nobody asked for */

@@ -6,50 +6,8 @@
 #include "guest/exporter.h"
 
 #include <errno.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <time.h>
-
-/* What a reading, the HTTP server and the wait for the end need beyond privilege.c's own list. */
-static const int agent_service_syscalls[] = {
-    /* the tree: opened again when the host's side was away, and its wattport/ at each reading */
-    SCMP_SYS(open),
-    SCMP_SYS(openat),
-    SCMP_SYS(getdents64),
-    SCMP_SYS(readlink),
-    SCMP_SYS(readlinkat),
-    SCMP_SYS(faccessat),
-    SCMP_SYS(faccessat2),
-    SCMP_SYS(getcwd),
-    SCMP_SYS(lstat),
-    SCMP_SYS(stat),
-    SCMP_SYS(fcntl),
-    SCMP_SYS(fcntl64),
-    SCMP_SYS(fstatat64),
-    /* connections */
-    SCMP_SYS(accept),
-    SCMP_SYS(accept4),
-    SCMP_SYS(poll),
-    SCMP_SYS(ppoll),
-    SCMP_SYS(ppoll_time64),
-    SCMP_SYS(recvfrom),
-    SCMP_SYS(sendto),
-    SCMP_SYS(sendmsg),
-    SCMP_SYS(sendfile),
-    SCMP_SYS(setsockopt),
-    SCMP_SYS(getsockopt),
-    SCMP_SYS(getsockname),
-    SCMP_SYS(getpeername),
-    SCMP_SYS(shutdown),
-    /* the server's thread, which names itself, maybe after the filter is in place */
-    SCMP_SYS(prctl),
-    /* the end */
-    SCMP_SYS(rt_sigtimedwait),
-    SCMP_SYS(rt_sigtimedwait_time64),
-};
-
-#define AGENT_SERVICE_SYSCALL_COUNT                                                                \
-	(sizeof(agent_service_syscalls) / sizeof(agent_service_syscalls[0]))
 
 struct agent_service {
 	struct exporter *exporter;
@@ -108,7 +66,7 @@ static int agent_service_start(struct agent_service *service,
 	status = http_server_start(service->server, diag);
 	if (status < 0)
 		return status;
-	status = privilege_filter(agent_service_syscalls, AGENT_SERVICE_SYSCALL_COUNT, diag);
+	status = privilege_filter(&privilege_table_wattport_agent, diag);
 	if (status == -ENOSYS) {
 		log_warning("%s; going on without", diag->text);
 		return 0;

@@ -13,7 +13,6 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,35 +34,6 @@ struct exporter_arguments {
 
 /* argp(3) looks for these by name. */
 const char *argp_program_version = "wattport-exporter " WATTPORT_VERSION;
-
-/* What is left to it: to take connections, answer them, and find a ledger that was replaced. */
-static const int exporter_syscalls[] = {
-    SCMP_SYS(accept),
-    SCMP_SYS(accept4),
-    SCMP_SYS(poll),
-    SCMP_SYS(ppoll),
-    SCMP_SYS(ppoll_time64),
-    SCMP_SYS(recvfrom),
-    SCMP_SYS(recv),
-    SCMP_SYS(recvmsg),
-    SCMP_SYS(sendto),
-    SCMP_SYS(send),
-    SCMP_SYS(sendmsg),
-    SCMP_SYS(sendfile),
-    SCMP_SYS(shutdown),
-    SCMP_SYS(getsockname),
-    SCMP_SYS(getpeername),
-    SCMP_SYS(setsockopt),
-    SCMP_SYS(getsockopt),
-    SCMP_SYS(fcntl),
-    SCMP_SYS(fcntl64),
-    SCMP_SYS(open),
-    SCMP_SYS(openat),
-    SCMP_SYS(fstatat64),
-    SCMP_SYS(eventfd2),
-    SCMP_SYS(rt_sigtimedwait),
-    SCMP_SYS(rt_sigtimedwait_time64),
-};
 
 static error_t exporter_parse(int key, char *argument, struct argp_state *state)
 {
@@ -142,8 +112,7 @@ static int exporter_serve(struct exporter *exporter, const char *address, struct
 	if (status < 0)
 		return status;
 	/* After the start, so that no thread and no socket can be made any more. */
-	status = privilege_filter(exporter_syscalls,
-				  sizeof(exporter_syscalls) / sizeof(exporter_syscalls[0]), diag);
+	status = privilege_filter(&privilege_table_wattport_exporter, diag);
 	if (status < 0)
 		return status;
 	log_info("answering on %s (port %u)", address, (unsigned int)http_server_port(server));

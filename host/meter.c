@@ -229,6 +229,7 @@ int meter_configure(struct meter *meter, const struct settings *settings, struct
 	    (settings->vms_metadata_ns > 0) != (meter->settings.vms_metadata_ns > 0) ||
 	    settings->attribution_events != meter->settings.attribution_events ||
 	    strcmp(settings->vms_uri, meter->settings.vms_uri) != 0 ||
+	    strcmp(settings->vms_users, meter->settings.vms_users) != 0 ||
 	    meter_wants_parts(settings) != meter_wants_parts(&meter->settings))
 		return diag_error(diag, -EINVAL,
 				  "another source or provider of machines, attribution.events, "

@@ -32,6 +32,7 @@ struct meter {
 	struct ledger_life *life;
 	struct ledger *ledger; /* its */
 	struct engine *engine;
+	struct access_users users; /* whose QEMU is believed */
 	struct vm_provider *provider;
 	struct sampler_host *sampler;
 	struct moves *moves;

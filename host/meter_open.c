@@ -143,6 +143,7 @@ static int meter_open_machines(struct meter *meter, struct diag *diag)
 	const struct vm_provider_context context = {
 	    .root = meter->context.root,
 	    .clock = meter->context.clock,
+	    .users = &meter->users,
 	    .uri = meter->settings.vms_uri,
 	    .told_times = meter->settings.vms_time == SETTINGS_TIME_LIBVIRT,
 	};
@@ -156,9 +157,11 @@ static int meter_open_machines(struct meter *meter, struct diag *diag)
 			  ? &thread_events_hardware
 			  : NULL,
 	};
-	int status =
-	    vm_provider_open(names[meter->settings.vms_provider], &context, &meter->provider, diag);
+	int status = access_users_resolve(meter->settings.vms_users, &meter->users, diag);
 
+	if (status == 0)
+		status = vm_provider_open(names[meter->settings.vms_provider], &context,
+					  &meter->provider, diag);
 	if (status < 0)
 		return status;
 	sampler.provider = meter->provider;

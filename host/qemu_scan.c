@@ -3,6 +3,7 @@
 #include "common/file.h"
 #include "common/parse.h"
 #include "common/thread_stat.h"
+#include "fusefs/process_text.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,7 +22,7 @@ static void cleanup_directory_value(DIR *const *directory)
 
 void qemu_scan_init(struct qemu_scan *scan)
 {
-	*scan = (struct qemu_scan){.processes = NULL};
+	*scan = (struct qemu_scan){.users = NULL};
 }
 
 void qemu_scan_finish(struct qemu_scan *scan)
@@ -79,6 +80,22 @@ static int qemu_scan_read(struct qemu_scan *scan, int proc_fd, int pid, const ch
 	return file_read_at(proc_fd, path, scan->buffer, QEMU_CMDLINE_SIZE_MAX, ret_length);
 }
 
+/*
+ * Whether its user runs machines: by the real user of its status, as the owner of its directory is
+ * root for whoever forbids others to look (PR_SET_DUMPABLE).
+ */
+static bool qemu_scan_believes(struct qemu_scan *scan, int proc_fd, int pid)
+{
+	struct process_status status;
+	size_t length;
+
+	if (scan->users == NULL)
+		return true;
+	return qemu_scan_read(scan, proc_fd, pid, "status", &length) == 0 &&
+	       process_status_parse(scan->buffer, &status) == 0 &&
+	       access_users_have(scan->users, status.user);
+}
+
 /* 0, or why the process is not to be listed. */
 static int qemu_scan_inspect(struct qemu_scan *scan, int proc_fd, int pid,
 			     struct qemu_process *ret_process)
@@ -103,6 +120,7 @@ static int qemu_scan_inspect(struct qemu_scan *scan, int proc_fd, int pid,
 	if (status < 0)
 		return status;
 	found.process.start_ticks = stat.start_ticks;
+	found.believed = qemu_scan_believes(scan, proc_fd, pid);
 	status = qemu_scan_read(scan, proc_fd, pid, "cmdline", &length);
 	if (status < 0)
 		return status;
@@ -146,6 +164,7 @@ int qemu_scan_run(struct qemu_scan *scan, int proc_fd)
 	if (directory == NULL)
 		return -errno;
 	scan->count = 0;
+	scan->unbelieved = 0;
 	for (;;) {
 		struct qemu_process process;
 		int pid = qemu_scan_next(directory);
@@ -160,10 +179,26 @@ int qemu_scan_run(struct qemu_scan *scan, int proc_fd)
 		status = qemu_scan_append(scan, &process);
 		if (status < 0)
 			return status;
+		scan->unbelieved += process.believed ? 0 : 1;
 	}
 	if (scan->count > 1)
 		qsort(scan->processes, scan->count, sizeof(*scan->processes), qemu_process_compare);
 	return 0;
+}
+
+/* Of two with one uuid: whether it is the first rather than the second, which is the elder. */
+static bool qemu_process_is_rather(const struct qemu_process *process,
+				   const struct qemu_process *elder, int libvirt_id)
+{
+	bool named[2] = {false, false};
+	const struct qemu_process *both[2] = {process, elder};
+
+	if (process->believed != elder->believed)
+		return process->believed;
+	for (size_t i = 0; i < 2 && libvirt_id >= 0; i++)
+		named[i] = both[i]->cmdline.has_libvirt_id &&
+			   both[i]->cmdline.libvirt_id == (uint32_t)libvirt_id;
+	return named[0] && !named[1];
 }
 
 const struct qemu_process *qemu_scan_find(const struct qemu_scan *scan, const struct uuid *uuid,
@@ -176,10 +211,7 @@ const struct qemu_process *qemu_scan_find(const struct qemu_scan *scan, const st
 
 		if (!process->cmdline.has_uuid || !uuid_equal(&process->cmdline.uuid, uuid))
 			continue;
-		if (libvirt_id >= 0 && process->cmdline.has_libvirt_id &&
-		    process->cmdline.libvirt_id == (uint32_t)libvirt_id)
-			return process;
-		if (found == NULL)
+		if (found == NULL || qemu_process_is_rather(process, found, libvirt_id))
 			found = process;
 	}
 	return found;
@@ -210,7 +242,7 @@ int qemu_scan_mentions(struct qemu_scan *scan, int proc_fd, const struct uuid *u
 
 		if (pid <= 0)
 			return pid;
-		if (!qemu_scan_is_helper(proc_fd, pid) ||
+		if (!qemu_scan_is_helper(proc_fd, pid) || !qemu_scan_believes(scan, proc_fd, pid) ||
 		    qemu_scan_read(scan, proc_fd, pid, "cmdline", &length) < 0)
 			continue;
 		if (memmem(scan->buffer, length, text, strlen(text)) != NULL)

@@ -9,18 +9,27 @@
 
 #include "common/qemu_cmdline.h"
 #include "common/uuid.h"
+#include "fusefs/access_users.h"
 #include "host/vm_roster.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct qemu_process {
 	struct vm_roster_process process;
+	bool believed; /* its user is one under whom machines run */
 	struct qemu_cmdline cmdline;
 };
 
 struct qemu_scan {
+	/*
+	 * Under whom machines run; NULL: everybody is believed. To be set after the beginning; not
+	 * owned. Any user may call a process QEMU and give it the uuid of another's machine.
+	 */
+	const struct access_users *users;
 	size_t count;
+	size_t unbelieved; /* so many of them */
 	size_t capacity;
 	struct qemu_process *processes; /* in the order of their start */
 	char *buffer;			/* QEMU_CMDLINE_SIZE_MAX bytes, kept for the next scan */
@@ -38,15 +47,17 @@ void qemu_scan_finish(struct qemu_scan *scan);
 int qemu_scan_run(struct qemu_scan *scan, int proc_fd);
 
 /*
- * The process of a machine, or NULL. Where several have the uuid (a migration within one host), the
- * one that libvirt started as domain `libvirt_id` (-1: unknown) is preferred, then the eldest.
+ * The process of a machine, or NULL. Where several have the uuid (a migration within one host), one
+ * that is believed is preferred, then the one that libvirt started as domain `libvirt_id` (-1:
+ * unknown), then the eldest.
  */
 const struct qemu_process *qemu_scan_find(const struct qemu_scan *scan, const struct uuid *uuid,
 					  int libvirt_id);
 
 /*
- * Whether a QEMU or virtiofsd names the uuid in its command line: so a machine can be recognised
- * that is only just starting, while libvirt still holds it locked. 1, 0, or the negative errno.
+ * Whether a QEMU or virtiofsd that is believed names the uuid in its command line: so a machine can
+ * be recognised that is only just starting, while libvirt still holds it locked. 1, 0, or the
+ * negative errno.
  */
 int qemu_scan_mentions(struct qemu_scan *scan, int proc_fd, const struct uuid *uuid);
 

@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/diag.h"
 #include "common/sysroot.h"
+#include "fusefs/access_users.h"
 #include "host/vm_roster.h"
 
 #include <stdbool.h>
@@ -31,7 +32,8 @@
 struct vm_provider_context {
 	const struct sysroot *root;
 	const struct clock *clock;
-	const char *uri; /* libvirt: whom to ask; NULL: VM_PROVIDER_URI */
+	const struct access_users *users; /* whose QEMU is believed; NULL: everybody's */
+	const char *uri;		  /* libvirt: whom to ask; NULL: VM_PROVIDER_URI */
 	bool told_times; /* libvirt: take its CPU times even where QEMU's /proc can be seen */
 };
 

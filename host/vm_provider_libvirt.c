@@ -348,6 +348,7 @@ static int libvirt_open(struct vm_provider *provider, void **ret_private, struct
 	libvirt->uri = strdup(context->uri != NULL ? context->uri : VM_PROVIDER_URI);
 	status =
 	    libvirt_sync_init(&libvirt->sync, sysroot_proc_fd(context->root), context->told_times);
+	libvirt->sync.scan.users = context->users;
 	if (libvirt->uri == NULL || status < 0) {
 		libvirt_free(libvirt);
 		return diag_error(diag, -ENOMEM, "out of memory");

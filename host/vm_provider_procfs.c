@@ -5,6 +5,7 @@
  * machine that is not known. A machine is known while it has a process.
  */
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "host/qemu_scan.h"
 #include "host/vm_provider_internal.h"
 
@@ -19,16 +20,17 @@
 struct procfs {
 	struct qemu_scan scan;
 	struct vm_roster *roster; /* as last published */
+	size_t told_unbelieved;	  /* so many processes */
 };
 
 static int procfs_open(struct vm_provider *provider, void **ret_private, struct diag *diag)
 {
 	struct procfs *procfs = calloc(1, sizeof(*procfs));
 
-	(void)provider;
 	if (procfs == NULL)
 		return diag_error(diag, -ENOMEM, "out of memory");
 	qemu_scan_init(&procfs->scan);
+	procfs->scan.users = vm_provider_context(provider)->users;
 	*ret_private = procfs;
 	return 0;
 }
@@ -103,6 +105,16 @@ static bool procfs_changed(const struct vm_roster *before, const struct vm_roste
 	return false;
 }
 
+/* Once for each that comes; whoever runs machines under a user of his own learns what to do. */
+static void procfs_tell_unbelieved(struct procfs *procfs)
+{
+	if (procfs->scan.unbelieved > procfs->told_unbelieved)
+		log_warning("%zu processes are called QEMU, but machines do not run under their "
+			    "users: they are not counted (vms.users)",
+			    procfs->scan.unbelieved);
+	procfs->told_unbelieved = procfs->scan.unbelieved;
+}
+
 static int procfs_scan(struct vm_provider *provider, struct procfs *procfs)
 {
 	cleanup_vm_roster struct vm_roster *roster = NULL;
@@ -111,10 +123,13 @@ static int procfs_scan(struct vm_provider *provider, struct procfs *procfs)
 
 	if (status < 0)
 		return status;
+	procfs_tell_unbelieved(procfs);
 	status = vm_roster_create(&roster);
 	if (status < 0)
 		return status;
 	for (size_t i = 0; i < procfs->scan.count; i++) {
+		if (!procfs->scan.processes[i].believed)
+			continue;
 		status = procfs_add(roster, &procfs->scan.processes[i]);
 		if (status == -ENOMEM)
 			return status;

@@ -7,9 +7,10 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/privilege.h"
+#include "common/own_directory.h"
 #include "common/settings.h"
 #include "common/sysroot.h"
+#include "host/confine.h"
 #include "host/meter.h"
 #include "host/meter_server.h"
 #include "host/vm_threads.h"
@@ -108,33 +109,6 @@ static void parse_options(int argc, char **argv, struct options *options)
 
 	argp_err_exit_status = EXIT_USAGE;
 	(void)argp_parse(&argp, argc, argv, 0, NULL, options);
-}
-
-/* Makes the directory and its parents, and opens it. */
-static int open_directory(const char *path, mode_t mode, const char *option, int *ret_fd,
-			  struct diag *diag)
-{
-	cleanup_free char *copy = strdup(path);
-	int fd;
-
-	if (copy == NULL)
-		return diag_error(diag, -ENOMEM, "out of memory");
-	for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		(void)mkdir(copy, 0755);
-		*slash = '/';
-	}
-	if (mkdir(copy, mode) < 0 && errno != EEXIST)
-		return diag_error(diag, -errno,
-				  "cannot make the directory %s: %s; name another with %s", path,
-				  strerror(errno), option);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return diag_error(diag, -errno,
-				  "cannot open the directory %s: %s; name another with %s", path,
-				  strerror(errno), option);
-	*ret_fd = fd;
-	return 0;
 }
 
 static int arm_timer(const struct daemon *daemon)
@@ -292,25 +266,20 @@ static int start(struct daemon *daemon, struct diag *diag)
 	int status = sysroot_open(daemon->options.sysroot, &root, diag);
 
 	if (status == 0)
-		status = open_directory(daemon->options.runtime_dir, 0755, "--runtime-dir",
-					&runtime_fd, diag);
+		status = own_directory_open(daemon->options.runtime_dir, 0755, "--runtime-dir",
+					    &runtime_fd, diag);
 	if (status == 0)
-		status =
-		    open_directory(daemon->options.state_dir, 0700, "--state-dir", &state_fd, diag);
+		status = own_directory_open(daemon->options.state_dir, 0700, "--state-dir",
+					    &state_fd, diag);
 	if (status == 0)
 		status = open_events(daemon, diag);
 	if (status < 0)
 		return status;
-	/*
-	 * The descriptor limit must be raised before. What is left needs none: energy_uj, libvirt's
-	 * socket, the ledger and the accounts are root's own files, /proc/PID/task is open to all.
-	 * Only the kernel's counters ask for CAP_PERFMON, as vCPU threads are another user's.
-	 */
+	/* The last that takes a capability. */
 	context.fd_budget = vm_threads_raise_fd_limit();
-	status = privilege_drop_capabilities(
-	    daemon->settings.attribution_events == SETTINGS_EVENTS_AUTO ? PRIVILEGE_KEEP_PERFMON
-									: PRIVILEGE_KEEP_NONE,
-	    diag);
+	status = confine(
+	    &daemon->settings,
+	    (struct confine_directories){.runtime_fd = runtime_fd, .state_fd = state_fd}, diag);
 	if (status < 0)
 		return status;
 	context.root = root;

@@ -17,6 +17,7 @@ import messages
 import scripts
 import seams
 import tidy
+import units
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -132,6 +133,25 @@ class CheckTest(unittest.TestCase):
         self.write("host/new.c", "")
         self.write("docs/architecture.md", "## common/\n* `diag.c`\n## `host/`: h\n* `gone.c`\n## Tests\n`host/old.c`\n")
         self.expect(architecture.check(self.root), "4: host/gone.c", "6: host/old.c", "host/new.c has no line")
+
+    def test_units(self):
+        self.need("systemd-analyze")
+        build = os.path.join(self.root, "build/packaging")
+        whole = os.path.join(ROOT, "packaging/systemd")
+        for name in units.EXPOSURE_MAX:
+            text = open(os.path.join(whole, f"{name}.service.in"), encoding="utf-8").read()
+            self.write(f"build/packaging/{name}.service", text.replace("@CMAKE_INSTALL_FULL_SBINDIR@", "/usr/sbin").replace(
+                "@CMAKE_INSTALL_FULL_BINDIR@", "/usr/bin"))
+        self.expect(units.check(self.root, os.path.dirname(build)))
+        weak = os.path.join(build, "wattport-fs.service")
+        with open(weak, encoding="utf-8") as file:
+            text = file.read()
+        self.write(weak, text.replace("ProtectSystem=strict\n", "").replace("PrivateNetwork=yes\n", "").replace("NoNewPrivileges=yes\n", ""))
+        self.expect(units.check(self.root, os.path.dirname(build)), "wattport-fs.service: exposure")
+        self.write(weak, text.replace("ProtectSystem=strict", "ProtectSystm=strict"))
+        self.expect(units.check(self.root, os.path.dirname(build)), "ProtectSystm")
+        os.remove(weak)
+        self.expect(units.check(self.root, os.path.dirname(build)), "wattport-fs.service: is not there")
 
     def test_manpages(self):
         self.need("groff")

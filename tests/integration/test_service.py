@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The units that are shipped, run by a real systemd, which is process 1 of a machine of its own (namespaces): restarts
-and crashes of wattport-fs are not noticed by a reader, and a stop leaves nothing; wattport-exporter answers.
+and crashes of wattport-fs are not noticed by a reader, and a stop leaves nothing; the others do their work; and each
+process has given up what docs/security.md says.
 
 Exit status 77: it cannot run here (no root, no systemd, no cgroups of its own).
 """
@@ -22,10 +23,14 @@ from test_fusefs import ENERGY, PROGRAMS, SKIPPED, VM, until
 SYSTEMD = "/lib/systemd/systemd"
 UNIT = "wattport-fs.service"
 PORT = 9771
+AGENT_PORT = 9772
 TREE = f"/run/wattport/vm/{VM}"
 
 # What a unit depends on by default, with nothing behind it.
 TARGETS = ("basic", "default", "multi-user", "shutdown", "sysinit", "umount")
+
+CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+KILL, SETGID, SETUID, SETPCAP, PERFMON = (1 << number for number in (5, 6, 7, 8, 38))
 
 # Becomes process 1: with its own processes, cgroups and /run, and else the files of this machine.
 INIT = """
@@ -34,8 +39,11 @@ set -e
 mount --make-rprivate /
 mount -t proc proc /proc
 mount -t tmpfs -o mode=755 run /run
+mount -t tmpfs -o mode=755 state /var/lib
 umount --lazy /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+# As on any machine: what is mounted here is seen in the sandboxes of services, and not the other way round.
+mount --make-rshared /
 export container=wattport-test SYSTEMD_UNIT_PATH="$1"
 exec {systemd} --system --unit=default.target --log-target=console --show-status=0
 """
@@ -97,8 +105,13 @@ class Machine:
     def systemctl(self, *arguments):
         return self.check("systemctl", *arguments)
 
-    def show(self, name):
-        return self.systemctl("show", "--value", f"--property={name}", UNIT)
+    def show(self, name, unit=UNIT):
+        return self.systemctl("show", "--value", f"--property={name}", unit)
+
+    def status(self, pid):
+        """/proc/PID/status, what is of interest there."""
+        lines = (line.split(":", 1) for line in self.check("cat", f"/proc/{pid}/status").splitlines())
+        return {name: value.split()[0] for name, value in lines if name in ("Uid", "NoNewPrivs", "Seccomp") or name in CAPABILITIES}
 
     def runs(self):
         return self.run("systemctl", "is-system-running").stdout.strip() == "running"
@@ -131,18 +144,19 @@ class ServiceTest(unittest.TestCase):
             self.assertEqual(self.writer.stdout.readline(), "ok\n")
         self.addCleanup(self.end_writer)
 
-    def install(self, name):
+    def install(self, name, unit=None, settings=""):
         """A unit and its program: a copy, which an upgrade can put another file in the place of; not in /tmp, which a
         unit may have for itself."""
         program = f"/run/{name}"
+        unit = unit or name
         self.machine.check("cp", PROGRAMS[name], program)
-        with open(os.path.join(PROGRAMS["units"], f"{name}.service"), encoding="utf-8") as file:
+        with open(os.path.join(PROGRAMS["units"], f"{unit}.service"), encoding="utf-8") as file:
             text = file.read()
-        with open(os.path.join(self.machine.units, f"{name}.service"), "w", encoding="utf-8") as file:
-            file.write(text.replace(os.path.join(PROGRAMS["sbin"], name), program).replace("=wattport\n", "=nobody\n")
-                       .replace("Group=nobody", "Group=nogroup"))
+        with open(os.path.join(self.machine.units, f"{unit}.service"), "w", encoding="utf-8") as file:
+            file.write(text.replace(os.path.join(PROGRAMS["sbin"], name), program).replace(os.path.join(PROGRAMS["bin"], name), program).replace("User=wattport", "User=nobody")
+                       .replace("Group=wattport", "Group=nogroup"))
             # There is no journal.
-            file.write(f"\n[Service]\nStandardOutput=append:{self.machine.log.name}\nStandardError=append:{self.machine.log.name}\n")
+            file.write(f"\n[Unit]\nConditionVirtualization=\n[Service]\n{settings}StandardOutput=append:{self.machine.log.name}\nStandardError=append:{self.machine.log.name}\n")
         self.machine.systemctl("daemon-reload")
         return program
 
@@ -154,8 +168,8 @@ class ServiceTest(unittest.TestCase):
     def reader(self, kind):
         return test_handover.Reader(kind, f"{TREE}/{ENERGY}", self.machine.command())
 
-    def main_pid(self):
-        return self.machine.show("MainPID")
+    def main_pid(self, unit=UNIT):
+        return self.machine.show("MainPID", unit)
 
     def change(self, *arguments):
         """Asks systemctl for something that starts the service anew, and waits for it."""
@@ -182,7 +196,8 @@ class ServiceTest(unittest.TestCase):
             seen = reader.stop(100)
             print(f"\n    {reader.kind}: {seen['reads']} reads, worst {seen['worst_ms']:.0f} ms", end="")
             self.assertEqual([seen[what] for what in ("errors", "decreases", "equals", "texts")], [0, 0, 0, []], machine.text())
-        self.assertEqual(machine.text().count("going on with the mount"), 5, machine.text())
+        # The first start as well: from the step that mounts.
+        self.assertEqual(machine.text().count("going on with the mount"), 6, machine.text())
         self.assertEqual(machine.show("NFileDescriptorStore"), "2")
         machine.systemctl("stop", UNIT)
         self.assertEqual((machine.show("ActiveState"), machine.show("Result")), ("inactive", "success"), machine.text())
@@ -205,21 +220,108 @@ class ServiceTest(unittest.TestCase):
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.machine.systemctl('show', 'wattport-exporter')}\n{self.machine.text()}") from None
 
-    def asked(self):
-        script = f"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:{PORT}/metrics', timeout=5).status)"
+        self.assert_given_up(self.main_pid("wattport-exporter"), 0)
+
+    def asked(self, port=PORT):
+        script = f"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:{port}/metrics', timeout=5).status)"
         done = self.machine.run(sys.executable, "-c", script)
         return int(done.stdout or 0)
+
+    def assert_given_up(self, pid, capabilities, root=False):
+        """What a process still has: these capabilities, a filter, and no way to more."""
+        status = self.machine.status(pid)
+        wanted = dict.fromkeys(CAPABILITIES, 0) | {"CapPrm": capabilities, "CapEff": capabilities}
+        self.assertEqual({name: int(status[name], 16) for name in CAPABILITIES}, wanted)
+        self.assertEqual((status["NoNewPrivs"], status["Seccomp"], status["Uid"] == "0"), ("1", "2", root))
+
+    def test_tree_is_served_without_power(self):
+        """Keeper and worker, by their unit; and the worker that comes after it."""
+        machine = self.machine
+        self.install("wattport-fs")
+        machine.systemctl("start", UNIT)
+        for _ in range(2):
+            keeper = self.main_pid()
+            (worker,) = machine.check("pgrep", "-P", keeper).split()
+            self.assert_given_up(keeper, KILL | SETGID | SETUID | SETPCAP, root=True)
+            self.assert_given_up(worker, 0)
+            machine.check("kill", "-KILL", worker)
+            until(lambda: machine.run("pgrep", "-P", keeper).stdout.strip() not in ("", worker), "another worker")
+            self.assertGreater(int(machine.check("cat", f"{TREE}/{ENERGY}")), 1000000)
+        machine.systemctl("stop", UNIT)
+
+    def test_plain_files(self):
+        """The same as plain files: mounted by the first step, written by a process that can do no more than that."""
+        machine = self.machine
+        self.install("wattport-fs")
+        unit = os.path.join(machine.units, UNIT)
+        with open(unit, encoding="utf-8") as file:
+            text = file.read()
+        with open(unit, "w", encoding="utf-8") as file:
+            file.write(text.replace("/run/wattport-fs --", "/run/wattport-fs --tree.mode=tmpfs --"))
+        machine.systemctl("daemon-reload")
+        machine.systemctl("start", UNIT)
+        before = machine.check("cat", f"{TREE}/{ENERGY}")
+        self.assert_given_up(self.main_pid(), 0)
+        self.assertEqual(machine.show("NFileDescriptorStore"), "1")
+        self.change("restart")
+        self.assertGreaterEqual(int(machine.check("cat", f"{TREE}/{ENERGY}")), int(before))
+        machine.systemctl("stop", UNIT)
+        self.assertNotIn("/run/wattport/vm", machine.check("cat", "/proc/self/mountinfo"))
+
+    def test_meter(self):
+        """wattportd as it is shipped: without libvirt and without a counter, it estimates and goes on."""
+        machine = self.machine
+        self.end_writer()
+        self.install("wattportd")
+        machine.systemctl("start", "wattportd")
+        had = int(machine.status(1)["CapBnd"], 16)
+        self.assert_given_up(self.main_pid("wattportd"), PERFMON & had, root=True)
+        machine.systemctl("restart", "wattportd")
+        machine.systemctl("stop", "wattportd")
+        self.assertEqual(machine.show("Result", "wattportd"), "success", machine.text())
+        self.assertEqual(machine.check("stat", "--format=%a %U", "/var/lib/wattport/ledger.state"), "600 root")
+        self.assertEqual(machine.check("stat", "--format=%a %U", "/run/wattport/ledger"), "644 root")
+
+    def test_agent(self):
+        """It reads a counter that is root's alone, and then is nobody."""
+        machine = self.machine
+        root = "/run/root/sys/devices/virtual/powercap/intel-rapl/intel-rapl:0"
+        machine.check("sh", "-ec", f"umask 022; mkdir -p {root} /run/root/sys/class/powercap /run/root/proc; cd {root}; "
+                      "echo package-0 > name; echo 1000 > energy_uj; echo 262143328850 > max_energy_range_uj; chmod 0400 energy_uj; "
+                      "ln -s ../../devices/virtual/powercap/intel-rapl/intel-rapl:0 /run/root/sys/class/powercap/")
+        self.install("wattport-agent", settings="ExecStart=\nExecStart=/run/wattport-agent --sysroot /run/root --source powercap\n")
+        machine.systemctl("start", "wattport-agent")
+        until(lambda: self.asked(AGENT_PORT) == 200, "the agent's metrics", 10)
+        page = machine.check(sys.executable, "-c", "import urllib.request; "
+                             f"print(urllib.request.urlopen('http://127.0.0.1:{AGENT_PORT}/metrics', timeout=5).read().decode())")
+        self.assertIn("\nwattport_up 1\n", page, machine.text())
+        self.assert_given_up(self.main_pid("wattport-agent"), 0)
+
+    def test_agent_mounts_for_all(self):
+        """The unit that lays the tree: what is mounted under its restrictions is there for every process."""
+        machine = self.machine
+        machine.check("mkdir", "/run/laid", "/run/lower", "/run/lower/found")
+        self.install("wattport-agent", "wattport-agent-mount",
+                     "ExecStart=/bin/mount -t overlay -o lowerdir=/run/lower:/run/laid overlay /run/laid\nExecStop=/bin/umount /run/laid\n")
+        machine.systemctl("start", "wattport-agent-mount")
+        self.assertEqual(machine.check("ls", "/run/laid"), "found", machine.text())
+        machine.systemctl("stop", "wattport-agent-mount")
+        self.assertEqual(machine.check("ls", "/run/laid"), "")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, add_help=False)
     parser.add_argument("--units", required=True, help="where the units are, as they are installed")
     parser.add_argument("--sbin", required=True, help="where the programs are that they name")
-    parser.add_argument("--wattport-exporter", required=True)
+    parser.add_argument("--bin", required=True, help="the same for those of everybody")
+    for name in ("wattport-exporter", "wattportd", "wattport-agent"):
+        parser.add_argument(f"--{name}", required=True)
     arguments, sys.argv[1:] = parser.parse_known_args()
     rest = test_fusefs.prepare(__doc__)
     PROGRAMS.update({"units": arguments.units, "sbin": arguments.sbin, "wattport-fs": PROGRAMS["wattport_fs"],
-                     "wattport-exporter": os.path.abspath(arguments.wattport_exporter)})
+                     "bin": arguments.bin, "wattport-exporter": os.path.abspath(arguments.wattport_exporter),
+                     "wattportd": os.path.abspath(arguments.wattportd),
+                     "wattport-agent": os.path.abspath(arguments.wattport_agent)})
     for what, missing in (("systemd", not os.access(SYSTEMD, os.X_OK)), ("unified hierarchy of cgroups", cgroup2() is None)):
         if missing:
             print(f"skipped: there is no {what}")

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -58,7 +59,7 @@ static void test_drop_as_root(void **state)
 }
 
 /* Root stays root, with no capability but the one it was allowed to keep, if it had that. */
-static int check_capabilities(enum privilege_keep keep)
+static int check_capabilities(uint64_t keep)
 {
 	bool had = prctl(PR_CAPBSET_READ, CAP_PERFMON, 0, 0, 0) == 1;
 
@@ -69,7 +70,7 @@ static int check_capabilities(enum privilege_keep keep)
 	if (capng_get_caps_process() != 0)
 		return 3;
 	for (int capability = 0; capability <= CAP_LAST_CAP; capability++) {
-		bool kept = capability == CAP_PERFMON && keep == PRIVILEGE_KEEP_PERFMON && had;
+		bool kept = capability == CAP_PERFMON && keep != 0 && had;
 		unsigned number = (unsigned)capability;
 
 		if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1)
@@ -85,12 +86,12 @@ static int check_capabilities(enum privilege_keep keep)
 
 static int body_keep_none(void)
 {
-	return check_capabilities(PRIVILEGE_KEEP_NONE);
+	return check_capabilities(0);
 }
 
 static int body_keep_perfmon(void)
 {
-	return check_capabilities(PRIVILEGE_KEEP_PERFMON);
+	return check_capabilities(PRIVILEGE_BIT(CAP_PERFMON));
 }
 
 static void test_root_without_capabilities(void **state)
@@ -120,10 +121,19 @@ static void test_drop_unprivileged(void **state)
 
 static int body_filter(void)
 {
-	static const int allowed[] = {SCMP_SYS(getppid)};
+	static const struct privilege_call calls[] = {
+	    {.number = SCMP_SYS(getppid)},
+	    {.number = SCMP_SYS(socket),
+	     .condition_count = 2,
+	     .conditions = {{0, PRIVILEGE_INT, AF_UNIX},
+			    {1, SOCK_STREAM | SOCK_DGRAM, SOCK_DGRAM}}},
+	    {.number = SCMP_SYS(getpgid), .deny = ENXIO},
+	};
+	static const struct privilege_table table = {"test", &privilege_table_base,
+						     sizeof(calls) / sizeof(calls[0]), calls};
 	char *memory;
 
-	if (privilege_filter(allowed, 1, NULL) != 0)
+	if (privilege_filter(&table, NULL) != 0)
 		return 1;
 	if (getppid() <= 0)
 		return 2;
@@ -136,7 +146,19 @@ static int body_filter(void)
 		return 4;
 	if (execl("/bin/true", "true", (char *)NULL) == 0 || errno != EPERM)
 		return 5;
-	return fork() < 0 && errno == EPERM ? 0 : 6;
+	if (fork() >= 0 || errno != EPERM)
+		return 6;
+	/* All conditions hold, or the call fails. */
+	if (socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) < 0)
+		return 7;
+	if (socket(AF_UNIX, SOCK_STREAM, 0) >= 0 || socket(AF_INET, SOCK_DGRAM, 0) >= 0)
+		return 8;
+	/* Memory is never to be executed, not even what was made before. */
+	memory = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory != MAP_FAILED || errno != EPERM)
+		return 9;
+	/* A call may have an error of its own. */
+	return getpgid(0) < 0 && errno == ENXIO ? 0 : 10;
 }
 
 static void test_filter(void **state)
@@ -149,10 +171,11 @@ static void test_filter(void **state)
 
 static int body_filter_bad(void)
 {
-	static const int unknown[] = {__NR_SCMP_ERROR};
+	static const struct privilege_call call = {.number = __NR_SCMP_ERROR};
+	static const struct privilege_table table = {"test", &privilege_table_base, 1, &call};
 	struct diag diag = DIAG_INIT;
 
-	if (privilege_filter(unknown, 1, &diag) >= 0)
+	if (privilege_filter(&table, &diag) >= 0)
 		return 1;
 	return strstr(diag.text, "system calls") != NULL ? 0 : 2;
 }

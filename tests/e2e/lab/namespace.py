@@ -51,8 +51,9 @@ KVM = {"kvm": (10, 232)}
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def run_private(main, kvm=False):
-    """Runs main() in a private machine and exits with what it returns. kvm: the machine has a /dev/kvm, too."""
+def run_private(main, kvm=False, nice=NICE):
+    """Runs main() in a private machine and exits with what it returns. kvm: the machine has a /dev/kvm, too. nice: of its
+    first session."""
     if os.geteuid() != 0:
         print("skipped: the end-to-end tests need root (namespaces, mounts, libvirtd)")
         sys.exit(SKIPPED)
@@ -66,7 +67,7 @@ def run_private(main, kvm=False):
         sys.exit(SKIPPED)
     init = os.fork()
     if init == 0:
-        _guarded(lambda _: _be_init(main, kvm), None)
+        _guarded(lambda _: _be_init(main, kvm, nice), None)
     sys.exit(_wait_forwarding(init))
 
 
@@ -90,12 +91,12 @@ def _guarded(function, argument):
         os._exit(status or 0)
 
 
-def _be_init(main, kvm):
+def _be_init(main, kvm, nice):
     """Process 1: adopts and reaps orphans (libvirtd's QEMUs are such) while the test runs in a child."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setsid()  # A Ctrl-C reaches the outermost process alone, and comes to the test through it.
-    os.nice(NICE)
-    raise_session(os.getpid())
+    os.nice(nice)
+    raise_session(os.getpid(), nice)
     _prepare_mounts(kvm)
     _raise_loopback()
     child = os.fork()
@@ -106,12 +107,12 @@ def _be_init(main, kvm):
     return _wait_forwarding(child)
 
 
-def raise_session(pid):
+def raise_session(pid, nice=NICE):
     """With the scheduler's autogroups a nice value holds only within a session; this gives it to the session of a
     process among all others. Every session that is started anew (libvirt gives QEMU one) has to be raised by itself."""
     try:
         with open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as file:
-            file.write(str(NICE))
+            file.write(str(nice))
     except OSError:
         pass  # This kernel has no autogroups, and nice values hold as they are; or the process has ended.
 

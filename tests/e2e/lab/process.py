@@ -8,6 +8,9 @@ import time
 
 KILL_TIMEOUT_S = 5
 
+# What runs when nothing else wants the CPUs has to wait longer for everything: the soak sets this.
+PATIENCE = float(os.environ.get("WATTPORT_PATIENCE", "1"))
+
 
 class LabError(Exception):
     """The laboratory itself, or a program in it, did not do what it must; the text says what to look at."""
@@ -15,7 +18,7 @@ class LabError(Exception):
 
 def wait_for(what, condition, timeout_s, poll_s=0.02):
     """Calls condition() until it returns something true, and returns that; LabError after timeout_s."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + timeout_s * PATIENCE
     while True:
         result = condition()
         if result:
@@ -75,7 +78,7 @@ class Process:
         """SIGKILL, and waits until it is gone. LabError if it hangs in a system call, as in one that FUSE has to end."""
         self._popen.kill()
         try:
-            self._popen.wait(KILL_TIMEOUT_S)
+            self._popen.wait(KILL_TIMEOUT_S * PATIENCE)
         except subprocess.TimeoutExpired:
             raise LabError(f"{self.name} hangs in a system call:\n{self.log()[-500:]}") from None
         finally:
@@ -86,7 +89,7 @@ class Process:
         if self.status() is None:
             self._popen.send_signal(signal.SIGTERM)
         try:
-            return self._popen.wait(timeout_s)
+            return self._popen.wait(timeout_s * PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
             raise LabError(f"{self.name} did not stop within {timeout_s} s of SIGTERM:\n{self.log()}") from None

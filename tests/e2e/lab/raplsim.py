@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 
-from .process import LabError
+from .process import PATIENCE, LabError
 
 MICRO = 1e6
 
@@ -34,7 +34,7 @@ class RaplSim:
 
     def ctl(self, *words):
         """Tells or asks the simulator, and returns its answer; LabError if it refuses."""
-        done = subprocess.run([self._program, "ctl", self.sysroot, *words], capture_output=True, text=True, timeout=30)
+        done = subprocess.run([self._program, "ctl", self.sysroot, *words], capture_output=True, text=True, timeout=30 * PATIENCE)
         if done.returncode != 0:
             raise LabError(f"raplsim ctl {' '.join(words)}: {done.stdout}{done.stderr}")
         return done.stdout

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 
 from . import namespace
-from .process import LabError, wait_for
+from .process import PATIENCE, LabError, wait_for
 from .prometheus import parse
 
 RUNTIME = "/run/wattport"
@@ -63,7 +63,7 @@ class Wattport:
         self.meter = self.filesystem = self.exporter = None
         # A host of its own: what an earlier one has left in memory or on disk is not this one's.
         os.makedirs(RUNTIME, exist_ok=True)
-        namespace.mount("-t", "tmpfs", "wattport-runtime", RUNTIME)
+        namespace.mount("-t", "tmpfs", "-o", "mode=755", "wattport-runtime", RUNTIME)
         laboratory.callback(namespace.unmount, RUNTIME)
         laboratory.callback(self._unmount_tree)
         os.makedirs(self.state)
@@ -94,7 +94,7 @@ class Wattport:
         if not orderly:
             self._run_filesystem("--unmount")
         namespace.unmount(RUNTIME)
-        namespace.mount("-t", "tmpfs", "wattport-runtime", RUNTIME)
+        namespace.mount("-t", "tmpfs", "-o", "mode=755", "wattport-runtime", RUNTIME)
         self.start(self.settings)
 
     def meter_command(self, settings=None):
@@ -165,7 +165,7 @@ class Wattport:
         """Runs wattport-fs for something that it does at once."""
         done = subprocess.run(
             [self._laboratory.program("fusefs/wattport-fs"), "--runtime-dir", RUNTIME, *options],
-            capture_output=True, text=True, timeout=30,
+            capture_output=True, text=True, timeout=30 * PATIENCE,
         )
         if done.returncode != 0:
             raise LabError(f"wattport-fs {' '.join(options)}: status {done.returncode}: {done.stderr}")
@@ -202,7 +202,7 @@ class Wattport:
     def _run(self, *arguments):
         return subprocess.run(
             [self._laboratory.program("host/wattport"), "--runtime-dir", RUNTIME, *arguments],
-            capture_output=True, text=True, timeout=30,
+            capture_output=True, text=True, timeout=30 * PATIENCE,
         )
 
     def run(self, *arguments):
@@ -270,7 +270,7 @@ class Wattport:
 
 def page(url):
     """The body of a page; HTTPError unless all is well."""
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=10 * PATIENCE) as answer:
         return answer.read().decode()
 
 

@@ -1,0 +1,50 @@
+# cmake -DTABLES=FILE;FILE... -DOUTPUT=FILE.c -P seccomp.cmake
+# Writes a C file with the tables of common/privilege_table.h: one for each FILE, whose name (of a-b.table: a_b) it has.
+# packaging/seccomp/base.table says what a line looks like; any other is an error.
+set(value "[A-Z0-9_x]+(\\|[A-Z0-9_x]+)*")
+set(code "/* Made of packaging/seccomp by cmake/seccomp.cmake. */\n#include \"common/privilege_table.h\"\n
+#include <errno.h>\n#include <fcntl.h>\n#include <linux/perf_event.h>\n#include <sched.h>\n#include <seccomp.h>
+#include <sys/ioctl.h>\n#include <sys/mman.h>\n#include <sys/prctl.h>\n#include <sys/socket.h>
+
+#define CLONE_NAMESPACES (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)\n")
+
+foreach(table ${TABLES})
+	cmake_path(GET table STEM name)
+	string(REPLACE "-" "_" name ${name})
+	file(STRINGS ${table} lines)
+	string(APPEND code "\nstatic const struct privilege_call ${name}_calls[] = {\n")
+	set(used "NULL")
+	foreach(line IN LISTS lines)
+		string(REGEX REPLACE " *#.*" "" line "${line}")
+		string(REGEX REPLACE " +" ";" words "${line}")
+		if(line STREQUAL "")
+			continue()
+		elseif(line MATCHES "^deny ([a-z0-9_]+) (E[A-Z]+)$")
+			string(APPEND code "\t{.number = SCMP_SYS(${CMAKE_MATCH_1}), .deny = ${CMAKE_MATCH_2}},\n")
+			continue()
+		elseif(line MATCHES "^use ([a-z-]+)$")
+			string(REPLACE "-" "_" used "&privilege_table_${CMAKE_MATCH_1}")
+			continue()
+		elseif(NOT line MATCHES "^[a-z0-9_]+( [0-5](&${value})?=${value})*$")
+			message(FATAL_ERROR "${table}: what is this? ${line}")
+		endif()
+		list(POP_FRONT words call)
+		list(LENGTH words count)
+		set(conditions "")
+		foreach(word IN LISTS words)
+			string(REGEX MATCH "^([0-5])(&([^=]+))?=(.+)$" word ${word})
+			set(mask "PRIVILEGE_INT")
+			if(NOT CMAKE_MATCH_3 STREQUAL "")
+				set(mask "${CMAKE_MATCH_3}")
+			endif()
+			string(APPEND conditions "{${CMAKE_MATCH_1}, (uint64_t)(${mask}), (uint64_t)(${CMAKE_MATCH_4})}, ")
+		endforeach()
+		if(count GREATER 0)
+			set(conditions ", .condition_count = ${count}, .conditions = {${conditions}}")
+		endif()
+		string(APPEND code "\t{.number = SCMP_SYS(${call})${conditions}},\n")
+	endforeach()
+	string(APPEND code "};\n\nconst struct privilege_table privilege_table_${name} = {
+\t\"${name}\", ${used}, sizeof(${name}_calls) / sizeof(${name}_calls[0]), ${name}_calls};\n")
+endforeach()
+file(WRITE ${OUTPUT} "${code}")
