@@ -232,7 +232,8 @@ int meter_configure(struct meter *meter, const struct settings *settings, struct
 	    strcmp(settings->vms_users, meter->settings.vms_users) != 0 ||
 	    meter_wants_parts(settings) != meter_wants_parts(&meter->settings))
 		return diag_error(diag, -EINVAL,
-				  "another source or provider of machines, attribution.events, "
+				  "another source or provider of machines, vms.metadata turned "
+				  "on or off, attribution.events, "
 				  "tree.core and tree.uncore need a restart of wattportd; nothing "
 				  "was changed");
 	meter->settings = *settings;
