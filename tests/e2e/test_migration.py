@@ -101,6 +101,7 @@ class MigrationTest(unittest.TestCase):
 
     def test_moves(self):
         guest = self.guest
+        self.addCleanup(self.other.remove_machines)
         self.read_in_guest("on the first host")
         wait_for("a record", lambda: self.record(self.lab.libvirtd), 10)
         spinner = guest.spin(0)  # busy while it moves

@@ -11,6 +11,7 @@ import uuid as uuid_module
 
 from . import namespace
 from .libvirtd import Libvirtd
+from .process import LabError
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -88,19 +89,20 @@ class OtherHost:
             function(*arguments)
 
     def start_libvirtd(self):
-        """Starts its libvirtd; whatever machine it has left at the end is destroyed."""
+        """Starts its libvirtd."""
         with self.entered():
             self.libvirtd = Libvirtd(self.path("libvirtd.log"), host_uuid=str(uuid_module.uuid4()))
             self.callback(self.libvirtd.stop)
             self.libvirtd.start()
-            self.callback(self._remove_machines)
 
-    def _remove_machines(self):
-        for name in self.libvirtd.domains():
-            with contextlib.suppress(Exception):
-                self.libvirtd.virsh("destroy", name)
-            with contextlib.suppress(Exception):
-                self.libvirtd.virsh("undefine", name, "--managed-save")
+    def remove_machines(self):
+        """Whatever a test that failed has left there."""
+        with self.entered():
+            for name in self.libvirtd.domains():
+                with contextlib.suppress(LabError):
+                    self.libvirtd.virsh("destroy", name)
+                with contextlib.suppress(LabError):
+                    self.libvirtd.virsh("undefine", name, "--managed-save")
 
     def uri(self):
         """Where the first host finds its libvirtd."""
