@@ -149,19 +149,16 @@ fail:
 static int powercap_read_zone(int fd, uint64_t *ret_raw_uj)
 {
 	char text[POWERCAP_LINE_SIZE];
-	ssize_t got;
+	size_t length;
+	/* To see the end of the file, too, would read the MSR a second time. */
+	int status = file_pread_line(fd, text, sizeof(text), &length);
 
-	/* A second pread, to see the end, would read the MSR a second time. */
-	do
-		got = pread(fd, text, sizeof(text) - 1, 0);
-	while (got < 0 && errno == EINTR);
-	if (got < 0)
-		return -errno;
+	if (status < 0)
+		return status;
 	/* A line that fills the buffer may go on: half a number is none. */
-	if ((size_t)got == sizeof(text) - 1)
+	if (length == sizeof(text) - 1)
 		return -ERANGE;
-	text[got] = '\0';
-	if (strlen(text) != (size_t)got)
+	if (strlen(text) != length)
 		return -EINVAL;
 	return powercap_parse_energy(text, ret_raw_uj);
 }

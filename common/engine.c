@@ -200,7 +200,9 @@ static int engine_register(struct engine *engine, const struct sample_vm *sample
 		account->generation++;
 	account->state = sampled->running ? LEDGER_VM_RUNNING : LEDGER_VM_OFF;
 	account->pid = sampled->running ? sampled->pid : 0;
-	account->precision = sampled->precision;
+	account->precision = (uint16_t)sampled->precision;
+	account->short_threads =
+	    sampled->short_threads < UINT16_MAX ? (uint16_t)sampled->short_threads : UINT16_MAX;
 	account->vcpu_count = (uint32_t)sampled->vcpu_count;
 	account->memory_bytes = sampled->running ? sampled->memory_bytes : 0;
 	account->updated_ns = now_ns;
@@ -238,6 +240,7 @@ static int engine_take_roster(struct engine *engine, const struct sample *sample
 		account->state = LEDGER_VM_GONE;
 		account->pid = 0;
 		account->memory_bytes = 0;
+		account->short_threads = 0;
 		account->guest_power_uw = 0;
 		account->guest_load_ppm = 0;
 		for (uint32_t zone = 0; zone < host->zone_count; zone++)

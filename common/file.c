@@ -31,6 +31,27 @@ int file_pread_all(int fd, char *buffer, size_t size, size_t *ret_length)
 	return 0;
 }
 
+int file_pread_line(int fd, char *buffer, size_t size, size_t *ret_length)
+{
+	size_t used = 0;
+
+	assert(size > 1);
+	while (used < size - 1 && (used == 0 || buffer[used - 1] != '\n')) {
+		ssize_t got = pread(fd, buffer + used, size - 1 - used, (off_t)used);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break;
+		used += (size_t)got;
+	}
+	buffer[used] = '\0';
+	*ret_length = used;
+	return 0;
+}
+
 int file_read_at(int dir_fd, const char *path, char *buffer, size_t size, size_t *ret_length)
 {
 	cleanup_fd int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

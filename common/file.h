@@ -16,6 +16,12 @@
  */
 int file_pread_all(int fd, char *buffer, size_t size, size_t *ret_length);
 
+/*
+ * The same of a file of one line, without the call that finds the end: reads up to the newline, or
+ * up to as much as the buffer holds. For files whose every reading costs.
+ */
+int file_pread_line(int fd, char *buffer, size_t size, size_t *ret_length);
+
 /* The same for a file that is opened and closed: also the errors of openat(2). */
 int file_read_at(int dir_fd, const char *path, char *buffer, size_t size, size_t *ret_length);
 

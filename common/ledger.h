@@ -84,8 +84,9 @@ struct ledger_process_time {
 struct ledger_vm {
 	struct uuid uuid;
 	char name[SAMPLE_NAME_SIZE];
-	uint32_t state;	    /* enum ledger_vm_state */
-	uint32_t precision; /* enum sample_precision */
+	uint32_t state;		/* enum ledger_vm_state */
+	uint16_t precision;	/* enum sample_precision */
+	uint16_t short_threads; /* of the last sample, as in struct sample_vm */
 	int32_t pid;
 	uint32_t generation; /* how often the machine was started or came here, on any host */
 	uint32_t socket_count;

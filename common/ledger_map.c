@@ -115,7 +115,10 @@ static int map_take_over(struct ledger_map *map, struct diag *diag)
 
 	if (fd < 0)
 		return diag_error(diag, -errno, "cannot open the ledger: %s", strerror(errno));
-	if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode))
+	/* That nobody can tell what it is does not make it another's. */
+	if (fstat(fd, &stat) < 0)
+		return diag_error(diag, -errno, "cannot look at the ledger: %s", strerror(errno));
+	if (!S_ISREG(stat.st_mode))
 		return -EPROTO;
 	status = map_lock(fd, diag);
 	if (status < 0)

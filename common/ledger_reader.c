@@ -78,9 +78,19 @@ int ledger_reader_follow(struct ledger_reader *reader, struct diag *diag)
 
 	if (fstatat(reader->runtime_fd, LEDGER_MAP_NAME, &stat, AT_SYMLINK_NOFOLLOW) < 0)
 		return diag_error(diag, -errno, "the ledger is gone: start wattportd");
-	if (stat.st_dev == reader->device && stat.st_ino == reader->inode)
-		return 0;
-	return map_reader_attach(reader, diag);
+	if (stat.st_dev != reader->device || stat.st_ino != reader->inode)
+		return map_reader_attach(reader, diag);
+	/* What is cut off is no memory any more: to read it is SIGBUS. */
+	if (stat.st_size < (off_t)reader->view.size)
+		return diag_error(diag, -EPROTO, "the ledger was cut short: restart wattportd");
+	return 0;
+}
+
+/* Whether others may go by its numbers: the writer's memory is not ours, nor is its file. */
+static bool map_vm_is_sane(const struct ledger_vm *vm)
+{
+	return vm->state <= LEDGER_VM_GONE && vm->socket_count <= LEDGER_SOCKET_MAX &&
+	       memchr(vm->name, '\0', sizeof(vm->name)) != NULL;
 }
 
 /* Copies the valid copy of an account's record; tries again when a publication overtook it. */
@@ -94,7 +104,7 @@ static int map_read_vm(const struct map_view *view, size_t slot, struct ledger_v
 		map_view_load_vm(view, slot, before, ret_vm);
 		atomic_thread_fence(memory_order_acquire);
 		if (atomic_load_explicit(sequence, memory_order_relaxed) == before)
-			return 0;
+			return map_vm_is_sane(ret_vm) ? 0 : -EAGAIN;
 	}
 	return -EAGAIN;
 }

@@ -66,11 +66,12 @@ struct sample_vm {
 	bool running;		     /* false: known, but has no process; its counters rest */
 	int32_t pid;		     /* of its QEMU, or 0 */
 	enum sample_precision precision;
-	uint32_t socket_count; /* virtual sockets, at least 1 */
-	uint64_t memory_bytes; /* held on the host */
-	uint64_t overhead_ns;  /* CPU time of its emulator, I/O and vhost threads */
-	bool has_halt_poll;    /* the next was measured */
-	uint64_t halt_poll_ns; /* of its vCPUs' time: spent waiting for work without sleeping */
+	uint32_t short_threads; /* whose times or events there were too few descriptors for */
+	uint32_t socket_count;	/* virtual sockets, at least 1 */
+	uint64_t memory_bytes;	/* held on the host */
+	uint64_t overhead_ns;	/* CPU time of its emulator, I/O and vhost threads */
+	bool has_halt_poll;	/* the next was measured */
+	uint64_t halt_poll_ns;	/* of its vCPUs' time: spent waiting for work without sleeping */
 	struct sample_process process;
 	size_t vcpu_count;
 	struct sample_vcpu *vcpus;

@@ -355,6 +355,19 @@ static void exporter_write_vm_memory(const struct exporter_scene *scene)
 	}
 }
 
+static void exporter_write_vm_short(const struct exporter_scene *scene)
+{
+	for (size_t i = 0; i < scene->summary->vm_count; i++) {
+		const struct ledger_vm *vm = scene->summary->vms[i].vm;
+		struct exporter_labels labels;
+
+		exporter_labels_set(&labels, vm);
+		if (vm->state == LEDGER_VM_RUNNING)
+			metrics_add(scene->metrics, labels.labels, 2,
+				    metrics_integer(vm->short_threads));
+	}
+}
+
 static void exporter_write_vm_info(const struct exporter_scene *scene)
 {
 	for (size_t i = 0; i < scene->summary->vm_count; i++) {
@@ -466,6 +479,9 @@ static const struct exporter_family exporter_ledger_families[] = {
     {{"wattport_vm_memory_bytes", METRICS_GAUGE, "bytes",
       "Memory of the host that the virtual machine holds."},
      exporter_write_vm_memory},
+    {{"wattport_vm_short_threads", METRICS_GAUGE, NULL,
+      "Threads of the virtual machine that wattportd has too few descriptors for."},
+     exporter_write_vm_short},
 };
 
 static void exporter_write_families(const struct exporter_scene *scene,

@@ -171,6 +171,9 @@ void meter_sample(struct meter *meter)
 	meter->returning = false;
 	meter->sampled = meter->sample.time;
 	meter_note_events(meter);
+	meter_note(&meter->shortage,
+		   sampler_host_report(meter->sampler)->short_machines > 0 ? -EMFILE : 0,
+		   "`wattport status` says which; raise LimitNOFILE= of wattportd.service");
 	meter->duration_ns = clock_elapsed_ns(start, clock_now_mono(meter->context.clock));
 	meter_count_duration(&ledger_host(meter->ledger)->durations, meter->duration_ns);
 	moves_take(meter->moves, vm_provider_roster(meter->provider));
@@ -178,7 +181,8 @@ void meter_sample(struct meter *meter)
 	meter_note(&meter->publishing, status, "make room in the runtime directory");
 	meter_note_saving(meter);
 	meter_write_moves(meter);
-	if (roster_changed) {
+	/* A link that could not be made then is made as soon as it can be. */
+	if (roster_changed || meter->naming.error < 0) {
 		status = by_name_update(meter->context.runtime_fd, meter->ledger);
 		meter_note(&meter->naming, status, "the trees by uuid are not touched by this");
 	}

@@ -44,6 +44,7 @@ struct meter {
 	struct condition sampling;
 	struct condition zones;
 	struct condition booking;
+	struct condition shortage;
 	struct condition publishing;
 	struct condition naming;
 	struct condition saving;

@@ -197,6 +197,7 @@ int meter_create(const struct meter_context *context, struct meter **ret_meter, 
 	meter->sampling = (struct condition){.name = "reading the host"};
 	meter->zones = (struct condition){.name = "reading every zone"};
 	meter->booking = (struct condition){.name = "keeping an account for every machine"};
+	meter->shortage = (struct condition){.name = "following every thread of every machine"};
 	meter->publishing = (struct condition){.name = "showing every account"};
 	meter->naming = (struct condition){.name = "linking the trees by name"};
 	meter->saving = (struct condition){.name = "saving the accounts"};

@@ -55,13 +55,14 @@ static json_t *meter_status_machines(struct meter *meter)
 {
 	const struct vm_threads_report *report = sampler_host_report(meter->sampler);
 
-	return json_pack(
-	    "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "followed",
-	    (json_int_t)report->followed, "failed", (json_int_t)report->failed, "unkept",
-	    (json_int_t)report->unkept, "jiffies", (json_int_t)report->jiffies, "unseen",
-	    (json_int_t)report->unseen, "missed", (json_int_t)report->missed, "counted",
-	    (json_int_t)report->counted, "refused", (json_int_t)report->refused, "uncounted",
-	    report->uncounted < 0 ? thread_events_reason(report->uncounted) : "");
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "followed",
+			 (json_int_t)report->followed, "failed", (json_int_t)report->failed,
+			 "unkept", (json_int_t)report->unkept, "short",
+			 (json_int_t)report->short_machines, "jiffies", (json_int_t)report->jiffies,
+			 "unseen", (json_int_t)report->unseen, "missed", (json_int_t)report->missed,
+			 "counted", (json_int_t)report->counted, "refused",
+			 (json_int_t)report->refused, "uncounted",
+			 report->uncounted < 0 ? thread_events_reason(report->uncounted) : "");
 }
 
 char *meter_status(struct meter *meter)

@@ -84,16 +84,21 @@ static int qemu_scan_read(struct qemu_scan *scan, int proc_fd, int pid, const ch
  * Whether its user runs machines: by the real user of its status, as the owner of its directory is
  * root for whoever forbids others to look (PR_SET_DUMPABLE).
  */
-static bool qemu_scan_believes(struct qemu_scan *scan, int proc_fd, int pid)
+static int qemu_scan_believe(struct qemu_scan *scan, int proc_fd, int pid, bool *ret_believed)
 {
-	struct process_status status;
+	struct process_status process;
 	size_t length;
+	int status;
 
+	*ret_believed = true;
 	if (scan->users == NULL)
-		return true;
-	return qemu_scan_read(scan, proc_fd, pid, "status", &length) == 0 &&
-	       process_status_parse(scan->buffer, &status) == 0 &&
-	       access_users_have(scan->users, status.user);
+		return 0;
+	status = qemu_scan_read(scan, proc_fd, pid, "status", &length);
+	if (status < 0)
+		return status;
+	*ret_believed = process_status_parse(scan->buffer, &process) == 0 &&
+			access_users_have(scan->users, process.user);
+	return 0;
 }
 
 /* 0, or why the process is not to be listed. */
@@ -120,10 +125,15 @@ static int qemu_scan_inspect(struct qemu_scan *scan, int proc_fd, int pid,
 	if (status < 0)
 		return status;
 	found.process.start_ticks = stat.start_ticks;
-	found.believed = qemu_scan_believes(scan, proc_fd, pid);
+	status = qemu_scan_believe(scan, proc_fd, pid, &found.believed);
+	if (status < 0)
+		return status;
 	status = qemu_scan_read(scan, proc_fd, pid, "cmdline", &length);
 	if (status < 0)
 		return status;
+	/* A process that has ended and waits for its parent has none any more. */
+	if (length == 0)
+		return -ESRCH;
 	status = qemu_cmdline_parse(scan->buffer, length, &found.cmdline);
 	if (status < 0)
 		return status;
@@ -156,31 +166,70 @@ static int qemu_process_compare(const void *left, const void *right)
 	return (a->process.pid > b->process.pid) - (a->process.pid < b->process.pid);
 }
 
-int qemu_scan_run(struct qemu_scan *scan, int proc_fd)
+static const struct qemu_process *qemu_scan_known(const struct qemu_scan *scan, int pid)
+{
+	for (size_t i = 0; i < scan->count; i++)
+		if (scan->processes[i].process.pid == pid)
+			return &scan->processes[i];
+	return NULL;
+}
+
+/*
+ * What is to be listed under that id, in a scan that follows upon `before`; NULL: nothing.
+ * Processes vanish and may be hidden: those are simply not there. But one that was there, is, and
+ * cannot be looked at, for want of descriptors say, has not ended: that would end its machine's
+ * account.
+ */
+static const struct qemu_process *qemu_scan_look(struct qemu_scan *scan,
+						 const struct qemu_scan *before, int proc_fd,
+						 int pid, struct qemu_process *process)
+{
+	int status = qemu_scan_inspect(scan, proc_fd, pid, process);
+
+	if (status == 0)
+		return process;
+	return status == -ENOENT || status == -ESRCH ? NULL : qemu_scan_known(before, pid);
+}
+
+static int qemu_scan_fill(struct qemu_scan *scan, const struct qemu_scan *before, int proc_fd)
 {
 	cleanup_directory DIR *directory = qemu_scan_open(scan, proc_fd);
-	int status;
 
 	if (directory == NULL)
 		return -errno;
-	scan->count = 0;
-	scan->unbelieved = 0;
 	for (;;) {
+		const struct qemu_process *found;
 		struct qemu_process process;
 		int pid = qemu_scan_next(directory);
+		int status;
 
-		if (pid < 0)
+		if (pid <= 0)
 			return pid;
-		if (pid == 0)
-			break;
-		/* Processes vanish and may be hidden: those are simply not there. */
-		if (qemu_scan_inspect(scan, proc_fd, pid, &process) < 0)
-			continue;
-		status = qemu_scan_append(scan, &process);
+		found = qemu_scan_look(scan, before, proc_fd, pid, &process);
+		status = found != NULL ? qemu_scan_append(scan, found) : 0;
 		if (status < 0)
 			return status;
-		scan->unbelieved += process.believed ? 0 : 1;
+		scan->unbelieved += found != NULL && !found->believed ? 1 : 0;
 	}
+}
+
+int qemu_scan_run(struct qemu_scan *scan, int proc_fd)
+{
+	struct qemu_scan before = *scan;
+	int status;
+
+	scan->processes = NULL;
+	scan->count = 0;
+	scan->capacity = 0;
+	scan->unbelieved = 0;
+	status = qemu_scan_fill(scan, &before, proc_fd);
+	if (status < 0) {
+		free(scan->processes);
+		before.buffer = scan->buffer;
+		*scan = before;
+		return status;
+	}
+	free(before.processes);
 	if (scan->count > 1)
 		qsort(scan->processes, scan->count, sizeof(*scan->processes), qemu_process_compare);
 	return 0;
@@ -238,11 +287,13 @@ int qemu_scan_mentions(struct qemu_scan *scan, int proc_fd, const struct uuid *u
 	uuid_format(uuid, text);
 	for (;;) {
 		size_t length;
+		bool believed;
 		int pid = qemu_scan_next(directory);
 
 		if (pid <= 0)
 			return pid;
-		if (!qemu_scan_is_helper(proc_fd, pid) || !qemu_scan_believes(scan, proc_fd, pid) ||
+		if (!qemu_scan_is_helper(proc_fd, pid) ||
+		    qemu_scan_believe(scan, proc_fd, pid, &believed) < 0 || !believed ||
 		    qemu_scan_read(scan, proc_fd, pid, "cmdline", &length) < 0)
 			continue;
 		if (memmem(scan->buffer, length, text, strlen(text)) != NULL)

@@ -203,6 +203,7 @@ static json_t *status_vm(const struct ledger_host *host, const struct summary_vm
 	status_put_number(&object, "vcpus", vm->vcpu_count);
 	status_put_number(&object, "memory_bytes", vm->memory_bytes);
 	status_put_text(&object, "precision", summary_precision_name(vm->precision));
+	status_put_number(&object, "short_threads", vm->short_threads);
 	status_put_number(&object, "vcpu_ns", vm->vcpu_ns);
 	status_put_number(&object, "overhead_ns", vm->overhead_ns);
 	status_put_polling(&object, "halt_poll_ns", vm, vm->halt_poll_ns);

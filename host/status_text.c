@@ -194,6 +194,34 @@ static void text_print_events(const struct ledger_events *events, FILE *stream)
 	(void)fprintf(stream, ".\n");
 }
 
+/* Which machines there are too few descriptors for: reading them costs more, and tells less. */
+static int text_print_short(const struct summary *summary, FILE *stream)
+{
+	static const struct table_column columns[] = {
+	    {"SHORT OF DESCRIPTORS", TABLE_LEFT, NAME_WIDTH_MAX}, {"THREADS", TABLE_RIGHT, 0}};
+	cleanup_table struct table *table = NULL;
+	bool any = false;
+	int status = table_create(columns, COUNT_OF(columns), &table);
+
+	if (status < 0)
+		return status;
+	for (size_t i = 0; i < summary->vm_count; i++) {
+		const struct ledger_vm *vm = summary->vms[i].vm;
+
+		if (vm->state != LEDGER_VM_RUNNING || vm->short_threads == 0)
+			continue;
+		table_add(table, vm->name);
+		text_add_count(table, vm->short_threads);
+		any = true;
+	}
+	if (!any)
+		return 0;
+	(void)fprintf(stream,
+		      "\nSome threads of these machines are read in a slower way, or their "
+		      "events are not\ncounted: raise LimitNOFILE= of wattportd.service.\n");
+	return table_print(table, stream);
+}
+
 /* The machine's energy of one part, over the zones that are summed. */
 static uint64_t text_part_uj(const struct ledger_host *host, const struct ledger_vm *vm,
 			     enum ledger_part part)
@@ -255,6 +283,9 @@ int status_text_print(const struct ledger_copy *copy, const struct summary *summ
 		return status;
 	if (summary->sampled)
 		text_print_events(&copy->host.events, stream);
+	status = text_print_short(summary, stream);
+	if (status < 0)
+		return status;
 	(void)fputc('\n', stream);
 	if (summary->vm_count > 0)
 		return text_print_machines(&copy->host, summary, stream);
@@ -345,6 +376,10 @@ static int text_print_facts(const struct summary *summary, const struct summary_
 	text_add_duration(table, vm->overhead_ns);
 	table_add(table, "CPU time known in");
 	table_add(table, summary_precision_name(vm->precision));
+	if (vm->short_threads > 0) {
+		table_add(table, "threads short of descriptors");
+		text_add_count(table, vm->short_threads);
+	}
 	table_add(table, "started");
 	(void)snprintf(text, sizeof(text), "%" PRIu32 " times", vm->generation);
 	table_add(table, text);

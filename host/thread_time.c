@@ -120,35 +120,21 @@ bool thread_time_kept(const struct thread_time *thread)
 	return thread->time_fd >= 0;
 }
 
-/*
- * One pread(2) into a text. These files are made whole by seq_file and are shorter than the buffer,
- * so one call gets everything; a second one that finds the end would double the cost.
- */
-static int thread_time_pread(int fd, char *buffer, size_t size)
-{
-	ssize_t got;
-
-	do {
-		got = pread(fd, buffer, size - 1, 0);
-	} while (got < 0 && errno == EINTR);
-	if (got < 0)
-		return -errno;
-	buffer[got] = '\0';
-	return 0;
-}
-
 static int thread_time_read_file(const struct thread_time *thread, int proc_fd, int kept_fd,
 				 const char *name, char buffer[static THREAD_STAT_SIZE])
 {
 	cleanup_fd int fd = -1;
+	size_t length;
 	int status;
 
+	/* One line each, so one call gets all; a second one that finds the end would double the
+	 * cost. */
 	if (kept_fd >= 0)
-		return thread_time_pread(kept_fd, buffer, THREAD_STAT_SIZE);
+		return file_pread_line(kept_fd, buffer, THREAD_STAT_SIZE, &length);
 	status = thread_time_open_file(thread, proc_fd, name, &fd);
 	if (status < 0)
 		return status;
-	return thread_time_pread(fd, buffer, THREAD_STAT_SIZE);
+	return file_pread_line(fd, buffer, THREAD_STAT_SIZE, &length);
 }
 
 int thread_time_read(struct thread_time *thread, int proc_fd, uint64_t *ret_time_ns)

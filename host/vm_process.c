@@ -1,9 +1,9 @@
-#include "host/vm_process.h"
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/parse.h"
 #include "common/thread_stat.h"
 #include "host/thread_time.h"
+#include "host/vm_process_internal.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -15,37 +15,7 @@
 #include <sys/stat.h>
 
 #define VM_PROCESS_STAT_SIZE	1024
-#define VM_PROCESS_COMM_SIZE	64
 #define VM_PROCESS_CAPACITY_MIN 16
-
-struct vm_thread {
-	int32_t tid;
-	enum thread_role role;
-	uint32_t vcpu;	    /* with THREAD_VCPU */
-	bool kernel_thread; /* not in the task directory */
-	bool listed;	    /* found by the listing that is going on */
-	bool ended;
-	bool kept; /* its descriptors are in the budget */
-	uint64_t time_ns;
-	struct thread_time files;
-	struct thread_events events;
-};
-
-struct vm_process {
-	struct vm_process_context *context;
-	struct vm_roster_process identity;
-	enum thread_time_kind kind;
-	bool kind_known;
-	bool scan_wanted;
-	bool guessed; /* roles go by the order of the threads: they have no names */
-	bool incomplete;
-	struct mono_time opened;
-	struct mono_time scanned;
-	nlink_t links;
-	size_t count;
-	size_t capacity;
-	struct vm_thread *threads; /* in the order of their ids */
-};
 
 /* -ESRCH unless the process is there and is the one that is meant. */
 static int vm_process_verify(const struct vm_process *process)
@@ -64,6 +34,11 @@ static int vm_process_verify(const struct vm_process *process)
 	if (thread_stat_parse(line, &stat) < 0 || stat.start_ticks != process->identity.start_ticks)
 		return -ESRCH;
 	return 0;
+}
+
+bool vm_process_exists(const struct vm_process *process)
+{
+	return vm_process_verify(process) != -ESRCH;
 }
 
 int vm_process_open(struct vm_process_context *context, const struct vm_roster_process *identity,
@@ -135,29 +110,14 @@ static int vm_thread_compare(const void *left, const void *right)
 	return (a->tid > b->tid) - (a->tid < b->tid);
 }
 
-/* A kernel thread's directory stands in /proc itself. */
-static void vm_thread_path(const struct vm_process *process, const struct vm_thread *thread,
-			   char path[static THREAD_TIME_PATH_SIZE])
+void vm_process_thread_path(const struct vm_process *process, const struct vm_thread *thread,
+			    char path[static THREAD_TIME_PATH_SIZE])
 {
 	if (thread->kernel_thread)
 		(void)snprintf(path, THREAD_TIME_PATH_SIZE, "%" PRId32, thread->tid);
 	else
 		(void)snprintf(path, THREAD_TIME_PATH_SIZE, "%" PRId32 "/task/%" PRId32,
 			       process->identity.pid, thread->tid);
-}
-
-static void vm_thread_identify(const struct vm_process *process, struct vm_thread *thread)
-{
-	char path[THREAD_TIME_PATH_SIZE], file[THREAD_TIME_PATH_SIZE + 8];
-	char comm[VM_PROCESS_COMM_SIZE];
-
-	vm_thread_path(process, thread, path);
-	(void)snprintf(file, sizeof(file), "%s/comm", path);
-	if (file_read_line_at(process->context->proc_fd, file, comm, sizeof(comm)) < 0)
-		return;
-	thread->role = thread_role_of(comm, &thread->vcpu);
-	if (thread->role == THREAD_VCPU && thread->vcpu >= SAMPLE_VCPU_MAX)
-		thread->role = THREAD_OTHER;
 }
 
 /* Appends; the caller sorts. */
@@ -181,7 +141,7 @@ static int vm_process_append(struct vm_process *process, int32_t tid, bool kerne
 		process->capacity = capacity;
 	}
 	thread_events_init(&thread.events);
-	vm_thread_path(process, &thread, path);
+	vm_process_thread_path(process, &thread, path);
 	status = thread_time_open(&thread.files, process->context->proc_fd, path, process->kind,
 				  process->context->fd_budget >= fds);
 	if (status < 0)
@@ -191,7 +151,7 @@ static int vm_process_append(struct vm_process *process, int32_t tid, bool kerne
 		process->context->fd_budget -= fds;
 	}
 	if (!kernel_thread)
-		vm_thread_identify(process, &thread);
+		vm_process_roles_identify(process, &thread);
 	process->threads[process->count++] = thread;
 	return 0;
 }
@@ -235,7 +195,7 @@ static bool vm_thread_exists(const struct vm_process *process, const struct vm_t
 
 	if (thread->ended || thread->listed || thread->kernel_thread)
 		return !thread->ended;
-	vm_thread_path(process, thread, path);
+	vm_process_thread_path(process, thread, path);
 	return fstatat(process->context->proc_fd, path, &stat, 0) == 0 || errno != ENOENT;
 }
 
@@ -297,66 +257,6 @@ static int vm_process_list(struct vm_process *process)
 	return result;
 }
 
-/* How many vCPUs have a thread; all of them with one thread for all. */
-static size_t vm_process_vcpu_threads(const struct vm_process *process, size_t vcpu_count)
-{
-	size_t found = 0;
-
-	for (size_t i = 0; i < process->count; i++) {
-		if (process->threads[i].role == THREAD_ALL_VCPUS)
-			return vcpu_count;
-		if (process->threads[i].role == THREAD_VCPU)
-			found++;
-	}
-	return found;
-}
-
-/*
- * A QEMU without `-name ...,debug-threads=on` leaves its threads nameless. It starts the RCU thread
- * first, from a constructor, and the vCPUs next, before the workers that it needs now and then; so
- * go by the order of the ids. Where that errs, time is shown as a vCPU's that was overhead: the
- * machine's sum is right in any case.
- */
-static void vm_process_guess(struct vm_process *process, size_t vcpu_count)
-{
-	size_t others = process->count > 0 ? process->count - 1 : 0;
-	size_t skip = others > vcpu_count ? 1 : 0;
-	uint32_t vcpu = 0;
-
-	for (size_t i = 0; i < process->count && vcpu < vcpu_count; i++) {
-		struct vm_thread *thread = &process->threads[i];
-
-		if (thread->tid == process->identity.pid || thread->kernel_thread)
-			continue;
-		if (skip > 0) {
-			skip--;
-			continue;
-		}
-		thread->role = THREAD_VCPU;
-		thread->vcpu = vcpu++;
-	}
-	process->guessed = vcpu > 0;
-}
-
-/* Threads name themselves only after they have started, so look again while vCPUs are missing. */
-static void vm_process_resolve(struct vm_process *process, struct mono_time now, size_t vcpu_count)
-{
-	if (process->guessed)
-		for (size_t i = 0; i < process->count; i++)
-			process->threads[i].role = THREAD_OTHER;
-	process->guessed = false;
-	if (vm_process_vcpu_threads(process, vcpu_count) < vcpu_count)
-		for (size_t i = 0; i < process->count; i++)
-			if (process->threads[i].role == THREAD_OTHER &&
-			    !process->threads[i].kernel_thread)
-				vm_thread_identify(process, &process->threads[i]);
-	if (vm_process_vcpu_threads(process, vcpu_count) == 0 &&
-	    clock_elapsed_ns(process->opened, now) >= VM_PROCESS_NAMING_NS)
-		vm_process_guess(process, vcpu_count);
-	process->incomplete =
-	    !process->guessed && vm_process_vcpu_threads(process, vcpu_count) < vcpu_count;
-}
-
 static int vm_process_scan(struct vm_process *process, struct mono_time now, size_t vcpu_count)
 {
 	int status = vm_process_verify(process);
@@ -371,7 +271,7 @@ static int vm_process_scan(struct vm_process *process, struct mono_time now, siz
 	if (status == -ESRCH)
 		return status;
 	vm_process_sweep(process);
-	vm_process_resolve(process, now, vcpu_count);
+	vm_process_roles_resolve(process, now, vcpu_count);
 	if (status < 0)
 		process->scan_wanted = true;
 	return status;
@@ -491,6 +391,21 @@ size_t vm_process_unkept(const struct vm_process *process)
 		if (!thread_time_kept(&process->threads[i].files))
 			unkept++;
 	return unkept;
+}
+
+size_t vm_process_short(const struct vm_process *process)
+{
+	bool uncounted =
+	    process->context->events.error == -EMFILE || process->context->events.error == -ENFILE;
+	size_t count = 0;
+
+	for (size_t i = 0; i < process->count; i++) {
+		const struct vm_thread *thread = &process->threads[i];
+
+		if (!thread_time_kept(&thread->files) || (uncounted && thread->events.refused))
+			count++;
+	}
+	return count;
 }
 
 const struct vm_roster_process *vm_process_identity(const struct vm_process *process)

@@ -54,6 +54,9 @@ void vm_process_close(struct vm_process *process);
 int vm_process_read(struct vm_process *process, struct mono_time now, size_t vcpu_count,
 		    struct vm_cpu_time *time);
 
+/* False once it has ended; a process of the same id that began later is another one. */
+bool vm_process_exists(const struct vm_process *process);
+
 /* Takes in a thread outside of the process: a vhost worker of kernels before 6.4. */
 int vm_process_add_kernel_thread(struct vm_process *process, int32_t tid);
 
@@ -65,6 +68,9 @@ enum sample_precision vm_process_precision(const struct vm_process *process);
 
 /* Threads whose files are opened for each reading, since descriptors ran short. */
 size_t vm_process_unkept(const struct vm_process *process);
+
+/* Those, and threads whose events are not counted for that reason. */
+size_t vm_process_short(const struct vm_process *process);
 
 const struct vm_roster_process *vm_process_identity(const struct vm_process *process);
 

@@ -159,11 +159,14 @@ static void procfs_run(struct vm_provider *provider, void *private)
 	struct procfs *procfs = private;
 	struct pollfd wake = {.fd = vm_provider_wake_fd(provider), .events = POLLIN};
 
-	while (!vm_provider_stopping(provider)) {
+	for (;;) {
 		struct diag diag = DIAG_INIT;
 		int status;
 
+		/* In this order: a wake-up that is taken away here has its reason seen below. */
 		vm_provider_woken(provider);
+		if (vm_provider_stopping(provider))
+			break;
 		status = procfs_scan(provider, procfs);
 		if (status < 0)
 			(void)diag_error(&diag, status, "cannot look for QEMU in /proc: %s",

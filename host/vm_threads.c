@@ -140,24 +140,44 @@ static void vm_threads_follow_vm(struct vm_threads *threads, struct vm_threads_v
 		vm_threads_open(threads, vm, now);
 }
 
-/* The machine has left the roster; what it used is kept. */
+/*
+ * The machine has left the roster; what it used is kept. So is its process if it still runs, for as
+ * long as that: should the roster have erred, its threads must not be counted from zero again.
+ */
 static void vm_threads_rest(struct vm_threads_vm *vm, struct mono_time now)
 {
 	if (vm->entry != NULL)
 		vm->left = now;
 	vm->entry = NULL;
-	vm_process_close(TAKE_PTR(vm->process));
+	if (vm->process != NULL && !vm_process_exists(vm->process))
+		vm_process_close(TAKE_PTR(vm->process));
 }
 
-/* Drops those that have rested for long. */
+/* How many have rested for less than that. */
+static size_t vm_threads_resting(const struct vm_threads *threads, struct mono_time now,
+				 uint64_t rest_ns)
+{
+	size_t count = 0;
+
+	for (const struct vm_threads_vm *vm = threads->first; vm != NULL; vm = vm->next)
+		if (vm->entry == NULL && clock_elapsed_ns(vm->left, now) < rest_ns)
+			count++;
+	return count;
+}
+
+/* Drops those that have rested for long: sooner where machines come and go by the thousand. */
 static void vm_threads_forget(struct vm_threads *threads, struct mono_time now)
 {
 	struct vm_threads_vm **link = &threads->first;
+	uint64_t rest_ns = VM_THREADS_REST_NS;
+
+	while (vm_threads_resting(threads, now, rest_ns) > VM_THREADS_REST_MAX)
+		rest_ns /= 2;
 
 	while (*link != NULL) {
 		struct vm_threads_vm *vm = *link;
 
-		if (vm->entry != NULL || clock_elapsed_ns(vm->left, now) < VM_THREADS_REST_NS) {
+		if (vm->entry != NULL || clock_elapsed_ns(vm->left, now) < rest_ns) {
 			link = &vm->next;
 			continue;
 		}
@@ -278,6 +298,14 @@ static enum sample_precision vm_threads_precision(const struct vm_threads_vm *vm
 	return vm->entry->has_times ? SAMPLE_JIFFIES : SAMPLE_NANOSECONDS;
 }
 
+static uint32_t vm_threads_short(const struct vm_threads_vm *vm)
+{
+	if (vm->process != NULL)
+		return (uint32_t)vm_process_short(vm->process);
+	/* Nothing of it could be opened. */
+	return vm->error == -EMFILE || vm->error == -ENFILE ? 1 : 0;
+}
+
 static struct sample_process vm_threads_process(const struct vm_threads_vm *vm)
 {
 	struct sample_process process = {.run = 0};
@@ -329,6 +357,7 @@ static int vm_threads_fill(const struct vm_threads_vm *vm, struct sample *sample
 	sample_vm->running = entry->running && !vm->ended;
 	sample_vm->pid = sample_vm->running ? entry->process.pid : 0;
 	sample_vm->precision = vm_threads_precision(vm);
+	sample_vm->short_threads = vm_threads_short(vm);
 	/* Also of one that was just plugged in, into a socket that was empty until then. */
 	sample_vm->socket_count = vcpu_count > 0
 				      ? (uint32_t)(vcpu_count - 1) / entry->vcpus_per_socket + 1
@@ -355,6 +384,8 @@ static void vm_threads_count(const struct vm_threads_vm *vm, struct vm_threads_r
 		report->followed++;
 		report->unkept += vm_process_unkept(vm->process);
 	}
+	if (running && vm_threads_short(vm) > 0)
+		report->short_machines++;
 	if (running && vm_threads_precision(vm) == SAMPLE_JIFFIES)
 		report->jiffies++;
 	if (running && vm->process == NULL && vm->error == 0 && !vm->entry->has_times)

@@ -23,8 +23,9 @@
 /* What the rest of the process may need beside the threads: sources, sockets, libraries. */
 #define VM_THREADS_FD_RESERVE 256
 
-/* So long the sums of a machine that nobody knows any more are kept. */
-#define VM_THREADS_REST_NS (UINT64_C(3600) * CLOCK_NS_PER_SECOND)
+/* So long the sums of a machine that nobody knows any more are kept, and of so many at most. */
+#define VM_THREADS_REST_NS  (UINT64_C(3600) * CLOCK_NS_PER_SECOND)
+#define VM_THREADS_REST_MAX VM_ROSTER_VM_MAX
 
 struct vm_threads_context {
 	const struct sysroot *root;
@@ -35,16 +36,17 @@ struct vm_threads_context {
 
 /* How it goes, as of the last vm_threads_read(). */
 struct vm_threads_report {
-	size_t followed; /* processes */
-	size_t failed;	 /* running machines that could not be read, or only in part */
-	int error;	 /* of one of those */
-	size_t unkept;	 /* threads that are opened for each reading: descriptors are short */
-	size_t jiffies;	 /* machines whose time is known in steps of 10 ms only */
-	size_t unseen;	 /* running machines whose process is not to be seen from here */
-	size_t missed;	 /* machines that found no room in the sample */
-	size_t counted;	 /* vCPU threads whose events are counted */
-	size_t refused;	 /* vCPU threads that have run and whose events are not */
-	int uncounted;	 /* 0, or the errno for which they are not */
+	size_t followed;       /* processes */
+	size_t failed;	       /* running machines that could not be read, or only in part */
+	int error;	       /* of one of those */
+	size_t unkept;	       /* threads that are opened for each reading: descriptors are short */
+	size_t short_machines; /* machines with threads that there are too few descriptors for */
+	size_t jiffies;	       /* machines whose time is known in steps of 10 ms only */
+	size_t unseen;	       /* running machines whose process is not to be seen from here */
+	size_t missed;	       /* machines that found no room in the sample */
+	size_t counted;	       /* vCPU threads whose events are counted */
+	size_t refused;	       /* vCPU threads that have run and whose events are not */
+	int uncounted;	       /* 0, or the errno for which they are not */
 };
 
 struct vm_threads;

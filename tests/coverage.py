@@ -24,7 +24,7 @@ GROUPS = {
     "energy sources": ["common/energy_source*.c", "common/powercap_tree.c"],
     "providers": [f"host/{name}.c" for name in (
         "vm_*", "libvirt_*", "qemu_scan", "thread_time", "vhost_scan", "sampler_host", "domain_xml", "xml_tree",
-        "by_name", "meter")],
+        "by_name", "meter*")],
     "fusefs": ["fusefs/*.c"],
 }
 

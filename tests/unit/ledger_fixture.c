@@ -63,7 +63,9 @@ static void fixture_add_vm(struct ledger *ledger, const struct fixture_vm *fixtu
 	vm = ledger_vm(ledger, (size_t)slot);
 	(void)snprintf(vm->name, sizeof(vm->name), "%s", fixture->name);
 	vm->state = fixture->state;
-	vm->precision = fixture->precision;
+	vm->precision = (uint16_t)fixture->precision;
+	/* Short of descriptors: the second machine. */
+	vm->short_threads = fixture->precision == SAMPLE_JIFFIES ? 3 : 0;
 	vm->pid = running ? 4000 + fixture->uuid : 0;
 	vm->generation = 1;
 	vm->socket_count = fixture->sockets;

@@ -1,10 +1,12 @@
 #include "common/cleanup.h"
 #include "host/by_name.h"
 #include "tests/unit/check.h"
+#include "tests/unit/fault.h"
 #include "tests/unit/ledger_fixture.h"
 #include "tests/unit/tree.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -271,6 +273,35 @@ static void test_no_name_escapes(void **state)
 	assert_int_equal(closedir(directory), 0);
 }
 
+/* What could not be done at one time is done at the next. */
+static void test_any_call_may_fail(void **state)
+{
+	static const int errors[] = {EIO, ENOENT, EACCES, EMFILE, ENOSPC};
+	const struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < CHECK_COUNT(errors); i++) {
+		unsigned nth = 0;
+		bool struck;
+		int status;
+
+		do {
+			(void)set_vm(fixture, 1, "one");
+			(void)set_vm(fixture, 2, "two");
+			update(fixture);
+			(void)set_vm(fixture, 1, "new");
+			fault_arm(FAULT_ANY, ++nth, errors[i]);
+			status = by_name_update(fixture->tree.fd, fixture->ledger);
+			struck = fault_disarm();
+			assert_true(struck || status == 0);
+			update(fixture);
+			assert_int_equal(target_of(fixture, "new"), 1);
+			assert_int_equal(target_of(fixture, "two"), 2);
+			assert_int_equal(target_of(fixture, "one"), -1);
+		} while (struck && nth < 100);
+		assert_in_range(nth, 5, 99);
+	}
+}
+
 int main(void)
 {
 #define NAME_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -284,6 +315,7 @@ int main(void)
 	    NAME_TEST(test_a_link_in_place_of_the_directory_is_not_followed),
 	    NAME_TEST(test_closed_to_others),
 	    NAME_TEST(test_no_name_escapes),
+	    NAME_TEST(test_any_call_may_fail),
 	};
 
 	return cmocka_run_group_tests_name("by_name", tests, NULL, NULL);

@@ -438,6 +438,7 @@ static void test_events_leave_descriptors_for_times(void **state)
 	assert_int_equal(vm_threads_report(host.threads)->unkept, 0);
 	assert_int_equal(vm_threads_report(host.threads)->uncounted, -EMFILE);
 	assert_int_equal(vm_threads_report(host.threads)->refused, 3);
+	assert_int_equal(host.sample.vms[0].short_threads, 3);
 	host_close(&host);
 }
 
@@ -482,6 +483,36 @@ static void test_a_machine_that_left_may_return(void **state)
 	host_put(&host, 1, 20, 8, 1);
 	host_follow(&host);
 	assert_int_equal(host_read(&host, SECOND)->overhead_ns, 3);
+	host_close(&host);
+}
+
+/* A roster that errs for a moment costs nothing: the process has been there all the time. */
+static void test_a_process_that_stayed_is_not_counted_twice(void **state)
+{
+	const struct sample_vm *vm;
+	struct host host;
+
+	(void)state;
+	host_open_with_one(&host);
+	assert_int_equal(host_read(&host, 0)->vcpus[0].time_ns, 3000);
+	assert_int_equal(vm_roster_remove(host.roster, &(struct uuid){.bytes = {1}}), 0);
+	host_follow(&host);
+	assert_null(host_read(&host, SECOND));
+	host_thread(&host, 10, 11, "CPU 0/KVM", 3300, 0);
+	host_put(&host, 1, 10, 7, 1);
+	host_follow(&host);
+	vm = host_read(&host, SECOND);
+	assert_int_equal(vm->vcpus[0].time_ns, 3300);
+	assert_int_equal(vm->overhead_ns, 500);
+	/* Once it has ended nothing of it is kept open, though nobody knows its machine. */
+	assert_int_equal(vm_roster_remove(host.roster, &(struct uuid){.bytes = {1}}), 0);
+	host_follow(&host);
+	host_end_process(&host, 10);
+	host_follow(&host);
+	host_process(&host, 10, 8, 30);
+	host_put(&host, 1, 10, 8, 1);
+	host_follow(&host);
+	assert_int_equal(host_read(&host, SECOND)->overhead_ns, 530);
 	host_close(&host);
 }
 
@@ -639,8 +670,14 @@ static void test_short_of_descriptors(void **state)
 	host_thread(&host, 10, 12, "CPU 1/KVM", 50, 0);
 	host_put(&host, 1, 10, 7, 2);
 	host_follow(&host);
-	(void)host_read(&host, 0);
+	/* Which of two is short is told. */
+	host_put(&host, 2, 0, 0, 1);
+	host_follow(&host);
+	vm = host_read(&host, 0);
 	assert_int_equal(vm_threads_report(host.threads)->unkept, 1);
+	assert_int_equal(vm_threads_report(host.threads)->short_machines, 1);
+	assert_int_equal(vm[0].short_threads, 1);
+	assert_int_equal(vm[1].short_threads, 0);
 	host_thread(&host, 10, 11, "CPU 0/KVM", 301, 0);
 	host_thread(&host, 10, 12, "CPU 1/KVM", 52, 0);
 	vm = host_read(&host, SECOND);
@@ -648,8 +685,10 @@ static void test_short_of_descriptors(void **state)
 	assert_int_equal(vm->vcpus[1].time_ns, 52);
 	/* One ends: its place is free for the next. */
 	host_end_thread(&host, 10, 12);
-	(void)host_read(&host, 2 * SECOND);
+	vm = host_read(&host, 2 * SECOND);
 	assert_int_equal(vm_threads_report(host.threads)->unkept, 0);
+	assert_int_equal(vm_threads_report(host.threads)->short_machines, 0);
+	assert_int_equal(vm[0].short_threads, 0);
 	host_close(&host);
 }
 
@@ -809,6 +848,7 @@ int main(void)
 	    cmocka_unit_test(test_events_leave_descriptors_for_times),
 	    cmocka_unit_test(test_pid_of_another_process_is_not_taken),
 	    cmocka_unit_test(test_a_machine_that_left_may_return),
+	    cmocka_unit_test(test_a_process_that_stayed_is_not_counted_twice),
 	    cmocka_unit_test(test_without_schedstat_ticks_are_taken),
 	    cmocka_unit_test(test_a_process_that_has_just_begun),
 	    cmocka_unit_test(test_late_names),
