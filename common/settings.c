@@ -61,6 +61,11 @@ static const struct config_key settings_table[] = {
     KEY(vms_retention_ns, "vms", "retention", CONFIG_DURATION, "7d", .minimum = SECOND_NS,
 	.maximum = 3650 * DAY_NS, .allowed = "a duration from 1s to 3650d",
 	.summary = "how long the account of a machine that is gone waits for its return"),
+    KEY(vms_metadata_ns, "vms", "metadata", CONFIG_DURATION, "60s", .minimum = 0,
+	.maximum = 3600 * SECOND_NS, .allowed = "a duration up to 1h, or 0s for never",
+	.summary =
+	    "how often a machine's account is written into its libvirt metadata, so that its "
+	    "counters go on if it moves to another host"),
     KEY(attribution_idle, "attribution", "idle", CONFIG_CHOICE, "vcpu", .choices = idle_choices,
 	.allowed = "vcpu, busy or none",
 	.summary = "who carries idle power: each vCPU its share, those that run by use, or "

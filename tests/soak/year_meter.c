@@ -440,6 +440,7 @@ void year_meter_begin(void)
 		year_give_up(diag.text);
 	(void)snprintf(run.settings.meter_source, sizeof(run.settings.meter_source), "powercap");
 	run.settings.attribution_events = SETTINGS_EVENTS_NONE;
+	run.settings.vms_metadata_ns = 0; /* there is no libvirt to write to */
 	run.settings.tree_psys = true;
 	year_meter_start();
 }

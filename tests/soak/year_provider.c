@@ -108,6 +108,11 @@ int vm_provider_take(struct vm_provider *provider, const struct vm_roster **ret_
 	return 1;
 }
 
+const struct vm_roster *vm_provider_roster(const struct vm_provider *provider)
+{
+	return provider->taken;
+}
+
 int vm_provider_lookup(struct vm_provider *provider, const struct uuid *uuid, uint64_t wait_ns)
 {
 	(void)provider;
