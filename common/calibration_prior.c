@@ -30,7 +30,10 @@ static const double prior_trusts[PRIOR_COUNT] = {1, 1, 0.1};
 /* How far that which busy CPUs share may be from what is believed of it, as a multiple. */
 #define SHARED_TRUST 2
 
-#define BLIND_PART   0.7 /* what a thread's time does not cost where events are counted */
+/* Of what threads draw, so much is surely their own. */
+#define THREADS_OWN_MIN 0.1
+
+#define BLIND_PART	0.7 /* what a thread's time does not cost where events are counted */
 
 /* What the priors are made from, in watts. */
 struct prior {
@@ -40,6 +43,21 @@ struct prior {
 	double threads_w; /* all that ran */
 	double variance;  /* of a residual */
 };
+
+/*
+ * What a thread was found to draw in the mean holds its part of what busy CPUs share. That part is
+ * expected of the features that tell of it, and must not be expected twice: where the load stands
+ * still, what is too much would be taken off the static power, at every restart anew.
+ */
+static double prior_shared_w(const struct calibration *calibration, double static_w)
+{
+	const struct normal_equations *total = &calibration->total;
+	const double *features =
+	    &total->product[CALIBRATION_UNKNOWN_STATIC][CALIBRATION_UNKNOWN_FEATURES];
+
+	return calibration->prior.shared * static_w *
+	       (features[FEATURES_AWAKE] + features[FEATURES_UNCORE]) / total->weight;
+}
 
 static struct prior prior_make(const struct calibration *calibration)
 {
@@ -64,6 +82,9 @@ static struct prior prior_make(const struct calibration *calibration)
 		prior.static_w = fmax(calibration->recalled_static_w, smallest_w);
 		prior.threads_w = threads * fmax(calibration->recalled_thread_w, smallest_w);
 		prior.static_trust = RECALLED_TRUST;
+		prior.threads_w =
+		    fmax(prior.threads_w - prior_shared_w(calibration, prior.static_w),
+			 prior.threads_w * THREADS_OWN_MIN);
 	}
 	prior.static_w = fmin(prior.static_w, calibration->envelope_w);
 	return prior;

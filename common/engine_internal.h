@@ -99,7 +99,8 @@ size_t engine_zone_cpus(const struct engine *engine, const struct engine_zone *z
 
 /*
  * engine_return.c. Before the first sample is booked: what came since the last of the run before,
- * where the ledger has its readings, becomes one interval. 0 or -ENOMEM: then it books nothing.
+ * where the ledger has its readings, becomes one interval. 0 or -ENOMEM: then machines without
+ * memory have none.
  */
 int engine_return(struct engine *engine, const struct sample *sample);
 

@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-#define HTTP_BACKLOG 64
+/* As long as the kernel allows: who waits here costs little, and is let in or turned away soon. */
+#define HTTP_BACKLOG SOMAXCONN
 
 static int http_address_refuse(const char *text, struct diag *diag)
 {

@@ -1,195 +1,44 @@
-/*
- * A request's way: http_handle() is called twice by libmicrohttpd, with the head and when the
- * request is complete. The first call turns away what is neither GET nor HEAD and what carries a
- * body, before any of it is read; the second one finds the route, runs its handler and hands the
- * body over. HEAD is answered like GET: libmicrohttpd leaves the body out.
- */
 #include "common/http_server.h"
-#include "common/accept.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/http_address.h"
+#include "common/http_loop.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
-#include <stdbool.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <zlib.h>
 
-#define HTTP_TEXT "text/plain; charset=utf-8"
+#define HTTP_SHORTAGE_MS 100 /* how long nobody is let in after descriptors ran out */
 
-/* A page of ours may show itself and ask its own server; nothing from or to anywhere else. */
-#define HTTP_CONTENT_POLICY                                                                        \
-	"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "              \
-	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
-struct http_server {
-	struct http_server_options options;
-	struct MHD_Daemon *daemon;
-	int fd; /* until the daemon owns it */
-	uint16_t port;
+union http_name {
+	struct sockaddr any;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
 };
 
-static void http_response_set(struct http_response *response, unsigned int status, const char *body)
-{
-	free(response->allocated);
-	*response = (struct http_response){
-	    .status = status,
-	    .content_type = HTTP_TEXT,
-	    .body = body,
-	    .body_size = strlen(body),
-	};
-}
-
-/* The body in gzip's format, or NULL where that failed: it is then sent as it is. */
-static char *http_compress(const struct http_response *response, size_t *ret_size)
-{
-	z_stream stream = {.next_in = NULL};
-	cleanup_free char *compressed = NULL;
-	uLong bound;
-	int status;
-
-	/* 15 bits of window, + 16: gzip instead of zlib's own head (zlib.h, deflateInit2). */
-	if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-		return NULL;
-	bound = deflateBound(&stream, response->body_size);
-	compressed = malloc(bound);
-	if (compressed == NULL || bound > UINT32_MAX || response->body_size > UINT32_MAX) {
-		(void)deflateEnd(&stream);
-		return NULL;
-	}
-	/* zlib's interface is not const, but it does not write to its input. */
-	memcpy(&stream.next_in, &response->body, sizeof(response->body));
-	stream.avail_in = (uInt)response->body_size;
-	stream.next_out = (Bytef *)compressed;
-	stream.avail_out = (uInt)bound;
-	status = deflate(&stream, Z_FINISH);
-	*ret_size = stream.total_out;
-	(void)deflateEnd(&stream);
-	return status == Z_STREAM_END ? TAKE_PTR(compressed) : NULL;
-}
-
-static struct MHD_Response *http_make(struct http_response *response, bool gzip)
-{
-	struct MHD_Response *made;
-	void *body;
-
-	if (gzip && response->body_size >= HTTP_GZIP_SIZE_MIN) {
-		size_t size;
-		char *compressed = http_compress(response, &size);
-
-		if (compressed != NULL) {
-			made = MHD_create_response_from_buffer(size, compressed,
-							       MHD_RESPMEM_MUST_FREE);
-			if (made == NULL) {
-				free(compressed);
-				return NULL;
-			}
-			(void)MHD_add_response_header(made, MHD_HTTP_HEADER_CONTENT_ENCODING,
-						      "gzip");
-			return made;
-		}
-	}
-	/* libmicrohttpd copies it; its interface is only not const. */
-	memcpy(&body, &response->body, sizeof(body));
-	return MHD_create_response_from_buffer(response->body_size, body, MHD_RESPMEM_MUST_COPY);
-}
-
-static enum MHD_Result http_send(struct MHD_Connection *connection, struct http_response *response)
-{
-	const char *coding = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-							 MHD_HTTP_HEADER_ACCEPT_ENCODING);
-	struct MHD_Response *made = http_make(response, accept_coding_quality(coding, "gzip") > 0);
-	enum MHD_Result result;
-
-	free(response->allocated);
-	if (made == NULL)
-		return MHD_NO; /* out of memory: the connection ends */
-	(void)MHD_add_response_header(made, MHD_HTTP_HEADER_CONTENT_TYPE, response->content_type);
-	(void)MHD_add_response_header(made, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	(void)MHD_add_response_header(made, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
-	(void)MHD_add_response_header(made, "X-Content-Type-Options", "nosniff");
-	(void)MHD_add_response_header(made, "Content-Security-Policy", HTTP_CONTENT_POLICY);
-	if (response->status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		(void)MHD_add_response_header(made, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-	result = MHD_queue_response(connection, response->status, made);
-	MHD_destroy_response(made);
-	return result;
-}
-
-static bool http_has_body(struct MHD_Connection *connection)
-{
-	const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-							 MHD_HTTP_HEADER_CONTENT_LENGTH);
-	const char *coding = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-							 MHD_HTTP_HEADER_TRANSFER_ENCODING);
-
-	return coding != NULL || (length != NULL && strcmp(length, "0") != 0);
-}
-
-static void http_dispatch(const struct http_server *server, const struct http_request *request,
-			  struct http_response *response)
-{
-	for (size_t i = 0; i < server->options.route_count; i++) {
-		const struct http_route *route = &server->options.routes[i];
-
-		if (strcmp(route->path, request->path) != 0)
-			continue;
-		if (route->handle(server->options.context, request, response) < 0)
-			http_response_set(response, MHD_HTTP_INTERNAL_SERVER_ERROR,
-					  "this page cannot be made now; try again\n");
-		return;
-	}
-	http_response_set(response, MHD_HTTP_NOT_FOUND, "there is no such page\n");
-}
-
-/* The type is libmicrohttpd's MHD_AccessHandlerCallback: more parameters than we would choose. */
-/* NOLINTNEXTLINE(readability-function-size) */
-static enum MHD_Result http_handle(void *context, struct MHD_Connection *connection,
-				   const char *path, const char *method, const char *version,
-				   const char *upload, size_t *upload_size, void **state)
-{
-	static char head_seen; /* only its address counts */
-	const struct http_server *server = context;
-	struct http_response response = {.status = MHD_HTTP_OK,
-					 .content_type = HTTP_TEXT,
-					 .body = "",
-					 .body_size = 0,
-					 .allocated = NULL};
-	const struct http_request request = {
-	    .path = path,
-	    .accept =
-		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT),
-	};
-
-	(void)version;
-	(void)upload;
-	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
-		http_response_set(&response, MHD_HTTP_METHOD_NOT_ALLOWED,
-				  "only GET and HEAD are answered here\n");
-		return http_send(connection, &response);
-	}
-	if (http_has_body(connection)) {
-		http_response_set(&response, MHD_HTTP_BAD_REQUEST, "a body is not expected here\n");
-		return http_send(connection, &response);
-	}
-	if (*state == NULL) {
-		*state = &head_seen;
-		return MHD_YES;
-	}
-	if (*upload_size != 0)
-		return MHD_NO;
-	http_dispatch(server, &request, &response);
-	return http_send(connection, &response);
-}
+struct http_server {
+	int fd;	     /* listens */
+	int wake_fd; /* eventfd(2): something for the thread to see */
+	uint16_t port;
+	struct http_loop *loop;
+	struct http_checker *checker; /* NULL: there is no web configuration */
+	struct http_guard *guard;     /* the one that was read last */
+	struct timespec changed;      /* when its files were, at that time */
+	const char *web_config;
+	bool started;
+	pthread_t thread;
+	pthread_mutex_t lock; /* of the rest: what the thread is told */
+	bool ending;
+	struct http_guard *next;
+};
 
 static int http_bound_port(int fd, uint16_t *ret_port)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} name = {.in6 = {.sin6_port = 0}};
+	union http_name name = {.in6 = {.sin6_port = 0}};
 	socklen_t size = sizeof(name);
 
 	if (getsockname(fd, &name.any, &size) < 0)
@@ -198,17 +47,12 @@ static int http_bound_port(int fd, uint16_t *ret_port)
 	return 0;
 }
 
-int http_server_open(const struct http_server_options *options, struct http_server **ret_server,
-		     struct diag *diag)
+static int http_server_listen(struct http_server *server, const struct http_server_options *options,
+			      struct diag *diag)
 {
-	cleanup_http_server struct http_server *server = malloc(sizeof(*server));
 	struct http_address address;
-	int status;
+	int status = http_address_parse(options->listen, &address, diag);
 
-	if (server == NULL)
-		return diag_error(diag, -ENOMEM, "out of memory");
-	*server = (struct http_server){.options = *options, .daemon = NULL, .fd = -1};
-	status = http_address_parse(options->listen, &address, diag);
 	if (status == 0)
 		status = http_address_listen(&address, &server->fd, diag);
 	if (status < 0) {
@@ -218,31 +62,188 @@ int http_server_open(const struct http_server_options *options, struct http_serv
 	status = http_bound_port(server->fd, &server->port);
 	if (status < 0)
 		return diag_error(diag, status, "cannot see the port: %s", strerror(-status));
+	return 0;
+}
+
+static int http_server_guard(struct http_server *server, struct diag *diag)
+{
+	int status = http_guard_open(server->web_config, &server->guard, diag);
+
+	if (status < 0)
+		return status;
+	server->changed = http_guard_changed(server->guard);
+	status = http_checker_create(server->wake_fd, &server->checker);
+	return status < 0 ? diag_error(diag, status, "out of memory") : 0;
+}
+
+int http_server_open(const struct http_server_options *options, struct http_server **ret_server,
+		     struct diag *diag)
+{
+	cleanup_http_server struct http_server *server = calloc(1, sizeof(*server));
+	int status = 0;
+
+	if (server == NULL)
+		return diag_error(diag, -ENOMEM, "out of memory");
+	server->fd = -1;
+	server->web_config = options->web_config;
+	(void)pthread_mutex_init(&server->lock, NULL);
+	server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (server->wake_fd < 0)
+		return diag_error(diag, -errno, "cannot make an eventfd: %s", strerror(errno));
+	if (server->web_config != NULL)
+		status = http_server_guard(server, diag);
+	if (status == 0)
+		status = http_server_listen(server, options, diag);
+	if (status < 0)
+		return status;
+	status =
+	    http_loop_create(options, server->guard, server->checker, clock_real(), &server->loop);
+	if (status < 0)
+		return diag_error(diag, status,
+				  "cannot start the HTTP server: no descriptor or memory left "
+				  "(see ulimit -a)");
 	*ret_server = TAKE_PTR(server);
 	return 0;
 }
 
+/* Takes what waits, but not more than the loop can answer before they push each other out. */
+static bool http_server_accept(struct http_server *server)
+{
+	for (int i = 0; i < HTTP_ARRIVAL_MAX; i++) {
+		union http_name name = {.in6 = {.sin6_port = 0}};
+		socklen_t size = sizeof(name);
+		int fd = accept4(server->fd, &name.any, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0) {
+			/* It closes what it does not take. */
+			(void)http_loop_add(server->loop, fd, &name.any, size);
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			   errno == ENOMEM) {
+			http_loop_shed(server->loop);
+			return false;
+		} else if (errno == EAGAIN) {
+			break;
+		}
+		/* Else it was gone before it was taken (accept(2), "Error handling"). */
+	}
+	return true;
+}
+
+/* What the thread was told; false: to end. */
+static bool http_server_hear(struct http_server *server)
+{
+	struct http_guard *next;
+	uint64_t count;
+	bool ending;
+
+	/* Nothing to read is no error: the other descriptors wake it, too. */
+	(void)!read(server->wake_fd, &count, sizeof(count));
+	(void)pthread_mutex_lock(&server->lock);
+	ending = server->ending;
+	next = TAKE_PTR(server->next);
+	(void)pthread_mutex_unlock(&server->lock);
+	if (next != NULL)
+		http_loop_set_guard(server->loop, next);
+	http_guard_drop(next);
+	return !ending;
+}
+
+static void *http_server_run(void *context)
+{
+	struct http_server *server = context;
+	bool open = true;
+	bool going_on;
+
+	do {
+		struct pollfd fds[] = {
+		    {.fd = server->wake_fd, .events = POLLIN},
+		    {.fd = http_loop_fd(server->loop), .events = POLLIN},
+		    {.fd = open ? server->fd : -1, .events = POLLIN},
+		};
+		int timeout_ms = http_loop_timeout_ms(server->loop);
+
+		if (!open && (timeout_ms < 0 || timeout_ms > HTTP_SHORTAGE_MS))
+			timeout_ms = HTTP_SHORTAGE_MS;
+		(void)poll(fds, sizeof(fds) / sizeof(fds[0]), timeout_ms);
+		open = fds[2].revents == 0 || http_server_accept(server);
+		/*
+		 * Whoever wakes it has left something for it first. So nothing is missed: what is
+		 * left before the eventfd is read is seen by the round that follows, and what is
+		 * left later ends the next poll(2).
+		 */
+		going_on = http_server_hear(server);
+		http_loop_run(server->loop);
+	} while (going_on);
+	return NULL;
+}
+
 int http_server_start(struct http_server *server, struct diag *diag)
 {
-	const struct MHD_OptionItem limits[] = {
-	    {MHD_OPTION_LISTEN_SOCKET, server->fd, NULL},
-	    {MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTION_MAX, NULL},
-	    {MHD_OPTION_PER_IP_CONNECTION_LIMIT, HTTP_CONNECTION_PER_IP_MAX, NULL},
-	    {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)HTTP_CONNECTION_MEMORY_MAX, NULL},
-	    {MHD_OPTION_CONNECTION_TIMEOUT, HTTP_IDLE_SECONDS_MAX, NULL},
-	    {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
-	    {MHD_OPTION_END, 0, NULL},
-	};
+	int status = 0;
 
-	server->daemon =
-	    MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, http_handle,
-			     server, MHD_OPTION_ARRAY, limits, MHD_OPTION_END);
-	if (server->daemon == NULL)
-		return diag_error(diag, -EAGAIN,
-				  "cannot start the HTTP server: no thread, descriptor or memory "
-				  "left (see ulimit -a)");
-	server->fd = -1; /* MHD_stop_daemon() closes it */
+	if (server->checker != NULL)
+		status = http_checker_start(server->checker);
+	if (status == 0)
+		status = -pthread_create(&server->thread, NULL, http_server_run, server);
+	if (status < 0)
+		return diag_error(diag, status, "cannot start the HTTP server's thread: %s",
+				  strerror(-status));
+	server->started = true;
 	return 0;
+}
+
+static void http_server_wake(struct http_server *server)
+{
+	const uint64_t one = 1;
+
+	/* It fails only when it counts to 2^64 - 1: awake already. */
+	(void)!write(server->wake_fd, &one, sizeof(one));
+}
+
+const char *http_server_scheme(const struct http_server *server)
+{
+	return server->guard != NULL && server->guard->tls != NULL ? "https" : "http";
+}
+
+const char *http_server_exposed(const struct http_server *server)
+{
+	return server->guard != NULL ? http_guard_exposed(server->guard) : NULL;
+}
+
+int http_server_reload(struct http_server *server, bool asked, struct diag *diag)
+{
+	struct http_guard *guard;
+	struct timespec changed;
+	int status;
+
+	if (server->guard == NULL)
+		return 0;
+	changed = http_guard_changed(server->guard);
+	if (!asked && changed.tv_sec == server->changed.tv_sec &&
+	    changed.tv_nsec == server->changed.tv_nsec)
+		return 0;
+	/* Also where it is no good: it is told once, and not again before the next change. */
+	server->changed = changed;
+	status = http_guard_open(server->web_config, &guard, diag);
+	if (status < 0)
+		return status;
+	if ((guard->tls != NULL) != (server->guard->tls != NULL)) {
+		http_guard_drop(guard);
+		return diag_error(diag, -EBUSY,
+				  "%s: TLS cannot be turned on or off while the server runs: "
+				  "restart it",
+				  server->web_config);
+	}
+	http_guard_drop(server->guard);
+	server->guard = guard;
+	/* Other files may be named now. */
+	server->changed = http_guard_changed(guard);
+	(void)pthread_mutex_lock(&server->lock);
+	http_guard_drop(server->next);
+	server->next = http_guard_hold(guard);
+	(void)pthread_mutex_unlock(&server->lock);
+	http_server_wake(server);
+	return 1;
 }
 
 uint16_t http_server_port(const struct http_server *server)
@@ -254,9 +255,20 @@ void http_server_close(struct http_server *server)
 {
 	if (server == NULL)
 		return;
-	if (server->daemon != NULL)
-		MHD_stop_daemon(server->daemon);
+	(void)pthread_mutex_lock(&server->lock);
+	server->ending = true;
+	(void)pthread_mutex_unlock(&server->lock);
+	http_server_wake(server);
+	if (server->started)
+		(void)pthread_join(server->thread, NULL);
+	http_loop_destroy(server->loop);
+	http_checker_destroy(server->checker);
+	http_guard_drop(server->next);
+	http_guard_drop(server->guard);
 	if (server->fd >= 0)
 		(void)close(server->fd);
+	if (server->wake_fd >= 0)
+		(void)close(server->wake_fd);
+	(void)pthread_mutex_destroy(&server->lock);
 	free(server);
 }

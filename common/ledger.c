@@ -269,6 +269,53 @@ int ledger_depart(struct ledger *ledger, size_t slot)
 	return 0;
 }
 
+/* Where a counter lies: its socket and kind; psys has no socket. */
+static const struct ledger_guest_socket *ledger_counter_socket(const struct ledger_vm *vm,
+							       size_t counter)
+{
+	assert(counter > LEDGER_COUNTER_PSYS && counter < LEDGER_COUNTER_MAX);
+	return &vm->guest[(counter - 1) / ZONE_SOCKET_KIND_COUNT];
+}
+
+enum zone_kind ledger_counter_kind(size_t counter)
+{
+	if (counter == LEDGER_COUNTER_PSYS)
+		return ZONE_PSYS;
+	return (enum zone_kind)((counter - 1) % ZONE_SOCKET_KIND_COUNT);
+}
+
+void ledger_counter_name(size_t counter, char ret_name[static ZONE_ID_SIZE])
+{
+	const char *kind = zone_kind_name(ledger_counter_kind(counter));
+
+	if (counter == LEDGER_COUNTER_PSYS)
+		(void)snprintf(ret_name, ZONE_ID_SIZE, "%s", kind);
+	else
+		(void)snprintf(ret_name, ZONE_ID_SIZE, "%s-%zu", kind,
+			       (counter - 1) / ZONE_SOCKET_KIND_COUNT);
+}
+
+uint64_t ledger_counter_zone_uj(const struct ledger_vm *vm, size_t counter)
+{
+	if (counter == LEDGER_COUNTER_PSYS)
+		return vm->guest_psys_uj;
+	return ledger_counter_socket(vm, counter)->zone_uj[ledger_counter_kind(counter)];
+}
+
+uint64_t ledger_counter_brought_uj(const struct ledger_vm *vm, size_t counter)
+{
+	if (counter == LEDGER_COUNTER_PSYS)
+		return vm->guest_psys_brought_uj;
+	return ledger_counter_socket(vm, counter)->brought_uj[ledger_counter_kind(counter)];
+}
+
+uint64_t ledger_counter_floor_uj(const struct ledger_vm *vm, size_t counter)
+{
+	if (counter == LEDGER_COUNTER_PSYS)
+		return vm->guest_psys_floor_uj;
+	return ledger_counter_socket(vm, counter)->floor_uj[ledger_counter_kind(counter)];
+}
+
 void ledger_forget_readings(struct ledger *ledger)
 {
 	for (uint32_t i = 0; i < ZONE_MAX; i++) {

@@ -63,9 +63,16 @@ struct ledger_share {
 
 /* What the guest's tree shows of one virtual socket. */
 struct ledger_guest_socket {
-	uint64_t zone_uj[ZONE_SOCKET_KIND_COUNT];  /* by enum zone_kind */
-	uint64_t floor_uj[ZONE_SOCKET_KIND_COUNT]; /* likewise: ledger_floors.h */
+	uint64_t zone_uj[ZONE_SOCKET_KIND_COUNT];    /* by enum zone_kind */
+	uint64_t floor_uj[ZONE_SOCKET_KIND_COUNT];   /* likewise: ledger_floors.h */
+	uint64_t brought_uj[ZONE_SOCKET_KIND_COUNT]; /* likewise: told on other hosts before,
+							move_record.h */
 };
+
+/* All counters of an account in a row: psys, then those of its sockets, by enum zone_kind. */
+#define LEDGER_COUNTER_PSYS	      0
+#define LEDGER_COUNTER_COUNT(sockets) (1 + (sockets)*ZONE_SOCKET_KIND_COUNT)
+#define LEDGER_COUNTER_MAX	      LEDGER_COUNTER_COUNT(LEDGER_SOCKET_MAX)
 
 /* What the threads of its process had used at the last sample, for engine_return.h. */
 struct ledger_process_time {
@@ -81,7 +88,7 @@ struct ledger_vm {
 	uint16_t precision;	/* enum sample_precision */
 	uint16_t short_threads; /* of the last sample, as in struct sample_vm */
 	int32_t pid;
-	uint32_t generation; /* how often the machine was started under our eyes */
+	uint32_t generation; /* how often the machine was started or came here, on any host */
 	uint32_t socket_count;
 	uint32_t vcpu_count;
 	uint64_t memory_bytes;
@@ -99,6 +106,8 @@ struct ledger_vm {
 	uint64_t guest_psys_uj;
 	uint64_t guest_psys_floor_uj;
 	uint64_t floor_ms; /* the time of all its floors, as in struct served */
+	uint64_t guest_psys_brought_uj;
+	uint64_t move_serial; /* of the last record that was written or taken: move_record.h */
 	/* Last, so that what few machines have need not be copied for all: LEDGER_VM_SIZE(). */
 	struct ledger_guest_socket guest[LEDGER_SOCKET_MAX];
 };
@@ -191,6 +200,7 @@ struct ledger_host {
 	struct ledger_instant told;
 	struct ledger_durations durations;
 	struct ledger_return returned;
+	struct uuid id; /* made up once: tells the ledgers of two hosts apart */
 	struct ledger_zone zones[ZONE_MAX];
 };
 
@@ -248,6 +258,13 @@ int64_t ledger_conservation_error_uj(const struct ledger *ledger, uint32_t zone)
 int64_t ledger_copy_conservation_error_uj(const struct ledger_host *host,
 					  const struct ledger_vm vms[], size_t vm_count,
 					  uint32_t zone);
+
+/* What a counter of an account is made of, and its floor. */
+enum zone_kind ledger_counter_kind(size_t counter);
+void ledger_counter_name(size_t counter, char ret_name[static ZONE_ID_SIZE]); /* "package-0" */
+uint64_t ledger_counter_zone_uj(const struct ledger_vm *vm, size_t counter);
+uint64_t ledger_counter_brought_uj(const struct ledger_vm *vm, size_t counter);
+uint64_t ledger_counter_floor_uj(const struct ledger_vm *vm, size_t counter);
 
 /* Active, idle and overhead together. */
 uint64_t ledger_share_total_uj(const struct ledger_share *share);

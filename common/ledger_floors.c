@@ -7,10 +7,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* The counters of an account: psys, then those of its sockets. */
-#define FLOORS_PSYS	      0
-#define FLOORS_COUNT(sockets) (1 + (sockets)*ZONE_SOCKET_KIND_COUNT)
-#define FLOORS_MAX	      FLOORS_COUNT(LEDGER_SOCKET_MAX)
+#define FLOORS_PSYS	      LEDGER_COUNTER_PSYS
+#define FLOORS_COUNT(sockets) LEDGER_COUNTER_COUNT(sockets)
+#define FLOORS_MAX	      LEDGER_COUNTER_MAX
 
 #define FLOORS_POWER_MS_MIN   UINT64_C(100)
 
@@ -48,12 +47,19 @@ static uint64_t floors_larger(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/* What the machine used here, and what it brought. */
 static uint64_t floors_account(const struct ledger_vm *vm, size_t counter)
 {
+	return floors_add(ledger_counter_zone_uj(vm, counter),
+			  ledger_counter_brought_uj(vm, counter));
+}
+
+static uint64_t *floors_brought(struct ledger_vm *vm, size_t counter)
+{
 	if (counter == FLOORS_PSYS)
-		return vm->guest_psys_uj;
-	return vm->guest[(counter - 1) / ZONE_SOCKET_KIND_COUNT]
-	    .zone_uj[(counter - 1) % ZONE_SOCKET_KIND_COUNT];
+		return &vm->guest_psys_brought_uj;
+	return &vm->guest[(counter - 1) / ZONE_SOCKET_KIND_COUNT]
+		    .brought_uj[(counter - 1) % ZONE_SOCKET_KIND_COUNT];
 }
 
 static uint64_t *floors_floor(struct ledger_vm *vm, size_t counter)
@@ -275,6 +281,46 @@ void ledger_floors_promise(struct ledger_floors *floors, uint64_t interval_ns)
 		}
 	}
 	floors->saved_ms = now_ms;
+}
+
+/* The counters that the record tells of, and their sockets: also those that it has not here. */
+static uint32_t floors_brought_sockets(const struct ledger_brought *brought)
+{
+	uint32_t count = 0;
+
+	for (size_t i = FLOORS_PSYS + 1; i < FLOORS_MAX; i++)
+		if (brought->counters[i].floor_uj > 0)
+			count = (uint32_t)((i - 1) / ZONE_SOCKET_KIND_COUNT + 1);
+	return count;
+}
+
+void ledger_floors_bring(struct ledger_floors *floors, size_t slot,
+			 const struct ledger_brought *brought, const struct ledger_instant *now)
+{
+	struct ledger_vm *vm = floors_guest(floors->ledger, slot);
+	struct floors_vm *memory;
+	uint32_t socket_count = floors_brought_sockets(brought);
+
+	assert(vm != NULL);
+	memory = floors_memory(floors, slot, vm);
+	if (socket_count > memory->socket_count)
+		memory->socket_count = socket_count;
+	for (size_t i = 0; i < FLOORS_MAX; i++) {
+		const struct ledger_brought_counter *counter = &brought->counters[i];
+		uint64_t *floor_uj = floors_floor(vm, i);
+		uint64_t *brought_uj = floors_brought(vm, i);
+		uint64_t zone_uj = ledger_counter_zone_uj(vm, i);
+
+		*floor_uj = floors_larger(floors_line(vm, i, now->time_ms), counter->floor_uj);
+		if (counter->told_uj > zone_uj)
+			*brought_uj = floors_larger(*brought_uj, counter->told_uj - zone_uj);
+		memory->counters[i].account_uj = floors_account(vm, i);
+	}
+	vm->floor_ms = now->time_ms;
+	if (brought->serial > vm->move_serial)
+		vm->move_serial = brought->serial;
+	if (brought->generation > vm->generation)
+		vm->generation = brought->generation;
 }
 
 void ledger_floors_put(const struct ledger_floors *floors, size_t slot, struct ledger_vm *copy)

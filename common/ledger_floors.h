@@ -85,6 +85,23 @@ enum ledger_floors_room ledger_floors_advance(struct ledger_floors *floors,
  */
 void ledger_floors_promise(struct ledger_floors *floors, uint64_t interval_ns);
 
+/* What a machine brings from another host, for each of its counters: move_record.h. */
+struct ledger_brought {
+	uint64_t serial;     /* the least that the account's has to be */
+	uint32_t generation; /* likewise */
+	struct ledger_brought_counter {
+		uint64_t told_uj;  /* to go on from; 0: nothing */
+		uint64_t floor_uj; /* what its guest cannot have passed */
+	} counters[LEDGER_COUNTER_MAX];
+};
+
+/*
+ * Lets the account in that slot go on from there, if it is not beyond it by itself. What it brings
+ * is no growth, of which a part would pay off what is owed.
+ */
+void ledger_floors_bring(struct ledger_floors *floors, size_t slot,
+			 const struct ledger_brought *brought, const struct ledger_instant *now);
+
 /* Puts the ceilings of the account in that slot in the place of the floors of a copy of it. */
 void ledger_floors_put(const struct ledger_floors *floors, size_t slot, struct ledger_vm *copy);
 

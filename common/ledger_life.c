@@ -168,6 +168,13 @@ int ledger_life_publish(struct ledger_life *life)
 	return ledger_map_publish(life->map, life->ledger);
 }
 
+void ledger_life_bring(struct ledger_life *life, size_t slot, const struct ledger_brought *brought)
+{
+	struct ledger_instant now = life_instant(life);
+
+	ledger_floors_bring(life->floors, slot, brought, &now);
+}
+
 bool ledger_life_is_due(const struct ledger_life *life)
 {
 	return life->room != LEDGER_FLOORS_AMPLE ||

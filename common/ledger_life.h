@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/diag.h"
 #include "common/ledger.h"
+#include "common/ledger_floors.h"
 #include "common/uuid.h"
 
 #include <stdbool.h>
@@ -57,6 +58,9 @@ const struct ledger_life_start *ledger_life_start(const struct ledger_life *life
  * the last checkpoint promises. 0 or the errors of ledger_map_publish().
  */
 int ledger_life_publish(struct ledger_life *life);
+
+/* Lets an account go on from what its machine brings; shown with the next publication. */
+void ledger_life_bring(struct ledger_life *life, size_t slot, const struct ledger_brought *brought);
 
 /* Whether it is time to save: by the clock, or because a floor is near its ceiling. */
 bool ledger_life_is_due(const struct ledger_life *life);

@@ -61,6 +61,11 @@ static const struct config_key settings_table[] = {
     KEY(vms_retention_ns, "vms", "retention", CONFIG_DURATION, "7d", .minimum = SECOND_NS,
 	.maximum = 3650 * DAY_NS, .allowed = "a duration from 1s to 3650d",
 	.summary = "how long the account of a machine that is gone waits for its return"),
+    KEY(vms_metadata_ns, "vms", "metadata", CONFIG_DURATION, "60s", .minimum = 0,
+	.maximum = 3600 * SECOND_NS, .allowed = "a duration up to 1h, or 0s for never",
+	.summary =
+	    "how often a machine's account is written into its libvirt metadata, so that its "
+	    "counters go on if it moves to another host"),
     KEY(attribution_idle, "attribution", "idle", CONFIG_CHOICE, "vcpu", .choices = idle_choices,
 	.allowed = "vcpu, busy or none",
 	.summary = "who carries idle power: each vCPU its share, those that run by use, or "
@@ -101,6 +106,10 @@ static const struct config_key settings_table[] = {
     KEY(http_listen, "http", "listen", CONFIG_TEXT, ":9771",
 	.allowed = "[HOST]:PORT, with IPv6 addresses in brackets",
 	.summary = "where wattport-exporter answers"),
+    /* The name that Prometheus' own exporters give it, so that --web.config.file= is theirs. */
+    KEY(web_config_file, "web", "config.file", CONFIG_TEXT, "none", .allowed = "none, or a file",
+	.summary = "TLS and passwords of wattport-exporter: the file that Prometheus' exporters "
+		   "take with --web.config.file; without one, plain HTTP for everybody"),
 };
 
 const struct config_key *settings_keys(size_t *ret_count)

@@ -61,6 +61,7 @@ struct settings {
 	uint32_t vms_time; /* enum settings_time */
 	char vms_users[CONFIG_TEXT_SIZE];
 	uint64_t vms_retention_ns;
+	uint64_t vms_metadata_ns;  /* 0: never */
 	uint32_t attribution_idle; /* enum attribution_policy */
 	struct config_power attribution_idle_power;
 	struct config_power attribution_idle_power_dram;
@@ -73,6 +74,7 @@ struct settings {
 	bool tree_core;
 	bool tree_uncore;
 	char http_listen[CONFIG_TEXT_SIZE];
+	char web_config_file[CONFIG_TEXT_SIZE]; /* or "none" */
 };
 
 /* The table, for the programs that check documents against it. */

@@ -76,9 +76,14 @@ static int access_read(const struct access *access, int32_t id, const char *name
 		       size_t size, size_t *ret_length)
 {
 	char path[ACCESS_PATH_SIZE];
+	int status;
 
 	(void)snprintf(path, sizeof(path), "%" PRId32 "/%s", id, name);
-	return file_read_at(access->proc_fd, path, text, size, ret_length);
+	status = file_read_at(access->proc_fd, path, text, size, ret_length);
+	/* Who cannot be told is refused: not for a want of memory or descriptors that may pass. */
+	if (status < 0 && status != -ENOENT && status != -ESRCH && status != -EACCES)
+		status = file_read_at(access->proc_fd, path, text, size, ret_length);
+	return status;
 }
 
 static int access_status(const struct access *access, int32_t thread,

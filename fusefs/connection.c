@@ -37,24 +37,26 @@ static int connection_move(int *fd, int number, struct diag *diag)
 	return 0;
 }
 
-/* To where a successor looks. The memory last: who finds it finds both, ready for use. */
-static int connection_hand_on(struct connection *connection, struct fd_store *store,
-			      struct diag *diag)
+/* To where a successor looks. The memory last: who finds it finds both. */
+static int connection_place(struct connection *connection, struct diag *diag)
 {
-	struct fs_memory *memory = connection->memory;
 	int status = connection_move(&connection->fuse_fd, HERITAGE_FUSE_FD, diag);
 
 	if (status == 0)
-		status = connection_move(&memory->fd, HERITAGE_MEMORY_FD, diag);
-	if (status == 0)
-		fd_store_put(store, connection->fuse_fd, memory->fd, memory->heritage.epoch);
+		status = connection_move(&connection->memory_fd, HERITAGE_MEMORY_FD, diag);
 	return status;
+}
+
+static void connection_store(const struct connection *connection, struct fd_store *store)
+{
+	fd_store_put(store, connection->fuse_fd, connection->memory_fd,
+		     connection->memory->heritage.epoch);
 }
 
 int connection_open(const char *mount_path, struct fd_store *store, struct connection *connection,
 		    struct diag *diag)
 {
-	int status = fs_memory_create(&connection->memory, diag);
+	int status = fs_memory_create(&connection->memory, &connection->memory_fd, diag);
 
 	if (status < 0)
 		return status;
@@ -70,7 +72,10 @@ int connection_open(const char *mount_path, struct fd_store *store, struct conne
 		return status;
 	/* What the service manager has of an earlier mount is of no use any more. */
 	fd_store_clear(store);
-	return connection_hand_on(connection, store, diag);
+	status = connection_place(connection, diag);
+	if (status == 0)
+		connection_store(connection, store);
+	return status;
 }
 
 int connection_inherit(struct takeover *takeover, bool copy, struct connection *connection,
@@ -79,18 +84,29 @@ int connection_inherit(struct takeover *takeover, bool copy, struct connection *
 	int status;
 
 	connection->fuse_fd = TAKE_FD(takeover->fuse_fd);
-	status = fs_memory_inherit(takeover->memory_fd, copy, &connection->memory, diag);
-	if (status < 0)
-		return status;
-	takeover->memory_fd = -1;
+	connection->memory_fd = TAKE_FD(takeover->memory_fd);
+	status = fs_memory_inherit(&connection->memory_fd, copy, &connection->memory,
+				   &connection->old, diag);
+	return status < 0 ? status : connection_place(connection, diag);
+}
+
+void connection_adopt(struct takeover *takeover, struct connection *connection)
+{
+	fs_memory_adopt(connection->memory, &connection->old);
+	heritage_unmap(&takeover->memory);
+	connection_store(connection, &takeover->store);
 	log_info("going on with the mount that the last wattport-fs left");
-	return connection_hand_on(connection, &takeover->store, diag);
 }
 
 void connection_close(struct connection *connection)
 {
 	if (connection->fuse_fd >= 0)
 		(void)close(connection->fuse_fd);
+	if (connection->memory_fd >= 0)
+		(void)close(connection->memory_fd);
+	if (connection->old.heritage != NULL)
+		(void)close(connection->old.fd);
+	heritage_unmap(&connection->old);
 	fs_memory_destroy(connection->memory);
-	*connection = (struct connection){.fuse_fd = -1};
+	*connection = (struct connection){.fuse_fd = -1, .memory_fd = -1};
 }

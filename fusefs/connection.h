@@ -16,8 +16,10 @@
 #include <stdbool.h>
 
 struct connection {
-	int fuse_fd;		  /* -1: not opened */
-	struct fs_memory *memory; /* NULL: likewise */
+	int fuse_fd;		     /* -1: not opened */
+	int memory_fd;		     /* of the memory, likewise */
+	struct fs_memory *memory;    /* NULL: likewise */
+	struct heritage_mapping old; /* what has to be copied there once nobody writes to it */
 };
 
 /*
@@ -27,9 +29,15 @@ struct connection {
 int connection_open(const char *mount_path, struct fd_store *store, struct connection *connection,
 		    struct diag *diag);
 
-/* Goes on with what was found, which moves to *connection. `copy`: fs_memory_inherit(). */
+/*
+ * Gets ready to go on with what was found, which moves to *connection but for old memory that has
+ * to be copied. Whoever serves goes on meanwhile. `copy`: fs_memory_inherit().
+ */
 int connection_inherit(struct takeover *takeover, bool copy, struct connection *connection,
 		       struct diag *diag);
+
+/* After takeover_seize(): nobody serves any more, and this cannot fail. */
+void connection_adopt(struct takeover *takeover, struct connection *connection);
 
 /* Lets go of it; the mount stays as long as somebody else has its descriptor. */
 void connection_close(struct connection *connection);

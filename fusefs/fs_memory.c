@@ -1,5 +1,6 @@
 #include "fusefs/fs_memory.h"
 #include "common/cleanup.h"
+#include "fusefs/fuse_wire.h"
 #include "fusefs/heritage.h"
 
 #include <assert.h>
@@ -94,59 +95,112 @@ static_assert(offsetof(struct tree, sockets) == 64 &&
 static_assert(sizeof(struct tree_key) == 20, "list what is new in memory_columns");
 static_assert(ZONE_SOCKET_KIND_COUNT == 4, "list what is new in memory_columns: told_by_ms.*");
 
-int fs_memory_create(struct fs_memory **ret_memory, struct diag *diag)
+int fs_memory_create(struct fs_memory **ret_memory, int *ret_fd, struct diag *diag)
 {
 	struct heritage_mapping mapping;
-	int fd = -1;
-	int status = heritage_create(&memory_layout, &fd, &mapping);
+	int status = heritage_create(&memory_layout, ret_fd, &mapping);
 
 	if (status < 0)
 		return diag_error(diag, status, "cannot get shared memory: %s", strerror(-status));
 	*ret_memory = (struct fs_memory *)mapping.heritage;
-	(*ret_memory)->fd = fd;
 	return 0;
 }
 
-/* What another version may have left as this one would not. */
+/* Any byte but 0 for true: what is not 1 is no value of the type. */
+static void fs_memory_mend_flag(bool *flag)
+{
+	unsigned char byte;
+
+	memcpy(&byte, flag, sizeof(byte));
+	*flag = byte != 0;
+}
+
+static void fs_memory_mend_tree(struct tree_key *key, struct vtree_shape *shape)
+{
+	fs_memory_mend_flag(&key->used);
+	fs_memory_mend_flag(&key->listed);
+	fs_memory_mend_flag(&shape->core);
+	fs_memory_mend_flag(&shape->uncore);
+	fs_memory_mend_flag(&shape->dram);
+	fs_memory_mend_flag(&shape->psys);
+	fs_memory_mend_flag(&shape->exact);
+	key->used = key->used && key->generation != 0;
+	if (shape->socket_count == 0)
+		shape->socket_count = 1;
+	if (shape->socket_count > VTREE_SOCKET_MAX)
+		shape->socket_count = VTREE_SOCKET_MAX;
+}
+
+/* What another version may have left as this one would not, or a stolen worker. */
 static void fs_memory_mend(struct fs_memory *memory)
 {
-	if (memory->trees.count > TREE_MAX)
-		memory->trees.count = TREE_MAX;
-	for (uint32_t slot = 0; slot < memory->trees.count; slot++)
-		if (memory->trees.trees[slot].shape.socket_count == 0)
-			memory->trees.trees[slot].shape.socket_count = 1;
+	struct tree_table *trees = &memory->trees;
+
+	fs_memory_mend_flag(&memory->opened);
+	fs_memory_mend_flag(&memory->exact);
+	fs_memory_mend_flag(&memory->told_blind);
+	fs_memory_mend_flag(&memory->told_away);
+	fs_memory_mend_flag(&memory->told_no_resend);
+	if (trees->count > TREE_MAX)
+		trees->count = TREE_MAX;
+	for (uint32_t slot = 0; slot < trees->count; slot++)
+		fs_memory_mend_tree(&trees->keys[slot], &trees->trees[slot].shape);
+	/* From there on they have never been used. */
+	memset(&trees->keys[trees->count], 0, (TREE_MAX - trees->count) * sizeof(trees->keys[0]));
 }
 
-int fs_memory_inherit(int fd, bool copy, struct fs_memory **ret_memory, struct diag *diag)
+/* The kernel's opening message, without which no worker can begin, in memory of any layout. */
+static bool fs_memory_is_opened(const struct heritage_mapping *mapping)
+{
+	const struct heritage *heritage = mapping->heritage;
+
+	for (uint32_t i = 0; i < heritage->column_count && i < HERITAGE_COLUMN_MAX; i++) {
+		struct heritage_column column = heritage->columns[i];
+
+		if (strncmp(column.name, "init", HERITAGE_NAME_SIZE) == 0 &&
+		    column.offset < mapping->size &&
+		    mapping->size - column.offset >= WIRE_OPENING_SIZE)
+			return wire_is_opening((const char *)heritage + column.offset);
+	}
+	return false;
+}
+
+int fs_memory_inherit(int *fd, bool copy, struct fs_memory **ret_memory,
+		      struct heritage_mapping *ret_old, struct diag *diag)
 {
 	cleanup_heritage struct heritage_mapping old = {.heritage = NULL};
-	struct heritage_mapping own;
-	struct fs_memory *memory;
-	int status = heritage_map(fd, &old);
+	int status = heritage_map(*fd, &old);
 
+	if (status == 0 && !fs_memory_is_opened(&old))
+		status = -EPROTO;
 	if (status < 0)
-		return diag_error(diag, status, "cannot use the memory of the predecessor: %s",
+		return diag_error(diag, status,
+				  "cannot use the memory of the last wattport-fs: %s; give up all "
+				  "open trees with wattport-fs --unmount",
 				  strerror(-status));
+	*ret_old = (struct heritage_mapping){.heritage = NULL};
 	if (!copy && heritage_matches(&old, &memory_layout)) {
-		memory = (struct fs_memory *)old.heritage;
-		memory->fd = fd;
-		old = (struct heritage_mapping){.heritage = NULL};
+		*ret_memory = (struct fs_memory *)old.heritage;
 	} else {
-		status = fs_memory_create(&memory, diag);
+		status = fs_memory_create(ret_memory, fd, diag);
 		if (status < 0)
 			return status;
-		own = (struct heritage_mapping){
-		    .heritage = &memory->heritage, .size = sizeof(*memory), .fd = memory->fd};
-		status = heritage_copy(&old, &own);
-		if (status < 0) {
-			fs_memory_destroy(memory);
-			return diag_error(diag, status, "out of memory");
-		}
-		(void)close(fd);
+		*ret_old = old;
 	}
-	fs_memory_mend(memory);
-	*ret_memory = memory;
+	old = (struct heritage_mapping){.heritage = NULL};
 	return 0;
+}
+
+void fs_memory_adopt(struct fs_memory *memory, struct heritage_mapping *old)
+{
+	struct heritage_mapping own = {.heritage = &memory->heritage, .size = sizeof(*memory)};
+
+	if (old->heritage != NULL) {
+		heritage_copy(old, &own);
+		(void)close(old->fd);
+	}
+	heritage_unmap(old);
+	fs_memory_mend(memory);
 }
 
 void fs_memory_destroy(struct fs_memory *memory)
@@ -155,7 +209,6 @@ void fs_memory_destroy(struct fs_memory *memory)
 
 	if (memory == NULL)
 		return;
-	(void)close(memory->fd);
 	mapping.heritage = &memory->heritage;
 	heritage_unmap(&mapping);
 }

@@ -43,7 +43,6 @@ struct fs_parked_message {
 /* Who adds a member that a successor needs lists it in fs_memory.c, too. */
 struct fs_memory {
 	struct heritage heritage; /* first: it says where the rest is */
-	int fd;			  /* of this memory, in the keeper and its workers */
 	uint32_t granted;	  /* what the kernel was asked for when it opened the connection */
 	bool opened;		  /* the kernel's FUSE_INIT is answered */
 	bool exact;		  /* guest-view, as the ledger said last */
@@ -59,18 +58,27 @@ struct fs_memory {
 
 /*
  * All zero but for its head. The memory is inherited over fork(2) and stays one for parent and
- * children.
+ * children. The descriptor, for whom to hand it to, is the caller's, and is not needed otherwise.
  */
-int fs_memory_create(struct fs_memory **ret_memory, struct diag *diag);
+int fs_memory_create(struct fs_memory **ret_memory, int *ret_fd, struct diag *diag);
 
 /*
- * What a predecessor left, that must not write any more; takes its descriptor over. Memory of
- * another layout (or with `copy`, for tests, of any) is copied into new memory, which is then in
- * its place. On failure the descriptor stays the caller's.
+ * Begins to inherit what a predecessor has, which may still write there. *fd is its descriptor.
+ * Memory of the same layout is mapped: *ret_old is all zero. For memory of another layout (or with
+ * `copy`, for tests, of any) there is new memory, as yet empty, whose descriptor *fd is then;
+ * *ret_old, with the old one, has to be copied there. -EPROTO: it is not such memory, or damaged.
  */
-int fs_memory_inherit(int fd, bool copy, struct fs_memory **ret_memory, struct diag *diag);
+int fs_memory_inherit(int *fd, bool copy, struct fs_memory **ret_memory,
+		      struct heritage_mapping *ret_old, struct diag *diag);
 
-/* NULL is allowed. */
+/*
+ * Once the predecessor cannot write any more: copies what fs_memory_inherit() left to be copied,
+ * unmaps it and closes its descriptor, and mends what no worker of ours would have left. Cannot
+ * fail: nobody serves now.
+ */
+void fs_memory_adopt(struct fs_memory *memory, struct heritage_mapping *old);
+
+/* Unmaps it. NULL is allowed. */
 void fs_memory_destroy(struct fs_memory *memory);
 
 #endif

@@ -1,7 +1,9 @@
 #include "fusefs/fuse_wire.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/fuse.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,6 +31,32 @@ void wire_clear(char message[])
 	memcpy(message, &header, sizeof(header));
 	/* It is for another process to see, whatever the compiler sees in it. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+size_t wire_end(char message[], uint32_t length, size_t capacity)
+{
+	size_t end = length;
+
+	assert(capacity >= sizeof(struct fuse_in_header) + WIRE_TAIL_SIZE);
+	if (end < sizeof(struct fuse_in_header))
+		end = sizeof(struct fuse_in_header);
+	if (end > capacity - WIRE_TAIL_SIZE)
+		end = capacity - WIRE_TAIL_SIZE;
+	memset(message + end, 0, WIRE_TAIL_SIZE);
+	return end;
+}
+
+bool wire_is_opening(const char message[])
+{
+	struct fuse_in_header header = wire_header(message);
+	uint32_t major;
+
+	/* Before Linux 5.17 it ended there. */
+	static_assert(WIRE_OPENING_SIZE == sizeof(header) + offsetof(struct fuse_init_in, flags2),
+		      "all of it is there");
+	memcpy(&major, message + sizeof(header), sizeof(major));
+	return header.opcode == FUSE_INIT && header.len >= WIRE_OPENING_SIZE &&
+	       header.len <= FUSE_MIN_READ_BUFFER && major == FUSE_KERNEL_VERSION;
 }
 
 uint64_t wire_unique(const char message[])

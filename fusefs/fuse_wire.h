@@ -15,6 +15,18 @@
 uint32_t wire_length(const char message[]);
 void wire_clear(char message[]);
 
+/*
+ * Ends a message of that length, maybe of another version's memory, with zeros: libfuse takes for
+ * granted that a request has its whole body and that a name ends. Returns the length, less where
+ * `capacity` has no room for a tail behind it, and never less than a head.
+ */
+#define WIRE_TAIL_SIZE 128 /* the longest body without a name, of FUSE_SETATTR, has 88 bytes */
+size_t wire_end(char message[], uint32_t length, size_t capacity);
+
+/* Whether it is the opening message of a kernel with which we can talk; looks at so many bytes. */
+#define WIRE_OPENING_SIZE 56
+bool wire_is_opening(const char message[]);
+
 /* Its number, without the mark of one that is sent again. */
 uint64_t wire_unique(const char message[]);
 

@@ -32,13 +32,15 @@ static bool handle_table_needs_page(uint64_t node)
 	return vtree_counter(tree_node_unpack(node).node) == VTREE_COUNTER_ALL;
 }
 
-/* A text that is not where it should be is none: another version may have had it elsewhere. */
+/* A text that is not where it should be is none: another version may have had it elsewhere. Nor is
+ * one in a page that is another's. */
 static void handle_table_recover_text(struct handle_table *table, uint32_t handle)
 {
 	struct handle *entry = &table->handles[handle];
 	bool needs_page = handle_table_needs_page(table->nodes[handle]);
 
 	if (entry->page > HANDLE_PAGE_MAX || (entry->page != 0) != needs_page ||
+	    (entry->page != 0 && table->pages_used[entry->page - 1]) ||
 	    entry->length > (needs_page ? VTREE_CONTENT_SIZE : HANDLE_INLINE_SIZE)) {
 		entry->page = 0;
 		entry->length = 0;
@@ -151,7 +153,7 @@ void handle_table_close(struct handle_table *table, struct tree *tree, uint32_t 
 
 uint64_t handle_table_node(const struct handle_table *table, uint64_t handle)
 {
-	return handle < HANDLE_MAX ? table->nodes[handle] : 0;
+	return handle < table->count ? table->nodes[handle] : 0;
 }
 
 void handle_table_freeze(struct handle_table *table, uint32_t handle, uint64_t unique,

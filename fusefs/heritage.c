@@ -121,16 +121,15 @@ static uint32_t heritage_lesser(uint32_t a, uint32_t b)
 
 /* The pages of a memory that were ever written; the others read as zero and need no memory. */
 struct heritage_pages {
-	size_t size; /* of one */
-	bool *written;
+	size_t size;   /* of one */
+	bool *written; /* NULL: any of them may have been */
 };
 
 /*
  * Found before anything is read: reading a page that was never written makes one, which would then
  * look as if it had been.
  */
-static int heritage_find_pages(const struct heritage_mapping *mapping,
-			       struct heritage_pages *ret_pages)
+static struct heritage_pages heritage_find_pages(const struct heritage_mapping *mapping)
 {
 	struct heritage_pages pages = {.size = (size_t)sysconf(_SC_PAGESIZE)};
 	size_t count = (mapping->size + pages.size - 1) / pages.size;
@@ -138,7 +137,7 @@ static int heritage_find_pages(const struct heritage_mapping *mapping,
 
 	pages.written = calloc(count, sizeof(*pages.written));
 	if (pages.written == NULL)
-		return -ENOMEM;
+		return pages;
 	/* The error at the end is ENXIO: there is nothing behind. */
 	while ((start = lseek(mapping->fd, start, SEEK_DATA)) >= 0) {
 		off_t end = lseek(mapping->fd, start, SEEK_HOLE);
@@ -149,12 +148,13 @@ static int heritage_find_pages(const struct heritage_mapping *mapping,
 			break;
 		start = end;
 	}
-	*ret_pages = pages;
-	return 0;
+	return pages;
 }
 
 static bool heritage_is_written(const struct heritage_pages *pages, size_t start, size_t length)
 {
+	if (pages->written == NULL)
+		return true;
 	for (size_t i = start / pages->size; i * pages->size < start + length; i++)
 		if (pages->written[i])
 			return true;
@@ -184,16 +184,13 @@ static void heritage_copy_column(const struct heritage_mapping *from_mapping,
 	}
 }
 
-int heritage_copy(const struct heritage_mapping *from, struct heritage_mapping *to)
+void heritage_copy(const struct heritage_mapping *from, struct heritage_mapping *to)
 {
 	/* What is checked must be what is used. */
 	const struct heritage head = *from->heritage;
 	struct heritage *target = to->heritage;
-	struct heritage_pages pages;
-	int status = heritage_find_pages(from, &pages);
+	struct heritage_pages pages = heritage_find_pages(from);
 
-	if (status < 0)
-		return status;
 	target->epoch = head.epoch + 1;
 	target->reign = head.reign;
 	target->mount_device = head.mount_device;
@@ -205,5 +202,4 @@ int heritage_copy(const struct heritage_mapping *from, struct heritage_mapping *
 				heritage_copy_column(from, &pages, &head.columns[j],
 						     &target->columns[i], (char *)target);
 	free(pages.written);
-	return 0;
 }

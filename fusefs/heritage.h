@@ -98,11 +98,12 @@ bool heritage_matches(const struct heritage_mapping *mapping, const struct herit
 
 /*
  * Copies what both know, as many elements and bytes of each as both have, and the rest of the
- * beginning; `to` gets the next epoch. 0, or -ENOMEM. What was never written takes no memory in the
- * copy either. Nobody may change `from` meanwhile, and its description is not trusted: an
- * unprivileged process could write there.
+ * beginning; `to` gets the next epoch. It cannot fail: when it is done nobody serves any more. What
+ * was never written takes no memory in the copy either, so far as there is memory to find it out.
+ * Nobody may change `from` meanwhile, and its description is not trusted: an unprivileged process
+ * could write there.
  */
-int heritage_copy(const struct heritage_mapping *from, struct heritage_mapping *to);
+void heritage_copy(const struct heritage_mapping *from, struct heritage_mapping *to);
 
 #define cleanup_heritage __attribute__((cleanup(heritage_unmap)))
 

@@ -6,12 +6,11 @@
 #include "common/sysroot.h"
 #include "fusefs/connection.h"
 #include "fusefs/fd_store.h"
+#include "fusefs/keeper_internal.h"
 #include "fusefs/mountpoint.h"
 #include "fusefs/plain_mount.h"
 #include "fusefs/process_view.h"
 #include "fusefs/runtime_directory.h"
-#include "fusefs/takeover.h"
-#include "fusefs/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,31 +24,10 @@
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 
-#define KEEPER_QUICK_NS	     CLOCK_NS_PER_SECOND
-#define KEEPER_QUICK_MAX     16 /* so many workers may die within a second of their birth */
-#define KEEPER_BACKOFF_MS    100
-#define KEEPER_WORKER_FAILED 1 /* exit status of a worker that another could not better */
-
-struct keeper {
-	const struct keeper_options *options;
-	const struct clock *clock;
-	char mount_path[PATH_MAX];
-	int runtime_fd;
-	int signal_fd;
-	int ready_fds[2];
-	struct takeover takeover;
-	struct sysroot *root;
-	int proc_fd;		    /* for the worker */
-	struct privilege_user user; /* whom it becomes, if we are root */
-	struct connection connection;
-	sigset_t signals;  /* that come by signal_fd */
-	pid_t worker;	   /* 0: none */
-	bool inherited;	   /* somebody may hold the trees open since before our time */
-	bool told_ready;   /* to the service manager */
-	bool told_failed;  /* that no worker can be started */
-	unsigned quick;	   /* workers in a row that died young */
-	uint64_t birth_ns; /* of the worker */
-};
+#define KEEPER_QUICK_NS	  CLOCK_NS_PER_SECOND
+#define KEEPER_QUICK_MAX  16 /* so many workers may die within a second of their birth */
+#define KEEPER_BACKOFF_MS 100
+#define KEEPER_LOOK_MS	  1000 /* how often to look for a worker whose end went unheard */
 
 static int keeper_open_runtime(struct keeper *keeper, struct diag *diag)
 {
@@ -73,63 +51,6 @@ static int keeper_catch_signals(struct keeper *keeper, struct diag *diag)
 	keeper->signal_fd = signalfd(-1, &keeper->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (keeper->signal_fd < 0 || pipe2(keeper->ready_fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		return diag_error(diag, -errno, "no descriptor left: %s", strerror(errno));
-	return 0;
-}
-
-/* In the child: what the worker does not need is closed before it starts. */
-static int keeper_be_worker(struct keeper *keeper)
-{
-	struct worker_options options = {
-	    .memory = keeper->connection.memory,
-	    .fuse_fd = keeper->connection.fuse_fd,
-	    .runtime_fd = keeper->runtime_fd,
-	    .proc_fd = keeper->proc_fd,
-	    .users = &keeper->options->users,
-	    .user = &keeper->user,
-	    .ready_fd = keeper->ready_fds[1],
-	    .pid_fd = keeper->takeover.worker_fd,
-	    .reign = keeper->connection.memory->heritage.reign,
-	    .zones = keeper->options->zones,
-	    .any_name = keeper->options->any_name,
-	    .period_ns = keeper->options->period_ns,
-	    .without_resend = keeper->options->without_resend,
-	};
-	struct diag diag = DIAG_INIT;
-
-	(void)close(keeper->takeover.lock_fd);
-	(void)close(keeper->signal_fd);
-	(void)close(keeper->ready_fds[0]);
-	/*
-	 * A terminal's ^C and a service manager's SIGTERM to all are for the keeper to obey: it
-	 * unmounts while there still is somebody who serves, or leaves that to us. Whom we write
-	 * to (keeper, log) may be gone.
-	 */
-	(void)signal(SIGINT, SIG_IGN);
-	(void)signal(SIGTERM, SIG_IGN);
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)sigprocmask(SIG_UNBLOCK, &keeper->signals, NULL);
-	if (worker_run(&options, &diag) == 0)
-		return 0;
-	log_error("worker: %s", diag.text);
-	return KEEPER_WORKER_FAILED;
-}
-
-static int keeper_start_worker(struct keeper *keeper, struct diag *diag)
-{
-	int status = takeover_end_worker(&keeper->takeover, diag);
-	pid_t child;
-
-	if (status < 0)
-		return status;
-	child = fork();
-	if (child < 0)
-		return diag_error(diag, -errno, "cannot fork: %s", strerror(errno));
-	if (child == 0) {
-		/* Not exit(): what the keeper registered for its end is not the child's. */
-		_exit(keeper_be_worker(keeper));
-	}
-	keeper->worker = child;
-	keeper->birth_ns = clock_now_mono(keeper->clock).ns;
 	return 0;
 }
 
@@ -173,16 +94,21 @@ static int keeper_lose_worker(struct keeper *keeper, int how, struct diag *diag)
 }
 
 /* Takes the signals that came; *ret_stop: the one of them that asks for the end. */
-static int keeper_handle_signals(struct keeper *keeper, int *ret_stop, struct diag *diag)
+static void keeper_handle_signals(const struct keeper *keeper, int *ret_stop)
 {
 	struct signalfd_siginfo info;
-	int how;
 
 	while (read(keeper->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		if (info.ssi_signo != SIGCHLD)
 			*ret_stop = (int)info.ssi_signo;
-	if (*ret_stop != 0 || keeper->worker == 0 ||
-	    waitpid(keeper->worker, &how, WNOHANG) != keeper->worker)
+}
+
+/* Whether the worker has ended, asked whether or not a signal said so: one may be lost. */
+static int keeper_watch_worker(struct keeper *keeper, struct diag *diag)
+{
+	int how;
+
+	if (keeper->worker == 0 || waitpid(keeper->worker, &how, WNOHANG) != keeper->worker)
 		return 0;
 	return keeper_lose_worker(keeper, how, diag);
 }
@@ -224,20 +150,24 @@ static int keeper_loop(struct keeper *keeper, int *ret_stop, struct diag *diag)
 
 		if (status < 0)
 			return status;
-		if (poll(polled, 2, keeper->worker != 0 ? -1 : KEEPER_BACKOFF_MS) < 0 &&
+		if (poll(polled, 2, keeper->worker != 0 ? KEEPER_LOOK_MS : KEEPER_BACKOFF_MS) < 0 &&
 		    errno != EINTR)
 			return diag_error(diag, -errno, "cannot wait: %s", strerror(errno));
 		if (polled[1].revents != 0)
 			keeper_handle_ready(keeper);
 		if (polled[0].revents != 0)
-			status = keeper_handle_signals(keeper, ret_stop, diag);
-		if (status < 0 || *ret_stop != 0)
+			keeper_handle_signals(keeper, ret_stop);
+		if (*ret_stop != 0)
+			return 0;
+		status = keeper_watch_worker(keeper, diag);
+		if (status < 0)
 			return status;
 	}
 }
 
-/* What is mounted, taken over from whoever served it, or a mount of our own. */
-static int keeper_connect(struct keeper *keeper, struct diag *diag)
+/* What is mounted, taken over from whoever served it, or a mount of our own. `serve`: to serve it.
+ */
+static int keeper_connect(struct keeper *keeper, bool serve, struct diag *diag)
 {
 	struct takeover_request request = {.runtime_fd = keeper->runtime_fd,
 					   .runtime_dir = keeper->options->runtime_dir,
@@ -249,8 +179,10 @@ static int keeper_connect(struct keeper *keeper, struct diag *diag)
 		return status;
 	keeper->inherited = keeper->takeover.fuse_fd >= 0;
 	if (keeper->inherited)
-		return connection_inherit(&keeper->takeover, keeper->options->copy_memory,
-					  &keeper->connection, diag);
+		return keeper_succeed(keeper, &request, serve, diag);
+	status = takeover_seize(&request, &keeper->takeover, diag);
+	if (status < 0)
+		return status;
 	return connection_open(keeper->mount_path, &keeper->takeover.store, &keeper->connection,
 			       diag);
 }
@@ -282,7 +214,7 @@ static int keeper_prepare(struct keeper *keeper, struct diag *diag)
 	if (status == 0)
 		status = keeper_catch_signals(keeper, diag);
 	if (status == 0)
-		status = keeper_connect(keeper, diag);
+		status = keeper_connect(keeper, true, diag);
 	return status < 0 ? status : keeper_confine(diag);
 }
 
@@ -295,10 +227,7 @@ static int keeper_end_serving(struct keeper *keeper, struct diag *diag)
 		status = mountpoint_detach(keeper->mount_path, diag);
 		fd_store_clear(&keeper->takeover.store);
 	}
-	if (keeper->worker > 0) {
-		(void)kill(keeper->worker, SIGKILL);
-		(void)waitpid(keeper->worker, NULL, 0);
-	}
+	keeper_end_worker(keeper);
 	return status;
 }
 
@@ -310,9 +239,12 @@ static int keeper_finish(struct keeper *keeper, bool leave, struct diag *diag)
 
 	takeover_finish(&keeper->takeover, keeper->runtime_fd, leave);
 	connection_close(&keeper->connection);
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < 2; i++) {
 		if (keeper->ready_fds[i] >= 0)
 			(void)close(keeper->ready_fds[i]);
+		if (keeper->go_fds[i] >= 0)
+			(void)close(keeper->go_fds[i]);
+	}
 	if (keeper->signal_fd >= 0)
 		(void)close(keeper->signal_fd);
 	if (keeper->runtime_fd >= 0)
@@ -327,9 +259,10 @@ static const struct keeper keeper_nothing = {
     .runtime_fd = -1,
     .signal_fd = -1,
     .proc_fd = -1,
-    .connection = {.fuse_fd = -1},
+    .connection = {.fuse_fd = -1, .memory_fd = -1},
     .ready_fds = {-1, -1},
-    .takeover = {.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1},
+    .go_fds = {-1, -1},
+    .takeover = TAKEOVER_NOTHING,
 };
 
 int keeper_run(const struct keeper_options *options, struct diag *diag)
@@ -371,6 +304,8 @@ int keeper_unmount(const struct keeper_options *options, struct diag *diag)
 	if (status == 0)
 		status = takeover_begin(&request, &keeper.takeover, diag);
 	if (status == 0)
+		status = takeover_seize(&request, &keeper.takeover, diag);
+	if (status == 0)
 		status = mountpoint_device(keeper.mount_path, &device, diag);
 	/* Plain files have nobody who serves them. */
 	if (status == -ENOENT && plain_mount_is(keeper.mount_path))
@@ -394,7 +329,7 @@ int keeper_mount(const struct keeper_options *options, struct diag *diag)
 	    mountpoint_device(keeper.mount_path, &device, diag) == 0)
 		return keeper_finish(&keeper, true, diag);
 	if (status == 0)
-		status = keeper_connect(&keeper, diag);
+		status = keeper_connect(&keeper, false, diag);
 	if (status == 0)
 		status = fd_store_settle(diag);
 	(void)keeper_finish(&keeper, status == 0 || keeper.inherited, diag);

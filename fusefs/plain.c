@@ -89,6 +89,8 @@ static int plain_lock(struct plain *plain, struct diag *diag)
 						 .give_up = true};
 	int status = takeover_begin(&request, &plain->takeover, diag);
 
+	if (status == 0)
+		status = takeover_seize(&request, &plain->takeover, diag);
 	if (status < 0)
 		return status;
 	fd_store_clear(&plain->takeover.store);
@@ -290,7 +292,7 @@ static int plain_loop(struct plain *plain, struct diag *diag)
 }
 
 static const struct plain plain_nothing = {
-    .takeover = {.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1},
+    .takeover = TAKEOVER_NOTHING,
     .runtime_fd = -1,
     .root_fd = -1,
     .signal_fd = -1,

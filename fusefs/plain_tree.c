@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define FNV_OFFSET UINT64_C(14695981039346656037) /* FNV-1a, 64 bits */
-#define FNV_PRIME  UINT64_C(1099511628211)
+#define FNV_OFFSET	     UINT64_C(14695981039346656037) /* FNV-1a, 64 bits */
+#define FNV_PRIME	     UINT64_C(1099511628211)
+
+#define PLAIN_TREE_PAGE_SIZE 4096 /* the least of all architectures: larger ones hold several */
 
 static uint64_t plain_tree_hash(const char *text, size_t length)
 {
@@ -21,6 +23,24 @@ static uint64_t plain_tree_hash(const char *text, size_t length)
 	for (size_t i = 0; i < length; i++)
 		hash = (hash ^ (unsigned char)text[i]) * FNV_PRIME;
 	return hash;
+}
+
+int plain_tree_text(const struct vtree_values *values, struct vtree_node node,
+		    char ret_text[static VTREE_CONTENT_SIZE])
+{
+	int length = vtree_content(values, node, ret_text);
+	char *newline;
+	size_t blanks;
+
+	if (length <= PLAIN_TREE_PAGE_SIZE)
+		return length;
+	newline = memrchr(ret_text, '\n', PLAIN_TREE_PAGE_SIZE);
+	assert(newline != NULL);
+	blanks = (size_t)(ret_text + PLAIN_TREE_PAGE_SIZE - 1 - newline);
+	assert((size_t)length + blanks <= VTREE_CONTENT_SIZE);
+	memmove(newline + blanks, newline, (size_t)(ret_text + length - newline));
+	memset(newline, ' ', blanks);
+	return length + (int)blanks;
 }
 
 static void plain_tree_note(struct plain_file *file, const char *text, size_t length)
@@ -203,7 +223,7 @@ static int plain_tree_settle(struct plain_tree *tree, const struct vtree_values 
 		int status = 0;
 
 		if (file->length == 0) {
-			status = vtree_content(values, file->node, text);
+			status = plain_tree_text(values, file->node, text);
 			if (status > 0)
 				plain_tree_note(file, text, (size_t)status);
 		}
@@ -285,7 +305,7 @@ static int plain_tree_rewrite(struct plain_tree *tree, struct plain_file *file,
 			      const struct vtree_values *values)
 {
 	char text[VTREE_CONTENT_SIZE];
-	int status = vtree_content(values, file->node, text);
+	int status = plain_tree_text(values, file->node, text);
 	size_t length;
 
 	if (status < 0)

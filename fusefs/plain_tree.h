@@ -22,6 +22,12 @@
  *    that needs more room, a counter's that was not seen read yet too, first gets newlines there.
  * 5. What a counter's file says when a tree is taken over was told: nothing less is written to it.
  *    The time in the snapshot goes on from there, by as long as nobody wrote.
+ * 6. What is said above of one read holds within one page: reading and writing lock one at a time.
+ * Of all files only the snapshot of a very large machine is longer (more than 40 sockets with all
+ *    four kinds of zones; with packages and memory alone even 64 sockets fit). No line of it lies
+ * on two pages, which blanks at the end of the last line on the first one see to: so no number is
+ *    ever torn, but the second half may be of the sample before or after that of the first. Who
+ *    reads it until two reads are the same but for t_ns has seen both halves of one.
  *
  * That a read sees one text or the other, not a part of each, is not written down anywhere. It is
  * so because shmem_file_read_iter() (mm/shmem.c) takes and drops the page's lock right before it

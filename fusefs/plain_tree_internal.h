@@ -7,6 +7,10 @@
 
 #include "fusefs/plain_tree.h"
 
+/* vtree_content(), with no line on two pages: rule 6 of plain_tree.h. */
+int plain_tree_text(const struct vtree_values *values, struct vtree_node node,
+		    char ret_text[static VTREE_CONTENT_SIZE]);
+
 /*
  * Removes directories of zones that changed their meaning: psys moves up when sockets are added,
  * and what its counter told says nothing of the package that is there now.

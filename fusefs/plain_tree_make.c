@@ -70,7 +70,7 @@ static int plain_tree_retire(int root_fd, const char *path)
 static int plain_tree_make_file(const struct maker *maker, const struct plain_walk *walk)
 {
 	char text[VTREE_CONTENT_SIZE];
-	int length = vtree_content(maker->values, walk->node, text);
+	int length = plain_tree_text(maker->values, walk->node, text);
 	cleanup_fd int fd = -1;
 
 	if (length < 0)

@@ -158,12 +158,15 @@ int plain_trees_create(const struct plain_trees_context *context, struct mono_ti
 		       struct plain_trees **ret_trees, struct diag *diag)
 {
 	struct plain_trees *trees = calloc(1, sizeof(*trees));
-	int status;
+	int status, fd;
 
 	if (trees == NULL)
 		return diag_error(diag, -ENOMEM, "out of memory");
 	trees->context = *context;
-	status = fs_memory_create(&trees->memory, diag);
+	status = fs_memory_create(&trees->memory, &fd, diag);
+	/* Nobody takes this memory over. */
+	if (status == 0)
+		(void)close(fd);
 	if (status == 0)
 		status = reading_create(context->runtime_fd, trees->memory, &context->zones,
 					context->period_ns, context->clock, &trees->reading);

@@ -119,9 +119,9 @@ static int takeover_refuse_foreign(const struct takeover_request *request, struc
 			  request->runtime_dir);
 }
 
-/* Takes what the keeper that lives has, and its life. */
-static int takeover_depose(const struct takeover_request *request, struct takeover_found *found,
-			   const struct pid_file_holder *holder, struct diag *diag)
+/* Takes what the keeper that lives has. */
+static int takeover_challenge(const struct takeover_request *request, struct takeover_found *found,
+			      const struct pid_file_holder *holder, struct diag *diag)
 {
 	/* Plain files are nobody's to hand over (plain_mount.h). */
 	bool nothing = request->give_up || plain_mount_is(request->mount_path);
@@ -134,68 +134,68 @@ static int takeover_depose(const struct takeover_request *request, struct takeov
 				  "process %d is about to serve %s and has nothing to take over "
 				  "yet; try again",
 				  (int)holder->pid, request->runtime_dir);
-	status = pid_file_end(holder);
-	if (status < 0)
-		return diag_error(diag, status, "cannot end process %d: %s", (int)holder->pid,
-				  strerror(-status));
-	log_info("takes the place of process %d", (int)holder->pid);
 	return 0;
 }
 
-/* Somebody else holds the lock of the keeper. */
+/* Somebody else holds the lock of the keeper: he is the rival, or we give up. */
 static int takeover_meet(const struct takeover_request *request, struct takeover_found *found,
-			 int lock_fd, bool *replace, struct diag *diag)
+			 int lock_fd, struct pid_file_holder *ret_rival, struct diag *diag)
 {
 	struct pid_file_holder holder = {.pidfd = -1};
 	int status = pid_file_holder(lock_fd, &holder);
 
-	/* Gone meanwhile. */
 	if (status == -ESRCH)
-		return 0;
+		return status;
 	if (status == -EXDEV)
 		return takeover_refuse_foreign(request, diag);
-	if (status == 0 && *replace)
-		status = takeover_depose(request, found, &holder, diag);
+	if (status < 0)
+		return diag_error(diag, status, "cannot find out who serves %s: %s",
+				  request->runtime_dir, strerror(-status));
+	/* Without `found` he was started later than we, and has been faster. */
+	if (request->replace && found != NULL)
+		status = takeover_challenge(request, found, &holder, diag);
 	else
 		status = diag_error(diag, -EBUSY,
 				    "another wattport-fs serves %s (process %d); stop it, take its "
 				    "place with --replace, or give this one its own --runtime-dir",
 				    request->runtime_dir, (int)holder.pid);
-	if (holder.pidfd >= 0)
+	if (status == 0)
+		*ret_rival = holder;
+	else
 		(void)close(holder.pidfd);
-	/* Whoever comes between us and the lock now was started later, and has replaced us. */
-	*replace = false;
 	return status;
 }
 
+/* Locks the keeper's file, or finds who has locked it: in *takeover is one of them. */
 static int takeover_lock(const struct takeover_request *request, struct takeover_found *found,
-			 int *ret_lock_fd, struct diag *diag)
+			 struct takeover *takeover, struct diag *diag)
 {
-	bool replace = request->replace;
 	int status = -EBUSY;
 
 	for (size_t i = 0; i < TAKEOVER_TRIES; i++) {
 		cleanup_fd int fd = -1;
 
 		status = pid_file_open(request->runtime_fd, TAKEOVER_KEEPER_NAME, &fd);
-		if (status < 0)
-			break;
-		status = pid_file_lock(fd);
+		if (status == 0)
+			status = pid_file_lock(fd);
 		if (status == 0 &&
 		    pid_file_is_current(fd, request->runtime_fd, TAKEOVER_KEEPER_NAME)) {
-			*ret_lock_fd = TAKE_FD(fd);
+			takeover->lock_fd = TAKE_FD(fd);
 			return 0;
 		}
-		if (status == -EBUSY)
-			status = takeover_meet(request, found, fd, &replace, diag);
-		else if (status < 0)
+		if (status < 0 && status != -EBUSY)
 			break;
-		if (status < 0)
+		if (status == 0)
+			continue;
+		status = takeover_meet(request, found, fd, &takeover->rival, diag);
+		/* Gone meanwhile. */
+		if (status != -ESRCH)
 			return status;
 	}
-	return diag_error(diag, status < 0 ? status : -EBUSY, "cannot lock %s/%s: %s",
-			  request->runtime_dir, TAKEOVER_KEEPER_NAME,
-			  strerror(status < 0 ? -status : EBUSY));
+	if (status == 0 || status == -ESRCH)
+		status = -EBUSY;
+	return diag_error(diag, status, "cannot lock %s/%s: %s", request->runtime_dir,
+			  TAKEOVER_KEEPER_NAME, strerror(-status));
 }
 
 /* What the worker has that serves without a keeper. */
@@ -213,7 +213,9 @@ static int takeover_search_worker(const struct takeover_request *request,
 		status = takeover_search_process(found, &holder);
 	if (holder.pidfd >= 0)
 		(void)close(holder.pidfd);
-	return status < 0 && found->fuse_fd < 0 ? takeover_refuse(request, holder.pid, diag) : 0;
+	if (status < 0 && found->fuse_fd < 0 && found->epoch == 0)
+		return takeover_refuse(request, holder.pid, diag);
+	return 0;
 }
 
 int takeover_end_worker(const struct takeover *takeover, struct diag *diag)
@@ -233,76 +235,111 @@ int takeover_end_worker(const struct takeover *takeover, struct diag *diag)
 	return 0;
 }
 
-/* Alone by the lock: what was found before it holds if the mount is still the same. */
-static int takeover_confirm(const struct takeover_request *request, struct takeover_found *found,
-			    struct diag *diag)
+static uint64_t takeover_device(const struct takeover_request *request)
 {
-	uint64_t before = found->device;
-	int status;
+	uint64_t device = 0;
 
-	found->device = 0;
-	status = mountpoint_device(request->mount_path, &found->device, diag);
-	if (status < 0 && status != -ENOENT)
-		return status;
-	if (found->device != before) {
-		takeover_found_finish(found);
-		found->fuse_fd = found->memory_fd = -1;
-		found->epoch = 0;
-	}
+	return mountpoint_device(request->mount_path, &device, NULL) == 0 ? device : 0;
+}
+
+/* Alone by the lock, or not: what was found before it holds if the mount is still the same. */
+static int takeover_confirm(const struct takeover_request *request, struct takeover *takeover,
+			    struct takeover_found *found, struct diag *diag)
+{
+	if (takeover_device(request) != takeover->device)
+		return diag_error(diag, -EAGAIN,
+				  "what is mounted at %s has changed meanwhile; try again",
+				  request->mount_path);
+	if (found->memory_fd < 0)
+		return 0;
+	if (heritage_map(found->memory_fd, &takeover->memory) < 0)
+		return diag_error(diag, -ENOMEM,
+				  "cannot map the memory of the last wattport-fs: out of memory");
+	takeover->fuse_fd = TAKE_FD(found->fuse_fd);
+	takeover->memory_fd = TAKE_FD(found->memory_fd);
 	return 0;
 }
 
-static int takeover_raise_reign(const struct takeover_found *found, struct diag *diag)
+static int takeover_find(const struct takeover_request *request, struct takeover *takeover,
+			 struct diag *diag)
 {
-	cleanup_heritage struct heritage_mapping mapping = {.heritage = NULL};
-	int status;
+	cleanup_found struct takeover_found found = {.fuse_fd = -1, .memory_fd = -1};
+	int status = mountpoint_device(request->mount_path, &found.device, diag);
 
-	if (found->memory_fd < 0)
-		return 0;
-	status = heritage_map(found->memory_fd, &mapping);
+	if (status < 0 && status != -ENOENT)
+		return status;
+	takeover->device = found.device;
+	takeover_search_store(&found, &takeover->store);
+	status = takeover_lock(request, &found, takeover, diag);
 	if (status < 0)
-		return diag_error(diag, status, "cannot use the memory of the last wattport-fs: %s",
-				  strerror(-status));
-	(void)__atomic_add_fetch(&mapping.heritage->reign, 1, __ATOMIC_SEQ_CST);
-	return 0;
+		return status;
+	status = pid_file_open(request->runtime_fd, TAKEOVER_WORKER_NAME, &takeover->worker_fd);
+	if (status < 0)
+		return diag_error(diag, status, "cannot make %s/%s: %s", request->runtime_dir,
+				  TAKEOVER_WORKER_NAME, strerror(-status));
+	if (takeover->lock_fd >= 0 && !request->give_up)
+		status = takeover_search_worker(request, &found, takeover->worker_fd, diag);
+	if (status == 0 && !request->give_up)
+		status = takeover_confirm(request, takeover, &found, diag);
+	return status;
 }
 
 int takeover_begin(const struct takeover_request *request, struct takeover *ret_takeover,
 		   struct diag *diag)
 {
-	cleanup_found struct takeover_found found = {.fuse_fd = -1, .memory_fd = -1};
-	struct takeover takeover = {.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1};
-	int status = mountpoint_device(request->mount_path, &found.device, diag);
+	struct takeover takeover = TAKEOVER_NOTHING;
+	int status = takeover_find(request, &takeover, diag);
 
-	if (status < 0 && status != -ENOENT)
-		return status;
-	takeover_search_store(&found, &takeover.store);
-	status = takeover_lock(request, &found, &takeover.lock_fd, diag);
-	if (status < 0) {
-		takeover_finish(&takeover, request->runtime_fd, true);
-		return status;
-	}
-	status = pid_file_open(request->runtime_fd, TAKEOVER_WORKER_NAME, &takeover.worker_fd);
+	/* The worker's file stays: a worker may hold it. */
 	if (status < 0)
-		(void)diag_error(diag, status, "cannot make %s/%s: %s", request->runtime_dir,
-				 TAKEOVER_WORKER_NAME, strerror(-status));
-	else
-		status = takeover_confirm(request, &found, diag);
-	if (status == 0 && !request->give_up)
-		status = takeover_search_worker(request, &found, takeover.worker_fd, diag);
-	if (status == 0)
-		status = takeover_raise_reign(&found, diag);
-	if (status == 0)
-		status = takeover_end_worker(&takeover, diag);
-	if (status < 0) {
-		/* The worker's file stays: a worker may hold it. */
 		takeover_finish(&takeover, request->runtime_fd, true);
+	else
+		*ret_takeover = takeover;
+	return status;
+}
+
+/* Ends the keeper that lives and takes its lock; its worker serves on. */
+static int takeover_depose(const struct takeover_request *request, struct takeover *takeover,
+			   struct diag *diag)
+{
+	cleanup_found struct takeover_found found = {.fuse_fd = -1, .memory_fd = -1};
+	int status;
+
+	if (takeover_device(request) != takeover->device)
+		return diag_error(diag, -EAGAIN,
+				  "what is mounted at %s has changed meanwhile; try again",
+				  request->mount_path);
+	status = pid_file_end(&takeover->rival);
+	if (status < 0)
+		return diag_error(diag, status, "cannot end process %d: %s",
+				  (int)takeover->rival.pid, strerror(-status));
+	log_info("takes the place of process %d", (int)takeover->rival.pid);
+	(void)close(takeover->rival.pidfd);
+	takeover->rival.pidfd = -1;
+	status = takeover_lock(request, NULL, takeover, diag);
+	if (status < 0 || takeover->memory.heritage == NULL)
 		return status;
-	}
-	takeover.fuse_fd = TAKE_FD(found.fuse_fd);
-	takeover.memory_fd = TAKE_FD(found.memory_fd);
-	*ret_takeover = takeover;
-	return 0;
+	/* A third one may have come and gone in between, and left newer memory to its worker. */
+	found.device = takeover->device;
+	found.epoch = takeover->memory.heritage->epoch;
+	status = takeover_search_worker(request, &found, takeover->worker_fd, diag);
+	if (status == 0 && found.fuse_fd >= 0)
+		status =
+		    diag_error(diag, -EAGAIN, "somebody else has served %s meanwhile; try again",
+			       request->runtime_dir);
+	return status;
+}
+
+int takeover_seize(const struct takeover_request *request, struct takeover *takeover,
+		   struct diag *diag)
+{
+	int status = takeover->rival.pidfd >= 0 ? takeover_depose(request, takeover, diag) : 0;
+
+	if (status < 0)
+		return status;
+	if (takeover->memory.heritage != NULL)
+		(void)__atomic_add_fetch(&takeover->memory.heritage->reign, 1, __ATOMIC_SEQ_CST);
+	return takeover_end_worker(takeover, diag);
 }
 
 void takeover_finish(struct takeover *takeover, int runtime_fd, bool worker_lives)
@@ -320,7 +357,9 @@ void takeover_finish(struct takeover *takeover, int runtime_fd, bool worker_live
 		(void)close(takeover->fuse_fd);
 	if (takeover->memory_fd >= 0)
 		(void)close(takeover->memory_fd);
+	if (takeover->rival.pidfd >= 0)
+		(void)close(takeover->rival.pidfd);
+	heritage_unmap(&takeover->memory);
 	fd_store_finish(&takeover->store);
-	*takeover =
-	    (struct takeover){.lock_fd = -1, .worker_fd = -1, .fuse_fd = -1, .memory_fd = -1};
+	*takeover = (struct takeover)TAKEOVER_NOTHING;
 }

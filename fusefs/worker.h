@@ -31,7 +31,12 @@ struct worker_options {
 	const struct privilege_user *user; /* whom it becomes, if it is root */
 	int ready_fd;			   /* gets one byte when the worker serves */
 	int pid_fd;			   /* of the workers, to be locked (pid_file.h) */
-	uint64_t reign;			   /* of its keeper (heritage.h) */
+	/*
+	 * -1, or a stream socket, for a worker that is to take the place of one that serves: it
+	 * says with one byte that it is ready to serve, and waits for the reign.
+	 */
+	int go_fd;
+	uint64_t reign; /* of its keeper (heritage.h), without go_fd */
 	struct vtree_request zones;
 	bool any_name;	     /* nobody can say which machines there are: take every uuid */
 	uint64_t period_ns;  /* of samples that nobody asked for */

@@ -1,7 +1,7 @@
 /*
- * worker_internal.h: what the parts of the worker share: the loop (worker.c), the directory of all
- * trees (worker_trees.c), names and attributes (worker_names.c), open files (worker_files.c),
- * requests that wait (worker_parked.c).
+ * worker_internal.h: what the parts of the worker share: the process and its loop (worker.c), the
+ * kernel's requests (worker_session.c), the directory of all trees (worker_trees.c), names and
+ * attributes (worker_names.c), open files (worker_files.c), requests that wait (worker_parked.c).
  */
 #ifndef WATTPORT_FUSEFS_WORKER_INTERNAL_H
 #define WATTPORT_FUSEFS_WORKER_INTERNAL_H
@@ -38,14 +38,37 @@ struct worker {
 	struct reading *reading;
 	struct refresh *refresh;
 	struct access *access;
-	bool swallow;	     /* answers are for the predecessor: do not send them */
-	bool again;	     /* the request at hand may have been begun by the predecessor */
-	uint64_t unique;     /* of the request at hand */
+	bool swallow;	 /* answers are for the predecessor: do not send them */
+	int lost;	 /* why an answer could not be sent, a negative errno; 0: none was lost */
+	bool again;	 /* the request at hand may have been begun by the predecessor */
+	uint64_t unique; /* of the request at hand */
 	uint32_t parked_now; /* where the request at hand was parked, or WORKER_NOT_PARKED */
 	uint32_t parked_limit;
 	uint32_t parked_count[TREE_MAX + 1]; /* by slot; WORKER_LOOKUP is one too */
 	struct worker_parked parked[FS_PARKED_MAX];
 };
+
+/*
+ * A worker that serves nothing yet. Options and clock stay the caller's and outlive it; of the
+ * descriptors fuse_fd, runtime_fd and proc_fd are used, and fuse_fd is libfuse's from then on.
+ */
+int worker_create(const struct worker_options *options, const struct clock *clock,
+		  struct worker **ret_worker, struct diag *diag);
+
+/* NULL is allowed. Closes fuse_fd. */
+void worker_destroy(struct worker *worker);
+
+/* Hears the kernel's opening message, which it sends once for a mount; answered once. */
+void worker_greet(struct worker *worker);
+
+/* Has every request answered that the predecessor did not answer. */
+void worker_take_over(struct worker *worker);
+
+/*
+ * Takes a burst of requests, or as many as are answered; 0 when there are no more for now, -ENODEV
+ * when there never will be.
+ */
+int worker_receive(struct worker *worker);
 
 /* The worker that a request is for. */
 struct worker *worker_of(fuse_req_t request);

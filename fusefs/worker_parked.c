@@ -41,7 +41,9 @@ static void worker_free_place(struct worker *worker, uint32_t place)
 {
 	worker->parked_count[worker->parked[place].slot]--;
 	worker->parked[place].request = NULL;
-	wire_clear(worker->memory->parked[place].bytes);
+	/* An answer that is lost is the successor's to give. */
+	if (worker->lost == 0)
+		wire_clear(worker->memory->parked[place].bytes);
 }
 
 void worker_unpark(void *context, uint32_t tag, enum refresh_end end)

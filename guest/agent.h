@@ -43,6 +43,7 @@ int agent_exec(struct agent *agent, int argc, char **argv);
 /* The service: what the program does without a command. */
 struct agent_service_options {
 	const char *listen;
+	const char *web_config; /* TLS and passwords (common/web_config.h), or NULL */
 };
 int agent_serve(const struct agent *agent, const struct agent_service_options *options);
 

@@ -11,6 +11,7 @@
 
 enum {
 	AGENT_KEY_LISTEN = 0x200,
+	AGENT_KEY_WEB_CONFIG_FILE,
 };
 
 static const struct agent_command {
@@ -54,6 +55,9 @@ static error_t agent_main_parse(int key, char *argument, struct argp_state *stat
 			argp_error(state, "--http.listen: %s", diag.text);
 		main_options->service.listen = argument;
 		return 0;
+	case AGENT_KEY_WEB_CONFIG_FILE:
+		main_options->service.web_config = argument;
+		return 0;
 	case ARGP_KEY_ARG:
 		main_options->command = agent_find_command(argument);
 		if (main_options->command == NULL)
@@ -72,6 +76,8 @@ int main(int argc, char **argv)
 	static const struct argp_option options[] = {
 	    {"http.listen", AGENT_KEY_LISTEN, "HOST:PORT", 0,
 	     "Where the service listens (" AGENT_LISTEN_DEFAULT ": every address)", 0},
+	    {"web.config.file", AGENT_KEY_WEB_CONFIG_FILE, "FILE", 0,
+	     "The service: TLS and passwords, as Prometheus' exporters take them", 0},
 	    {.name = NULL}};
 	static const struct argp_child children[] = {{.argp = &agent_argp}, {.argp = NULL}};
 	static const struct argp argp = {

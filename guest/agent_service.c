@@ -53,6 +53,7 @@ static int agent_service_start(struct agent_service *service,
 	    .routes = exporter_routes,
 	    .route_count = exporter_route_count,
 	    .context = service->exporter,
+	    .web_config = options->web_config,
 	};
 	int status;
 
@@ -60,6 +61,9 @@ static int agent_service_start(struct agent_service *service,
 	status = http_server_open(&server_options, &service->server, diag);
 	if (status < 0)
 		return status;
+	if (http_server_exposed(service->server) != NULL)
+		log_warning("%s holds secrets and may be read by everybody: chmod o= it",
+			    http_server_exposed(service->server));
 	status = agent_service_drop(diag);
 	if (status < 0)
 		return status;
@@ -74,19 +78,37 @@ static int agent_service_start(struct agent_service *service,
 	return status;
 }
 
+/* Reads TLS and passwords again, where there is something new. */
+static void agent_service_reload(struct agent_service *service, bool asked)
+{
+	struct diag diag = DIAG_INIT;
+	int status = http_server_reload(service->server, asked, &diag);
+
+	if (status > 0)
+		log_info("the web configuration was read again");
+	else if (status < 0)
+		log_warning("%s; what was read before goes on to hold", diag.text);
+	else if (asked)
+		log_info("there is no web configuration to read again");
+}
+
 /* Until a signal ends it. */
-static void agent_service_run(struct agent_service *service, const sigset_t *ends)
+static void agent_service_run(struct agent_service *service, const sigset_t *signals)
 {
 	const struct timespec period = {.tv_sec =
 					    (time_t)(METER_PERIOD_NS_MAX / CLOCK_NS_PER_SECOND)};
 
 	for (;;) {
-		int signal_number = sigtimedwait(ends, NULL, &period);
+		int signal_number = sigtimedwait(signals, NULL, &period);
 
-		if (signal_number > 0)
+		if (signal_number == SIGINT || signal_number == SIGTERM)
 			return;
-		if (errno == EAGAIN)
+		if (signal_number == SIGHUP) {
+			agent_service_reload(service, true);
+		} else if (errno == EAGAIN) {
 			agent_service_tick(service, false);
+			agent_service_reload(service, false);
+		}
 	}
 }
 
@@ -97,15 +119,16 @@ int agent_serve(const struct agent *agent, const struct agent_service_options *o
 	cleanup_exporter struct exporter *exporter = NULL;
 	struct agent_service service = {.up = false};
 	struct diag diag = DIAG_INIT;
-	sigset_t ends;
+	sigset_t signals;
 	int status;
 
 	log_init("wattport-agent", LOG_LEVEL_INFO);
-	(void)sigemptyset(&ends);
-	(void)sigaddset(&ends, SIGINT);
-	(void)sigaddset(&ends, SIGTERM);
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGHUP);
 	/* Blocked before the server's thread is made, so that it never takes them. */
-	(void)sigprocmask(SIG_BLOCK, &ends, NULL);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	if (agent_open_meter(agent, &root, &meter) < 0)
 		return AGENT_EXIT_FAILED;
 	if (exporter_create(meter, &exporter) < 0)
@@ -113,8 +136,9 @@ int agent_serve(const struct agent *agent, const struct agent_service_options *o
 	service.exporter = exporter;
 	status = agent_service_start(&service, options, &diag);
 	if (status == 0) {
-		log_info("listening on port %u", http_server_port(service.server));
-		agent_service_run(&service, &ends);
+		log_info("listening on port %u (%s)", http_server_port(service.server),
+			 http_server_scheme(service.server));
+		agent_service_run(&service, &signals);
 	}
 	http_server_close(service.server);
 	return status == 0 ? 0 : agent_fail("%s", diag.text);

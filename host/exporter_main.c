@@ -24,12 +24,14 @@ enum exporter_option {
 	OPTION_CONFIG,
 	OPTION_SYSROOT,
 	OPTION_HTTP_LISTEN,
+	OPTION_WEB_CONFIG_FILE,
 };
 
 struct exporter_arguments {
 	const char *runtime_dir;
 	const char *config;
-	const char *listen; /* NULL: the configuration's */
+	const char *listen;	/* NULL: the configuration's */
+	const char *web_config; /* likewise */
 };
 
 /* argp(3) looks for these by name. */
@@ -51,6 +53,9 @@ static error_t exporter_parse(int key, char *argument, struct argp_state *state)
 	case OPTION_HTTP_LISTEN: /* with a space; with `=` it is config.h's */
 		arguments->listen = argument;
 		return 0;
+	case OPTION_WEB_CONFIG_FILE: /* likewise */
+		arguments->web_config = argument;
+		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument: %s", argument);
 		return EINVAL;
@@ -66,6 +71,8 @@ static const struct argp_option exporter_options[] = {
     {"sysroot", OPTION_SYSROOT, "DIR", 0, "Taken as by the other programs; without effect", 0},
     {"http.listen", OPTION_HTTP_LISTEN, "ADDRESS", 0,
      "HOST:PORT, [IPV6]:PORT or :PORT to answer on (default :9771)", 0},
+    {"web.config.file", OPTION_WEB_CONFIG_FILE, "FILE", 0,
+     "TLS and passwords, as Prometheus' exporters take them (default none)", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -77,21 +84,47 @@ static const struct argp exporter_argp = {
 	   "Every key of the configuration is also taken as --SECTION.KEY=VALUE.",
 };
 
-/* Waits for a signal that ends the service; they are blocked in every thread. */
-static void exporter_wait(const sigset_t *signals)
+/* Reads TLS and passwords again, where there is something new. */
+static void exporter_reload(struct http_server *server, bool asked)
 {
-	int number;
+	struct diag diag = DIAG_INIT;
+	int status = http_server_reload(server, asked, &diag);
 
-	do {
-		number = sigwaitinfo(signals, NULL);
-	} while (number < 0 && errno == EINTR);
+	if (status > 0)
+		log_info("the web configuration was read again");
+	else if (status < 0)
+		log_warning("%s; what was read before goes on to hold", diag.text);
+	else if (asked)
+		log_info("there is no web configuration to read again");
 }
 
-static int exporter_serve(struct exporter *exporter, const char *address, struct diag *diag)
+/* Until a signal ends the service; they are blocked in every thread. */
+static void exporter_wait(struct http_server *server, const sigset_t *signals)
+{
+	const struct timespec period = {.tv_sec = HTTP_RELOAD_SECONDS};
+
+	for (;;) {
+		int number = sigtimedwait(signals, NULL, &period);
+
+		if (number == SIGINT || number == SIGTERM)
+			return;
+		if (number == SIGHUP)
+			exporter_reload(server, true);
+		else if (errno == EAGAIN)
+			exporter_reload(server, false);
+	}
+}
+
+static int exporter_serve(struct exporter *exporter, const struct exporter_arguments *arguments,
+			  struct diag *diag)
 {
 	cleanup_http_server struct http_server *server = NULL;
 	struct http_server_options options = {
-	    .listen = address, .listen_option = "--http.listen", .context = exporter};
+	    .listen = arguments->listen,
+	    .listen_option = "--http.listen",
+	    .context = exporter,
+	    .web_config = arguments->web_config,
+	};
 	sigset_t signals;
 	int status;
 
@@ -99,7 +132,10 @@ static int exporter_serve(struct exporter *exporter, const char *address, struct
 	status = http_server_open(&options, &server, diag);
 	if (status < 0)
 		return status;
-	/* Nothing from here on needs root: the ledger may be read by all. */
+	if (http_server_exposed(server) != NULL)
+		log_warning("%s holds secrets and may be read by everybody: chmod o= it",
+			    http_server_exposed(server));
+	/* Nothing from here on needs root: the ledger may be read by all, and keys have been. */
 	status = privilege_drop(diag);
 	if (status < 0)
 		return status;
@@ -115,8 +151,9 @@ static int exporter_serve(struct exporter *exporter, const char *address, struct
 	status = privilege_filter(&privilege_table_wattport_exporter, diag);
 	if (status < 0)
 		return status;
-	log_info("answering on %s (port %u)", address, (unsigned int)http_server_port(server));
-	exporter_wait(&signals);
+	log_info("answering %s on %s (port %u)", http_server_scheme(server), arguments->listen,
+		 (unsigned int)http_server_port(server));
+	exporter_wait(server, &signals);
 	log_info("ending");
 	return 0;
 }
@@ -124,8 +161,10 @@ static int exporter_serve(struct exporter *exporter, const char *address, struct
 int main(int argc, char **argv)
 {
 	cleanup_exporter struct exporter *exporter = NULL;
-	struct exporter_arguments arguments = {
-	    .runtime_dir = SETTINGS_RUNTIME_DIR, .config = NULL, .listen = NULL};
+	struct exporter_arguments arguments = {.runtime_dir = SETTINGS_RUNTIME_DIR,
+					       .config = NULL,
+					       .listen = NULL,
+					       .web_config = NULL};
 	struct config_overrides overrides;
 	struct http_address address;
 	struct settings settings;
@@ -145,6 +184,8 @@ int main(int argc, char **argv)
 	}
 	if (arguments.listen == NULL)
 		arguments.listen = settings.http_listen;
+	if (arguments.web_config == NULL && strcmp(settings.web_config_file, "none") != 0)
+		arguments.web_config = settings.web_config_file;
 	if (http_address_parse(arguments.listen, &address, &diag) < 0) {
 		log_error("--http.listen: %s", diag.text);
 		return EXIT_USAGE;
@@ -153,7 +194,7 @@ int main(int argc, char **argv)
 		log_error("out of memory");
 		return EXIT_FAILURE;
 	}
-	if (exporter_serve(exporter, arguments.listen, &diag) < 0) {
+	if (exporter_serve(exporter, &arguments, &diag) < 0) {
 		log_error("%s", diag.text);
 		return EXIT_FAILURE;
 	}

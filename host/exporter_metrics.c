@@ -1,5 +1,6 @@
 #include "host/exporter_metrics.h"
 #include "common/uuid.h"
+#include "host/exporter_brought.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -274,6 +275,11 @@ static void exporter_write_vm_guest_view(const struct exporter_scene *scene)
 	}
 }
 
+static void exporter_write_vm_brought(const struct exporter_scene *scene)
+{
+	exporter_brought_write(scene->metrics, scene->copy);
+}
+
 static void exporter_write_vm_power(const struct exporter_scene *scene)
 {
 	for (size_t i = 0; i < scene->summary->vm_count; i++) {
@@ -455,6 +461,9 @@ static const struct exporter_family exporter_ledger_families[] = {
     {{"wattport_vm_guest_view_joules", METRICS_COUNTER, "joules",
       "Energy that the virtual machine was told it used."},
      exporter_write_vm_guest_view},
+    {{"wattport_vm_brought_joules", METRICS_COUNTER, "joules",
+      "What the virtual machine was told on other hosts, from which its counters went on here."},
+     exporter_write_vm_brought},
     {{"wattport_vm_power_watts", METRICS_GAUGE, "watts",
       "Power of the virtual machine over about the last second."},
      exporter_write_vm_power},

@@ -1,6 +1,7 @@
 #include "host/libvirt_sync.h"
 #include "common/cleanup.h"
 #include "host/domain_xml.h"
+#include "host/move_xml.h"
 #include "host/vm_time_libvirt.h"
 
 #include <errno.h>
@@ -95,6 +96,21 @@ static int libvirt_sync_process(struct libvirt_sync *sync, unsigned int id, stru
 	return 0;
 }
 
+/* What the machine brought, and whether it still runs on the host from which it comes. */
+static int libvirt_sync_record(virDomainPtr domain, const char *xml, struct vm_roster_vm *vm)
+{
+	int state, reason;
+	int status = move_xml_read(xml, strlen(xml), &vm->uuid, &vm->record, NULL);
+
+	if (status == -EINVAL || status == -EXDEV)
+		vm->record_error = status;
+	if (status < 0)
+		return status == -ENOMEM ? status : 0;
+	vm->coming = vm->running && virDomainGetState(domain, &state, &reason, 0) == 0 &&
+		     state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_MIGRATION;
+	return 0;
+}
+
 /* Reads one domain into a roster. -ENOENT: it has just gone. */
 static int libvirt_sync_domain(struct libvirt_sync *sync, virDomainPtr domain,
 			       struct vm_roster *roster, struct diag *diag)
@@ -116,8 +132,11 @@ static int libvirt_sync_domain(struct libvirt_sync *sync, virDomainPtr domain,
 	if (vm.running)
 		status = libvirt_sync_process(sync, id, &vm);
 	if (status == 0)
+		status = libvirt_sync_record(domain, xml, &vm);
+	if (status == 0)
 		status = vm_roster_put(roster, &vm);
 	free(vm.vcpus);
+	free(vm.record);
 	if (status < 0)
 		return diag_error(diag, status, "cannot keep another machine: %s",
 				  strerror(-status));

@@ -120,6 +120,17 @@ static void meter_note_events(struct meter *meter)
 	meter->uncounted = error;
 }
 
+static void meter_write_moves(struct meter *meter)
+{
+	struct diag diag = DIAG_INIT;
+	int error;
+
+	moves_write(meter->moves, vm_provider_roster(meter->provider),
+		    meter->settings.vms_metadata_ns);
+	error = moves_writing(meter->moves, &diag);
+	meter_note(&meter->moving, error, diag.text);
+}
+
 /*
  * What came while wattportd was away is divided among the machines that are there at its return.
  * So it waits until somebody tells which these are, and the accounts rest as before; but not for
@@ -144,6 +155,9 @@ void meter_sample(struct meter *meter)
 	int status;
 
 	if (meter_awaits_machines(meter)) {
+		/* What came from disk is nowhere to be seen yet, and readers go on by it. */
+		status = ledger_life_publish(meter->life);
+		meter_note(&meter->publishing, status, "make room in the runtime directory");
 		meter_watch_provider(meter);
 		return;
 	}
@@ -165,9 +179,11 @@ void meter_sample(struct meter *meter)
 		   "`wattport status` says which; raise LimitNOFILE= of wattportd.service");
 	meter->duration_ns = clock_elapsed_ns(start, clock_now_mono(meter->context.clock));
 	meter_count_duration(&ledger_host(meter->ledger)->durations, meter->duration_ns);
+	moves_take(meter->moves, vm_provider_roster(meter->provider));
 	status = ledger_life_publish(meter->life);
 	meter_note(&meter->publishing, status, "make room in the runtime directory");
 	meter_note_saving(meter);
+	meter_write_moves(meter);
 	/* A link that could not be made then is made as soon as it can be. */
 	if (roster_changed || meter->naming.error < 0) {
 		status = by_name_update(meter->context.runtime_fd, meter->ledger);
@@ -217,12 +233,14 @@ int meter_configure(struct meter *meter, const struct settings *settings, struct
 	    settings->meter_model_tdp_w != meter->settings.meter_model_tdp_w ||
 	    settings->vms_provider != meter->settings.vms_provider ||
 	    settings->vms_time != meter->settings.vms_time ||
+	    (settings->vms_metadata_ns > 0) != (meter->settings.vms_metadata_ns > 0) ||
 	    settings->attribution_events != meter->settings.attribution_events ||
 	    strcmp(settings->vms_uri, meter->settings.vms_uri) != 0 ||
 	    strcmp(settings->vms_users, meter->settings.vms_users) != 0 ||
 	    meter_wants_parts(settings) != meter_wants_parts(&meter->settings))
 		return diag_error(diag, -EINVAL,
-				  "another source or provider of machines, attribution.events, "
+				  "another source or provider of machines, vms.metadata turned "
+				  "on or off, attribution.events, "
 				  "tree.core and tree.uncore need a restart of wattportd; nothing "
 				  "was changed");
 	meter->settings = *settings;

@@ -23,7 +23,7 @@
 #define METER_DUTY	      5
 
 /* So long the first sample after a restart waits for the list of machines. */
-#define METER_RETURN_WAIT_NS (60 * CLOCK_NS_PER_SECOND)
+#define METER_RETURN_WAIT_NS (10 * CLOCK_NS_PER_SECOND)
 
 /* So long the provider may look for a machine that nobody knows: half of what readers wait. */
 #define METER_LOOKUP_WAIT_NS (10 * CLOCK_NS_PER_MS)
@@ -49,7 +49,10 @@ int meter_create(const struct meter_context *context, struct meter **ret_meter, 
 /* Saves the accounts and closes everything. */
 void meter_destroy(struct meter *meter);
 
-/* Takes a sample, books and publishes it. */
+/*
+ * Takes a sample, books and publishes it; or, after a restart, waits for the list of machines.
+ * Whether there is one, meter_sample_count() tells.
+ */
 void meter_sample(struct meter *meter);
 
 /*

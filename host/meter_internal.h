@@ -11,6 +11,7 @@
 #include "common/sample.h"
 #include "common/topology.h"
 #include "host/meter.h"
+#include "host/moves.h"
 #include "host/sampler_host.h"
 #include "host/vm_provider.h"
 
@@ -34,6 +35,7 @@ struct meter {
 	struct access_users users; /* whose QEMU is believed */
 	struct vm_provider *provider;
 	struct sampler_host *sampler;
+	struct moves *moves;
 	struct sample sample;
 	struct mono_time opened;
 	bool returning; /* what came since the run before is still to be booked */
@@ -46,6 +48,7 @@ struct meter {
 	struct condition publishing;
 	struct condition naming;
 	struct condition saving;
+	struct condition moving;
 	int uncounted; /* why vCPUs' events are not counted, as of the last sample */
 	enum vm_provider_state provider_state;
 };

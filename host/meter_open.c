@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 bool meter_wants_parts(const struct settings *settings)
 {
@@ -55,6 +56,16 @@ static struct uuid meter_boot(const struct sysroot *root)
 	return boot;
 }
 
+/* A name that nobody else has; nil where there is none to be had, and then nothing travels. */
+static struct uuid meter_random(void)
+{
+	struct uuid random = {.bytes = {0}};
+
+	if (getrandom(random.bytes, sizeof(random.bytes), 0) != (ssize_t)sizeof(random.bytes))
+		return (struct uuid){.bytes = {0}};
+	return random;
+}
+
 static void meter_tell_start(const struct ledger_life_start *start)
 {
 	if (start->damage.text[0] != '\0')
@@ -92,6 +103,8 @@ static int meter_open_ledger(struct meter *meter, struct diag *diag)
 	if (status < 0)
 		return status;
 	meter->ledger = ledger_life_ledger(meter->life);
+	if (uuid_is_nil(&ledger_host(meter->ledger)->id))
+		ledger_host(meter->ledger)->id = meter_random();
 	meter_tell_start(ledger_life_start(meter->life));
 	return 0;
 }
@@ -155,6 +168,23 @@ static int meter_open_machines(struct meter *meter, struct diag *diag)
 	return sampler_host_create(&sampler, &meter->sampler, diag);
 }
 
+/* Only libvirt keeps something for a machine that goes with it. */
+static int meter_open_moves(struct meter *meter, struct diag *diag)
+{
+	bool libvirt = meter->settings.vms_provider == SETTINGS_PROVIDER_LIBVIRT;
+	const struct moves_context context = {
+	    .clock = meter->context.clock,
+	    .life = meter->life,
+	    .uri = libvirt && meter->settings.vms_metadata_ns > 0 ? meter->settings.vms_uri : NULL,
+	};
+	int status = moves_create(&context, &meter->moves);
+
+	if (status < 0)
+		return diag_error(diag, status, "cannot set up what machines take along: %s",
+				  strerror(-status));
+	return 0;
+}
+
 int meter_create(const struct meter_context *context, struct meter **ret_meter, struct diag *diag)
 {
 	cleanup_meter struct meter *meter = calloc(1, sizeof(*meter));
@@ -171,6 +201,7 @@ int meter_create(const struct meter_context *context, struct meter **ret_meter, 
 	meter->publishing = (struct condition){.name = "showing every account"};
 	meter->naming = (struct condition){.name = "linking the trees by name"};
 	meter->saving = (struct condition){.name = "saving the accounts"};
+	meter->moving = (struct condition){.name = "writing accounts for machines that move"};
 	status = topology_read(context->root, &meter->topology, diag);
 	if (status < 0)
 		return status;
@@ -186,6 +217,9 @@ int meter_create(const struct meter_context *context, struct meter **ret_meter, 
 	status = meter_open_machines(meter, diag);
 	if (status < 0)
 		return status;
+	status = meter_open_moves(meter, diag);
+	if (status < 0)
+		return status;
 	*ret_meter = TAKE_PTR(meter);
 	return 0;
 }
@@ -198,6 +232,7 @@ void meter_destroy(struct meter *meter)
 	if (meter->sampler != NULL)
 		meter_end_accounts(meter);
 	sampler_host_destroy(meter->sampler);
+	moves_destroy(meter->moves);
 	vm_provider_close(meter->provider);
 	engine_destroy(meter->engine);
 	sample_finish(&meter->sample);

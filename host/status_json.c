@@ -167,6 +167,26 @@ static json_t *status_shares(const struct ledger_host *host, const struct ledger
 	return status_object_take(&shares);
 }
 
+/* The counters of its tree, by the guest's zones: what it used here, and what it brought. */
+static json_t *status_guest_zones(const struct ledger_vm *vm)
+{
+	struct status_object zones = status_object_make();
+
+	for (size_t i = 0; i < LEDGER_COUNTER_COUNT(vm->socket_count); i++) {
+		struct status_object zone;
+		char name[ZONE_ID_SIZE];
+
+		if (ledger_counter_zone_uj(vm, i) == 0 && ledger_counter_brought_uj(vm, i) == 0)
+			continue;
+		zone = status_object_make();
+		ledger_counter_name(i, name);
+		status_put_number(&zone, "energy_uj", ledger_counter_zone_uj(vm, i));
+		status_put_number(&zone, "brought_uj", ledger_counter_brought_uj(vm, i));
+		status_put(&zones, name, status_object_take(&zone));
+	}
+	return status_object_take(&zones);
+}
+
 static json_t *status_vm(const struct ledger_host *host, const struct summary_vm *sum)
 {
 	const struct ledger_vm *vm = sum->vm;
@@ -190,6 +210,7 @@ static json_t *status_vm(const struct ledger_host *host, const struct summary_vm
 	status_put_number(&object, "power_uw", sum->power_uw);
 	status_put_number(&object, "energy_uj", sum->energy_uj);
 	status_put(&object, "zones", status_shares(host, vm));
+	status_put(&object, "guest_zones", status_guest_zones(vm));
 	return status_object_take(&object);
 }
 

@@ -326,6 +326,20 @@ int status_text_print_vms(const struct ledger_copy *copy, const struct summary *
 }
 
 /* What is known of a machine as names and values. */
+/* What its counters went on from when it came here. psys overlaps the others. */
+static void text_add_brought(struct table *table, const struct ledger_vm *vm)
+{
+	uint64_t brought_uj = 0;
+
+	for (size_t i = LEDGER_COUNTER_PSYS + 1; i < LEDGER_COUNTER_COUNT(vm->socket_count); i++)
+		if (ledger_counter_kind(i) == ZONE_PACKAGE || ledger_counter_kind(i) == ZONE_DRAM)
+			brought_uj += ledger_counter_brought_uj(vm, i);
+	if (brought_uj == 0)
+		return;
+	table_add(table, "brought from elsewhere");
+	text_add_energy(table, brought_uj);
+}
+
 static int text_print_facts(const struct summary *summary, const struct summary_vm *sum,
 			    FILE *stream)
 {
@@ -373,6 +387,7 @@ static int text_print_facts(const struct summary *summary, const struct summary_
 	text_add_power(table, summary->fresh, sum->power_uw);
 	table_add(table, "energy");
 	text_add_energy(table, sum->energy_uj);
+	text_add_brought(table, vm);
 	return table_print(table, stream);
 }
 

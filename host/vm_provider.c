@@ -284,6 +284,11 @@ int vm_provider_take(struct vm_provider *provider, const struct vm_roster **ret_
 	return fresh != NULL ? 1 : 0;
 }
 
+const struct vm_roster *vm_provider_roster(const struct vm_provider *provider)
+{
+	return provider->taken;
+}
+
 /* Asks, or looks at the answer. */
 static int vm_provider_ask(struct vm_provider *provider, const struct uuid *uuid)
 {

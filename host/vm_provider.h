@@ -86,6 +86,9 @@ int vm_provider_fd(const struct vm_provider *provider);
  */
 int vm_provider_take(struct vm_provider *provider, const struct vm_roster **ret_roster);
 
+/* What was taken last, or NULL; it lives until the next one is taken. */
+const struct vm_roster *vm_provider_roster(const struct vm_provider *provider);
+
 /* Whether vm_provider_take() would give a new one: free of system calls. */
 bool vm_provider_waiting(struct vm_provider *provider);
 

@@ -13,6 +13,7 @@ static void vm_roster_vm_destroy(struct vm_roster_vm *vm)
 	if (vm == NULL)
 		return;
 	free(vm->vcpus);
+	free(vm->record);
 	free(vm);
 }
 
@@ -73,11 +74,18 @@ static int vm_roster_vm_copy(const struct vm_roster_vm *vm, struct vm_roster_vm 
 		return -ENOMEM;
 	*copy = *vm;
 	copy->vcpus = NULL;
+	copy->record = NULL;
 	if (vm->vcpu_count > 0) {
 		copy->vcpus = calloc(vm->vcpu_count, sizeof(*copy->vcpus));
 		if (copy->vcpus == NULL)
 			return -ENOMEM;
 		memcpy(copy->vcpus, vm->vcpus, vm->vcpu_count * sizeof(*copy->vcpus));
+	}
+	if (vm->record != NULL) {
+		copy->record = malloc(sizeof(*copy->record));
+		if (copy->record == NULL)
+			return -ENOMEM;
+		*copy->record = *vm->record;
 	}
 	*ret_copy = TAKE_PTR(copy);
 	return 0;

@@ -8,6 +8,7 @@
 #ifndef WATTPORT_HOST_VM_ROSTER_H
 #define WATTPORT_HOST_VM_ROSTER_H
 
+#include "common/move_record.h"
 #include "common/sample.h"
 #include "common/uuid.h"
 
@@ -45,6 +46,9 @@ struct vm_roster_vm {
 	uint64_t cpu_time_ns;	   /* where has_times: of the whole process, 0: unknown */
 	size_t vcpu_count;	   /* plugged in */
 	struct vm_roster_vcpu *vcpus;
+	struct move_record *record; /* what it brought from another host, or NULL */
+	int record_error;	    /* -EXDEV or -EINVAL: one that is not taken, see move_xml.h */
+	bool coming;		    /* it is on its way to this host, and does not run here yet */
 };
 
 struct vm_roster {

@@ -179,8 +179,11 @@ static char *serve_trace_head(void *context)
 
 static void take_sample(const struct daemon *daemon)
 {
+	uint64_t before = meter_sample_count(daemon->meter);
+
 	meter_sample(daemon->meter);
-	record_sample(daemon);
+	if (meter_sample_count(daemon->meter) != before)
+		record_sample(daemon);
 }
 
 static void handle_signal(struct daemon *daemon)

@@ -30,7 +30,7 @@ GROUPS = {
 
 # What is built, and the tests that run: those of the groups, and no others.
 TARGETS = ["host/all", "fusefs/all", "tests/unit/all", "tests/integration/all", "tests/raplsim/all"]
-TESTS = (r"^(unit_|integration_(fusefs|handover|plainfs|compat|parts|vm_provider_libvirt|vm_provider_procfs)$)")
+TESTS = (r"^(unit_|integration_(fusefs|handover|fs_faults|plainfs|compat|parts|vm_provider_libvirt|vm_provider_procfs)$)")
 
 # "/* not reached: REASON */" at the end of a line takes that line out of the count.
 EXCEPTION = re.compile(r"/\* not reached: \S.*\*/$")

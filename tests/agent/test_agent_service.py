@@ -5,8 +5,10 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
+import tempfile
 import unittest
 import urllib.error
 import urllib.request
@@ -25,9 +27,9 @@ class ServiceTest(unittest.TestCase):
         self.service = None
         self.port = None
 
-    def start(self):
+    def start(self, *options):
         """Starts it and waits until it says where it listens."""
-        command = [AGENT, "--sysroot", self.machine.root, "--at", self.machine.at, "--http.listen", "127.0.0.1:0"]
+        command = [AGENT, "--sysroot", self.machine.root, "--at", self.machine.at, "--http.listen", "127.0.0.1:0", *options]
         self.service = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # pylint: disable=consider-using-with
         self.addCleanup(self.stop)
         messages = []
@@ -46,12 +48,14 @@ class ServiceTest(unittest.TestCase):
             self.assertEqual(self.service.wait(10), 0)
             self.service.stderr.close()
 
-    def get(self, path, accept=None):
+    def get(self, path, accept=None, scheme="http", authorization=None, context=None):
         """The body of a page."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
+        request = urllib.request.Request(f"{scheme}://127.0.0.1:{self.port}{path}")
         if accept:
             request.add_header("Accept", accept)
-        with urllib.request.urlopen(request, timeout=10) as response:
+        if authorization:
+            request.add_header("Authorization", authorization)
+        with urllib.request.urlopen(request, timeout=30, context=context) as response:
             return response.read().decode()
 
     def metrics(self):
@@ -111,6 +115,33 @@ class ServiceTest(unittest.TestCase):
         done = subprocess.run(["promtool", "check", "metrics"], input=self.get("/metrics"), capture_output=True,
                               text=True, check=False)
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+
+    def test_tls_and_passwords(self):
+        if shutil.which("openssl") is None:
+            self.skipTest("openssl is not installed")
+        self.machine.add_share()
+        with tempfile.TemporaryDirectory() as directory:
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                            "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{directory}/key.pem",
+                            "-out", f"{directory}/certificate.pem"], check=True, capture_output=True)
+            with open(f"{directory}/web.yml", "w", encoding="utf-8") as file:
+                # bcrypt of "secret".
+                file.write("tls_server_config:\n  cert_file: certificate.pem\n  key_file: key.pem\nbasic_auth_users:\n"
+                           "  alice: $2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n")
+            self.assertIn("web.yml holds secrets and may be read by everybody",
+                          self.start("--web.config.file", f"{directory}/web.yml"))
+            context = ssl.create_default_context(cafile=f"{directory}/certificate.pem")
+            for authorization in (None, "Basic YWxpY2U6d3Jvbmc="):
+                with self.assertRaises(urllib.error.HTTPError) as refused:
+                    self.get("/metrics", scheme="https", authorization=authorization, context=context)
+                self.assertEqual(refused.exception.code, 401)
+                refused.exception.close()
+            self.assertIn("wattport_up 1", self.get("/metrics", scheme="https", authorization="Basic YWxpY2U6c2VjcmV0",
+                                                    context=context))
+            # The directory is root's: what was read before goes on to hold.
+            self.service.send_signal(signal.SIGHUP)
+            self.assertIn("Permission denied; what was read before goes on to hold", self.service.stderr.readline())
+            self.assertIn("ok", self.get("/healthz", scheme="https", authorization="Basic YWxpY2U6c2VjcmV0", context=context))
 
     def test_a_port_in_use_is_told(self):
         self.machine.add_share()

@@ -30,7 +30,7 @@ TREE = f"/run/wattport/vm/{VM}"
 TARGETS = ("basic", "default", "multi-user", "shutdown", "sysinit", "umount")
 
 CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
-KILL, SETGID, SETUID, SETPCAP, PERFMON = (1 << number for number in (5, 6, 7, 8, 38))
+KILL, SETGID, SETUID, SETPCAP, ADMIN, PERFMON = (1 << number for number in (5, 6, 7, 8, 21, 38))
 
 # Becomes process 1: with its own processes, cgroups and /run, and else the files of this machine.
 INIT = """
@@ -219,6 +219,9 @@ class ServiceTest(unittest.TestCase):
             until(lambda: self.asked() == 200, "its metrics", 10)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.machine.systemctl('show', 'wattport-exporter')}\n{self.machine.text()}") from None
+        self.machine.systemctl("reload", "wattport-exporter")
+        until(lambda: "there is no web configuration to read again" in self.machine.text(), "the reload", 10)
+        self.assertEqual(self.asked(), 200)
 
         self.assert_given_up(self.main_pid("wattport-exporter"), 0)
 
@@ -281,6 +284,32 @@ class ServiceTest(unittest.TestCase):
         self.assertEqual(machine.show("Result", "wattportd"), "success", machine.text())
         self.assertEqual(machine.check("stat", "--format=%a %U", "/var/lib/wattport/ledger.state"), "600 root")
         self.assertEqual(machine.check("stat", "--format=%a %U", "/run/wattport/ledger"), "644 root")
+
+    def test_filters_of_their_own(self):
+        """By hand, without a service manager's filters and its other help, they give up the same."""
+        machine = self.machine
+        places = ("--runtime-dir", "/run/hand", "--config", "/dev/null")
+        had = int(machine.status(1)["CapEff"], 16)
+        for name, options, capabilities, root in (
+                ("wattportd", (*places, "--state-dir", "/run/hand-state"), PERFMON, True),
+                ("wattport-fs", places, ADMIN | KILL | SETGID | SETUID | SETPCAP, True),
+                ("wattport-exporter", (*places, "--http.listen", "127.0.0.1:19771"), 0, False),
+                ("wattport-agent", ("--http.listen=127.0.0.1:19772",), 0, False)):
+            process = subprocess.Popen(machine.command("sh", "-c", 'echo $$; exec "$@"', "sh", PROGRAMS[name], *options),
+                                       stdout=subprocess.PIPE, stderr=machine.log, text=True)
+            self.addCleanup(process.wait, 10)
+            self.addCleanup(process.stdout.close)
+            self.addCleanup(process.terminate)
+            # The number that it has inside; terminate() reaches it by nsenter, which waits for nobody else.
+            pid = process.stdout.readline().strip()
+            self.addCleanup(machine.run, "kill", pid)
+            until(lambda number=pid: machine.status(number)["Seccomp"] == "2", f"the filter of {name}", 10)
+            self.assert_given_up(pid, capabilities & had, root)
+            if name == "wattport-fs":
+                until(lambda number=pid: machine.run("pgrep", "-P", number).stdout.strip() != "", "its worker")
+                worker = machine.check("pgrep", "-P", pid)
+                until(lambda number=worker: machine.status(number)["Uid"] != "0", "a worker that is nobody", 10)
+                self.assert_given_up(worker, 0)
 
     def test_agent(self):
         """It reads a counter that is root's alone, and then is nobody."""

@@ -197,10 +197,13 @@ void fate_restart_server(struct fate *fate, size_t server, bool with_memory)
 	static const struct vtree_request zones = {.core = true, .uncore = true, .psys = true};
 	struct fate_server *restarted = &fate->servers[server];
 	struct diag diag = DIAG_INIT;
+	int fd;
 
 	fate_end_server(restarted, with_memory);
-	if (!with_memory)
-		assert_int_equal(fs_memory_create(&restarted->memory, &diag), 0);
+	if (!with_memory) {
+		assert_int_equal(fs_memory_create(&restarted->memory, &fd, &diag), 0);
+		(void)close(fd);
+	}
 	assert_int_equal(reading_create(fate->runtime_fd, restarted->memory, &zones,
 					CLOCK_NS_PER_SECOND, &fate->clock.clock,
 					&restarted->reading),

@@ -58,19 +58,15 @@ class Events:
 
     @weight(6)
     def meter_killed(self):
-        """Killed, and after a while started again."""
-
-        def absence():
-            self.host.meter.kill()
-            self.pause(2)
-            self.host.start_meter(self.host.settings)
-
-        self.system.away(absence)
+        """Killed, and after a while started again: nothing is lost by that."""
+        self.host.meter.kill()
+        self.pause(2)
+        self.host.start_meter(self.host.settings)
 
     @weight(4)
     def meter_restarted(self):
         """As a service manager does it."""
-        self.system.away(self.host.restart_meter)
+        self.host.restart_meter()
 
     @weight(3)
     def meter_hung(self):
@@ -141,14 +137,10 @@ class Events:
     @weight(3)
     def meter_and_worker_killed(self):
         """Both at once."""
-
-        def absence():
-            self.host.meter.kill()
-            self.host.kill_worker()
-            self.pause()
-            self.host.start_meter(self.host.settings)
-
-        self.system.away(absence)
+        self.host.meter.kill()
+        self.host.kill_worker()
+        self.pause()
+        self.host.start_meter(self.host.settings)
 
     # --- wattport-exporter ---
 
@@ -237,8 +229,8 @@ class Events:
 
     @weight(1)
     def map_lost(self):
-        """The ledger in /run is deleted or overwritten while wattportd is dead."""
-        self.system.settle()
+        """The ledger in /run is deleted or overwritten while wattportd is dead; the last checkpoint knows up to which
+        reading it is."""
         self.host.meter.kill()
         path = os.path.join(RUNTIME, "ledger")
         if self.chance.random() < 0.5:
@@ -247,7 +239,6 @@ class Events:
             with open(path, "r+b") as file:
                 file.write(self.chance.randbytes(64))
         self.host.start_meter(self.host.settings)
-        self.system.take_stock()
 
     @weight(2)
     def disk_filled(self):

@@ -139,7 +139,7 @@ static void *run(void *argument)
 		struct timespec rest = {.tv_nsec = rand_r(&reader->random) % REST_NS_MAX};
 
 		(void)pthread_mutex_lock(&lock);
-		while (paused) {
+		while (paused && !reader->dropped) {
 			if (reader->fd >= 0)
 				(void)close(reader->fd);
 			reader->fd = -1;
@@ -201,6 +201,7 @@ static void drop(const char *path)
 	for (size_t i = 0; i < reader_count; i++)
 		if (strcmp(readers[i].path, path) == 0)
 			readers[i].dropped = true;
+	(void)pthread_cond_broadcast(&changed);
 	for (size_t i = 0; i < reader_count;)
 		if (!readers[i].dropped || readers[i].ended)
 			i++;

@@ -8,6 +8,7 @@
 
 #define RETRY_NS	 (2 * YEAR_SECOND)
 #define POWER_UW_MAX	 UINT64_C(5000000000)
+#define LONG_NS		 (10 * YEAR_SECOND)
 #define CHECKPOINT_COUNT 2 /* ledger.state and the one before */
 
 struct books_zone {
@@ -18,65 +19,72 @@ struct books_zone {
 	uint64_t time_ns;
 };
 
+/* What stands in the ledger: totals, and up to which reading each is booked. */
 struct books_totals {
 	uint64_t uj[YEAR_ZONE_COUNT];
+	struct books_zone zones[YEAR_ZONE_COUNT];
 };
 
 static struct {
-	bool away_booked;
-	unsigned saved; /* of year_disk_saved() */
-	struct books_zone zones[YEAR_ZONE_COUNT];
+	unsigned saved;		      /* of year_disk_saved() */
+	bool listed[YEAR_ZONE_COUNT]; /* when wattportd started: others it does not look for */
 	struct books_totals now;
 	struct books_totals checkpoints[CHECKPOINT_COUNT];
-	year_wide measured_uj, away_uj, cut_uj, untold_uj;
+	year_wide measured_uj, cut_uj, untold_uj;
 } books;
 
-void year_books_begin(bool away_booked)
+void year_books_begin(void)
 {
 	memset(&books, 0, sizeof(books));
-	books.away_booked = away_booked;
 }
 
 void year_books_start(bool same_boot)
 {
 	for (size_t i = 0; i < YEAR_ZONE_COUNT; i++) {
-		struct books_zone *zone = &books.zones[i];
+		struct books_zone *zone = &books.now.zones[i];
 
-		if (books.away_booked && same_boot)
+		books.listed[i] = year_host.zones[i].present;
+		if (same_boot)
 			continue;
-		if (zone->primed && zone->resets == year_host.zones[i].resets)
-			books.away_uj += (year_wide)(year_host.zones[i].units - zone->units) *
-					 year_host.zones[i].unit_nj / 1000;
 		zone->primed = false;
 	}
 }
 
+/* A counter that begins anew while the host sleeps has not come far: sleep does not count. */
+static uint64_t awake_ns(void)
+{
+	return year_host.clock.mono.ns - year_host.clock.suspended_ns;
+}
+
 /* What two readings tell: the rule of counter.h, in its own words. */
-static uint64_t told_uj(const struct books_zone *before, const struct year_zone *zone)
+static uint64_t told_uj(const struct books_zone *before, const struct year_zone *zone,
+			uint64_t booked_uj)
 {
 	uint64_t raw_uj = year_zone_raw_uj(zone), range_uj = year_zone_range_uj(zone);
-	uint64_t elapsed_ns = year_host.clock.mono.ns - before->time_ns;
+	uint64_t elapsed_ns = awake_ns() - before->time_ns;
 	uint64_t whole_uj = (uint64_t)((year_wide)(UINT64_C(1) << 32) * zone->unit_nj / 1000);
 	uint64_t wrapped_uj;
 
 	if (raw_uj >= before->raw_uj)
 		return raw_uj - before->raw_uj;
 	wrapped_uj = whole_uj - before->raw_uj + raw_uj;
-	if (wrapped_uj >= range_uj / 2 ||
-	    wrapped_uj > (uint64_t)((year_wide)elapsed_ns * POWER_UW_MAX / YEAR_SECOND))
+	if (wrapped_uj > (uint64_t)((year_wide)elapsed_ns * POWER_UW_MAX / YEAR_SECOND))
 		return 0;
-	return wrapped_uj;
+	if (wrapped_uj < range_uj / 2)
+		return wrapped_uj;
+	/* After a long time it depends on what the zone was ever seen to draw. */
+	return elapsed_ns >= LONG_NS && booked_uj == wrapped_uj ? wrapped_uj : 0;
 }
 
-static uint64_t read_zone(size_t i)
+static uint64_t read_zone(size_t i, uint64_t booked_uj)
 {
-	struct books_zone *before = &books.zones[i];
+	struct books_zone *before = &books.now.zones[i];
 	const struct year_zone *zone = &year_host.zones[i];
 	year_wide true_uj = 0;
 	uint64_t uj = 0;
 
 	if (before->primed) {
-		uj = told_uj(before, zone);
+		uj = told_uj(before, zone, booked_uj);
 		if (before->resets == zone->resets)
 			true_uj = (year_wide)(zone->units - before->units) * zone->unit_nj / 1000;
 		if (true_uj > (year_wide)uj + 2)
@@ -87,7 +95,7 @@ static uint64_t read_zone(size_t i)
 	    .raw_uj = year_zone_raw_uj(zone),
 	    .units = zone->units,
 	    .resets = zone->resets,
-	    .time_ns = year_host.clock.mono.ns,
+	    .time_ns = awake_ns(),
 	};
 	books.measured_uj += uj;
 	return uj;
@@ -126,9 +134,8 @@ static void check_zone(const struct ledger_host *host, size_t i, bool sampled)
 	if (sampled && row->available != 0) {
 		if (!zone->present || zone->error != 0)
 			year_violation("zone: %s was read though it cannot be", zone->id);
-		books.now.uj[i] += read_zone(i);
-	} else if (sampled && year_host.true_ns - zone->fault_ns > RETRY_NS &&
-		   books.zones[i].primed) {
+		books.now.uj[i] += read_zone(i, row->energy_uj - books.now.uj[i]);
+	} else if (sampled && year_host.true_ns - zone->fault_ns > RETRY_NS && books.listed[i]) {
 		year_violation("zone: %s can be read again, but is not (error %d)", zone->id,
 			       row->error);
 	}
@@ -180,7 +187,6 @@ struct year_books_sum year_books_sum(void)
 {
 	return (struct year_books_sum){
 	    .measured_j = (uint64_t)(books.measured_uj / 1000000),
-	    .away_j = (uint64_t)(books.away_uj / 1000000),
 	    .cut_j = (uint64_t)(books.cut_uj / 1000000),
 	    .untold_j = (uint64_t)(books.untold_uj / 1000000),
 	};

@@ -1,9 +1,9 @@
 /*
  * year_books.h: what the ledger has to say of each zone, known beforehand from the simulated host.
  *
- * What may be lost is lost here, too, and no more (docs/continuity.md): what came while no
- * wattportd ran, what came after the last checkpoint when the power was cut, and what a counter
- * does not tell: a step back, or more than one wrap between two readings.
+ * What may be lost is lost here, too, and no more (docs/continuity.md): what came after the last
+ * checkpoint when the power was cut, what came while no wattportd ran and the host was started
+ * anew, and what a counter does not tell: a step back, or more wraps than can be known of.
  */
 #ifndef WATTPORT_TESTS_SOAK_YEAR_BOOKS_H
 #define WATTPORT_TESTS_SOAK_YEAR_BOOKS_H
@@ -16,13 +16,11 @@
 /* How well the energy of the run was kept, in joules. */
 struct year_books_sum {
 	uint64_t measured_j;
-	uint64_t away_j;
 	uint64_t cut_j;
 	uint64_t untold_j;
 };
 
-/* `away_booked`: what came while wattportd was away is booked at its return. */
-void year_books_begin(bool away_booked);
+void year_books_begin(void);
 
 /* A wattportd has started: in the boot of the one before, or in another. */
 void year_books_start(bool same_boot);

@@ -212,7 +212,7 @@ void year_host_pass(uint64_t elapsed_ns)
 
 void year_host_suspend(uint64_t elapsed_ns, bool counters_reset)
 {
-	manual_clock_advance(&year_host.clock, elapsed_ns);
+	manual_clock_suspend(&year_host.clock, elapsed_ns);
 	year_host.true_ns += elapsed_ns;
 	for (size_t i = 0; counters_reset && i < YEAR_ZONE_COUNT; i++)
 		year_zone_reset(&year_host.zones[i]);
@@ -432,6 +432,7 @@ void year_host_reboot(void)
 			year_zone_add(zone);
 	}
 	year_host.clock.mono.ns = year_below(year_chance(2) ? YEAR_HOUR : YEAR_SECOND);
+	year_host.clock.suspended_ns = 0;
 	year_host.running_ns = 0;
 	year_host.boot++;
 	show_boot();

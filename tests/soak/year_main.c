@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 struct event {
-	const char *name;
 	unsigned weight;
 	void (*happen)(void);
 };
@@ -30,9 +29,7 @@ static struct {
 	uint64_t random;
 	uint64_t minutes;
 	uint64_t until; /* the last event */
-	bool away_booked;
 	uint64_t events, samples;
-	const char *program;
 } run = {.seed = 1, .minutes = 1, .until = UINT64_MAX};
 
 uint64_t year_below(uint64_t limit)
@@ -78,9 +75,8 @@ void year_violation(const char *format, ...)
 	va_start(arguments, format);
 	(void)vprintf(format, arguments);
 	va_end(arguments);
-	(void)printf("\nagain: tests/soak/run --part year --seed %" PRIu64 " --until %" PRIu64
-		     "%s\n",
-		     run.seed, run.events, run.away_booked ? " --away-booked" : "");
+	(void)printf("\nagain: tests/soak/run --part year --seed %" PRIu64 " --until %" PRIu64 "\n",
+		     run.seed, run.events);
 	(void)fflush(stdout);
 	year_meter_remove_directories();
 	year_host_end();
@@ -350,28 +346,11 @@ static void reload(void)
 }
 
 static const struct event events[] = {
-    {"arrive", 12, arrive},
-    {"depart", 6, depart},
-    {"return", 4, come_back},
-    {"start", 6, start_vm},
-    {"stop", 8, stop_vm},
-    {"rename", 2, rename_vm},
-    {"plug a vCPU", 4, plug_vcpu},
-    {"plug a CPU", 2, plug_cpu},
-    {"break a zone", 6, break_zone},
-    {"move a zone", 4, move_zone},
-    {"reset a zone", 2, reset_zone},
-    {"end wattportd", 12, end_meter},
-    {"restart wattport-fs", 8, restart_server},
-    {"cut the power", 3, cut_power},
-    {"reboot", 2, reboot},
-    {"lose the map", 2, lose_map},
-    {"fill the disk", 2, fill_disk},
-    {"suspend", 2, suspend},
-    {"set the wall clock", 3, set_wall_clock},
-    {"lose libvirtd", 3, lose_provider},
-    {"hang", 2, hang},
-    {"reload", 3, reload},
+    {12, arrive},    {6, depart},     {4, come_back},	   {6, start_vm},	{8, stop_vm},
+    {2, rename_vm},  {4, plug_vcpu},  {2, plug_cpu},	   {6, break_zone},	{4, move_zone},
+    {2, reset_zone}, {12, end_meter}, {8, restart_server}, {3, cut_power},	{2, reboot},
+    {2, lose_map},   {2, fill_disk},  {2, suspend},	   {3, set_wall_clock}, {3, lose_provider},
+    {2, hang},	     {3, reload},
 };
 
 static void happen(void)
@@ -432,7 +411,7 @@ static int run_all(void)
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	log_init("soak_year", LOG_LEVEL_ERROR);
 	year_host_begin();
-	year_books_begin(run.away_booked);
+	year_books_begin();
 	year_meter_begin();
 	year_readers_begin(year_meter_runtime_fd());
 	while (run.events < run.until && time(NULL) < end)
@@ -441,9 +420,8 @@ static int run_all(void)
 	sum = year_books_sum();
 	print_time();
 	(void)printf("ends: %" PRIu64 " samples, 0 violations; %" PRIu64 " J booked, %" PRIu64
-		     " J lost while wattportd was away, %" PRIu64 " J by power cuts, %" PRIu64
-		     " J that no counter told\n",
-		     run.samples, sum.measured_j, sum.away_j, sum.cut_j, sum.untold_j);
+		     " J lost by power cuts, %" PRIu64 " J that no counter told\n",
+		     run.samples, sum.measured_j, sum.cut_j, sum.untold_j);
 	clear_up();
 	return 0;
 }
@@ -453,10 +431,6 @@ int main(int argc, char *argv[])
 	for (int i = 1; i < argc; i++) {
 		uint64_t *number = NULL;
 
-		if (strcmp(argv[i], "--away-booked") == 0) {
-			run.away_booked = true;
-			continue;
-		}
 		if (strcmp(argv[i], "--seed") == 0)
 			number = &run.seed;
 		else if (strcmp(argv[i], "--minutes") == 0)
@@ -465,7 +439,7 @@ int main(int argc, char *argv[])
 			number = &run.until;
 		if (number == NULL || i + 1 == argc || parse_u64(argv[++i], number) < 0) {
 			(void)fprintf(stderr, "usage: soak_year [--seed N] [--minutes N] "
-					      "[--until EVENT] [--away-booked]\n");
+					      "[--until EVENT]\n");
 			return 2;
 		}
 	}

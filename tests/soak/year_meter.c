@@ -193,13 +193,19 @@ void year_meter_sample(void)
 {
 	struct ledger_host host;
 
+	uint64_t before = meter_sample_count(run.meter);
+	bool sampled;
+
 	year_host_show();
 	meter_sample(run.meter);
+	/* It waits for a provider that is away, for a while after its return. */
+	sampled = meter_sample_count(run.meter) != before;
 	read_host(&host);
-	year_books_check(&host, true);
+	year_books_check(&host, sampled);
 	meter_checkpoint(run.meter);
 	year_books_saved();
-	note_publication();
+	if (sampled)
+		note_publication();
 }
 
 void year_meter_start(void)
@@ -214,6 +220,8 @@ void year_meter_start(void)
 	};
 	struct diag diag = DIAG_INIT;
 
+	/* No program starts in no time. */
+	year_host_pass(YEAR_MS + year_below(50 * YEAR_MS));
 	year_host_show();
 	year_host.roster_changed = true;
 	if (meter_create(&context, &run.meter, &diag) < 0)
@@ -343,12 +351,14 @@ void year_meter_power_cut(bool in_saving, bool damaged)
 	struct ledger_host host;
 
 	if (in_saving) {
+		uint64_t before = meter_sample_count(run.meter);
+
 		year_host_pass(21 * YEAR_SECOND);
 		year_host_show();
 		year_disk_freeze((unsigned)year_below(2));
 		meter_sample(run.meter);
 		read_host(&host);
-		year_books_check(&host, true);
+		year_books_check(&host, meter_sample_count(run.meter) != before);
 		meter_checkpoint(run.meter);
 	}
 	if (run.meter != NULL)
@@ -430,6 +440,7 @@ void year_meter_begin(void)
 		year_give_up(diag.text);
 	(void)snprintf(run.settings.meter_source, sizeof(run.settings.meter_source), "powercap");
 	run.settings.attribution_events = SETTINGS_EVENTS_NONE;
+	run.settings.vms_metadata_ns = 0; /* there is no libvirt to write to */
 	run.settings.tree_psys = true;
 	year_meter_start();
 }

@@ -108,6 +108,11 @@ int vm_provider_take(struct vm_provider *provider, const struct vm_roster **ret_
 	return 1;
 }
 
+const struct vm_roster *vm_provider_roster(const struct vm_provider *provider)
+{
+	return provider->taken;
+}
+
 int vm_provider_lookup(struct vm_provider *provider, const struct uuid *uuid, uint64_t wait_ns)
 {
 	(void)provider;
@@ -122,10 +127,9 @@ int vm_provider_lookup(struct vm_provider *provider, const struct uuid *uuid, ui
 
 void vm_provider_status(struct vm_provider *provider, struct vm_provider_status *ret_status)
 {
+	(void)provider;
 	*ret_status = (struct vm_provider_status){
-	    .state = away		 ? VM_PROVIDER_AWAY
-		     : provider->started ? VM_PROVIDER_OK
-					 : VM_PROVIDER_STARTING,
+	    .state = away ? VM_PROVIDER_AWAY : VM_PROVIDER_OK,
 	};
 }
 

@@ -2,6 +2,7 @@
 #include "tests/soak/year.h"
 #include "tests/soak/year_host.h"
 
+#include "common/cleanup.h"
 #include "fusefs/reading.h"
 
 #include <inttypes.h>
@@ -44,8 +45,12 @@ void year_readers_restart(size_t index, bool with_memory)
 	struct diag diag = DIAG_INIT;
 
 	end(server, with_memory);
-	if (!with_memory && fs_memory_create(&server->memory, &diag) < 0)
-		year_give_up(diag.text);
+	if (!with_memory) {
+		cleanup_fd int fd = -1;
+
+		if (fs_memory_create(&server->memory, &fd, &diag) < 0)
+			year_give_up(diag.text);
+	}
 	if (reading_create(readers.runtime_fd, server->memory, &zones, YEAR_SECOND,
 			   &year_host.clock.clock, &server->reading) < 0)
 		year_give_up("no memory for a reading");

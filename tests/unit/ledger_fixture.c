@@ -80,6 +80,10 @@ static void fixture_add_vm(struct ledger *ledger, const struct fixture_vm *fixtu
 	fixture_book(ledger, (size_t)slot, LEDGER_ACTIVE, fixture->scale * 10000001);
 	fixture_book(ledger, (size_t)slot, LEDGER_IDLE, fixture->scale * 3000003);
 	fixture_book(ledger, (size_t)slot, LEDGER_OVERHEAD, fixture->scale * 500005);
+	vm->guest[0].zone_uj[ZONE_PACKAGE] = fixture->scale * 13400000;
+	/* One of them came from another host. */
+	if (fixture->uuid == 1)
+		vm->guest[0].brought_uj[ZONE_PACKAGE] = 71000000;
 	for (uint32_t zone = 0; zone < FIXTURE_ZONE_COUNT; zone++) {
 		vm->shares[zone].halt_poll_uj = vm->has_halt_poll ? fixture->scale * 10000 : 0;
 		vm->shares[zone].guest_view_uj = fixture->scale * 13400000;

@@ -140,4 +140,7 @@ void ledger_foreign_expect(const struct ledger_layout *layout, const struct ledg
 	*ret_vm = *vm;
 	if (layout->vm_size < offsetof(struct ledger_vm, shares))
 		ret_vm->process = (struct ledger_process_time){.run = 0};
+	if (layout->socket_size < sizeof(struct ledger_guest_socket))
+		for (size_t i = 0; i < LEDGER_SOCKET_MAX; i++)
+			memset(ret_vm->guest[i].brought_uj, 0, sizeof(ret_vm->guest[i].brought_uj));
 }

@@ -25,6 +25,23 @@ static void test_the_manual_clock_moves_when_told(void **state)
 	assert_int_equal(clock_now_mono(&manual.clock).ns, 12);
 }
 
+static void test_a_machine_may_be_suspended(void **state)
+{
+	struct manual_clock manual;
+
+	(void)state;
+	manual_clock_init(&manual, (struct mono_time){5}, (struct wall_time){100});
+	manual_clock_advance(&manual, 7);
+	assert_int_equal(clock_suspended_ns(&manual.clock), 0);
+	manual_clock_suspend(&manual, 20);
+	manual_clock_advance(&manual, 1);
+	assert_int_equal(clock_suspended_ns(&manual.clock), 20);
+	assert_int_equal(clock_now_mono(&manual.clock).ns, 33);
+	assert_int_equal(clock_now_wall(&manual.clock).ns, 128);
+	/* Never more than there was. */
+	assert_true(clock_suspended_ns(clock_real()) < clock_now_mono(clock_real()).ns);
+}
+
 static void test_the_real_clock_does_not_go_back(void **state)
 {
 	const struct clock *real = clock_real();
@@ -46,6 +63,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_elapsed),
 	    cmocka_unit_test(test_the_manual_clock_moves_when_told),
+	    cmocka_unit_test(test_a_machine_may_be_suspended),
 	    cmocka_unit_test(test_the_real_clock_does_not_go_back),
 	};
 

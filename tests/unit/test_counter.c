@@ -155,6 +155,44 @@ static void test_property_booked_is_what_was_counted(void **state)
 	}
 }
 
+/* After a long time: what the zone can draw decides between a wrap and a step back. */
+static void test_a_long_time_may_hold_a_wrap(void **state)
+{
+	const uint64_t modulus_uj = counter_modulus_uj(range_61_uj);
+	uint64_t energy_uj;
+
+	(void)state;
+	for (int known = 0; known < 2; known++) {
+		struct counter counter = {.power_uw_max = known ? 100000000 : 0};
+
+		(void)counter_advance(&counter, 1000, range_61_uj, 0, &energy_uj);
+		/* 2621 s at 100 W. */
+		assert_int_equal(
+		    counter_advance(&counter, 999, range_61_uj, 2622 * SECOND_NS, &energy_uj),
+		    known ? COUNTER_WRAPPED : COUNTER_BACKWARD);
+		assert_int_equal(energy_uj, known ? modulus_uj - 1 : 0);
+		/* No time for it. */
+		assert_int_equal(
+		    counter_advance(&counter, 998, range_61_uj, 5242 * SECOND_NS, &energy_uj),
+		    COUNTER_BACKWARD);
+	}
+}
+
+static void test_more_wraps_are_suspected(void **state)
+{
+	struct counter counter = {.power_uw_max = 100000000};
+
+	(void)state;
+	assert_false(counter_may_be_more(&counter, 0, range_61_uj, 2621 * SECOND_NS));
+	assert_true(counter_may_be_more(&counter, 0, range_61_uj, 2622 * SECOND_NS));
+	assert_false(counter_may_be_more(&counter, 100000000, range_61_uj, 2622 * SECOND_NS));
+	assert_false(counter_may_be_more(&counter, UINT64_MAX, range_61_uj, UINT64_MAX));
+	/* Nobody knows what it draws: then anything a zone can. */
+	counter.power_uw_max = 0;
+	assert_true(counter_may_be_more(&counter, 0, range_61_uj, 53 * SECOND_NS));
+	assert_false(counter_may_be_more(&counter, 0, range_61_uj, 52 * SECOND_NS));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +203,8 @@ int main(void)
 	    cmocka_unit_test(test_wrap_must_be_possible),
 	    cmocka_unit_test(test_beyond_the_range_changes_nothing),
 	    cmocka_unit_test(test_property_booked_is_what_was_counted),
+	    cmocka_unit_test(test_a_long_time_may_hold_a_wrap),
+	    cmocka_unit_test(test_more_wraps_are_suspected),
 	};
 
 	return cmocka_run_group_tests_name("counter", tests, NULL, NULL);

@@ -27,6 +27,7 @@
  */
 #define STATIC_PERCENT 8.0
 #define THREAD_PERCENT 100.0
+#define DRIFT_PERCENT  3.0  /* all restarts together */
 #define ENERGY_MORE    0.05 /* of what a machine used, beyond what it would be off anyway */
 
 /* A host whose static power is far from what anybody would guess, and what its machines use. */
@@ -323,6 +324,29 @@ static void test_the_first_second_is_no_exception(void **state)
 	scene_stop(&scene);
 }
 
+/* A wattportd that dies again and again under a load that stands still finds what it left. */
+static void test_a_loop_of_restarts_does_not_drift(void **state)
+{
+	static struct scene scene;
+	double before_uw, thread_uw;
+
+	(void)state;
+	scene_start(&scene);
+	scene_pass(&scene, LEARN_S, true);
+	before_uw = (double)daemon_zone(&scene.restarted)->idle_power_uw;
+	thread_uw = (double)daemon_zone(&scene.restarted)->thread_power_uw;
+	for (int restart = 0; restart < 30; restart++) {
+		die(&scene.restarted);
+		daemon_start(&scene.restarted, &scene);
+		scene_pass(&scene, 5, false);
+		check_near("static power", (double)daemon_zone(&scene.restarted)->idle_power_uw,
+			   before_uw, DRIFT_PERCENT);
+		check_near("thread's power", (double)daemon_zone(&scene.restarted)->thread_power_uw,
+			   thread_uw, DRIFT_PERCENT * 3);
+	}
+	scene_stop(&scene);
+}
+
 /* What the first minute of the first run took for static power was a guess, and is none later. */
 static void test_a_guess_is_not_kept(void **state)
 {
@@ -348,6 +372,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_was_learned_outlives_the_daemon),
 	    cmocka_unit_test(test_the_first_second_is_no_exception),
+	    cmocka_unit_test(test_a_loop_of_restarts_does_not_drift),
 	    cmocka_unit_test(test_a_guess_is_not_kept),
 	};
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SNAPSHOT "snapshot"
 
@@ -17,9 +18,11 @@ static int setup(void **state)
 {
 	struct fs_memory *memory;
 	struct uuid uuid = {.bytes = {1}};
+	int fd;
 
-	if (fs_memory_create(&memory, NULL) < 0)
+	if (fs_memory_create(&memory, &fd, NULL) < 0)
 		return -1;
+	(void)close(fd);
 	(void)tree_table_admit(&memory->trees, &uuid, (struct mono_time){1});
 	uuid.bytes[0] = 2;
 	(void)tree_table_admit(&memory->trees, &uuid, (struct mono_time){1});

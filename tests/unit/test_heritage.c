@@ -1,6 +1,7 @@
 /* heritage.h and fs_memory.h: what one version finds of what another has left. */
 #include "common/cleanup.h"
 #include "fusefs/fs_memory.h"
+#include "fusefs/fuse_wire.h"
 #include "fusefs/heritage.h"
 
 #include <setjmp.h>
@@ -89,7 +90,7 @@ static void test_what_both_know_is_copied(void **state)
 	memcpy(older->text, "12345678", 8);
 	for (uint32_t i = 0; i < 100; i++)
 		older->rows[i] = (struct row){.told = {1000 + i, 2000 + i}, .number = i};
-	assert_int_equal(heritage_copy(&from, &to), 0);
+	heritage_copy(&from, &to);
 	assert_int_equal(newer->heritage.epoch, 7);
 	assert_int_equal(newer->heritage.reign, 7);
 	assert_int_equal(newer->heritage.mount_device, 8);
@@ -104,7 +105,7 @@ static void test_what_both_know_is_copied(void **state)
 	}
 	/* And back, as a downgrade does. */
 	memset(older->rows, 0, sizeof(older->rows));
-	assert_int_equal(heritage_copy(&to, &from), 0);
+	heritage_copy(&to, &from);
 	assert_int_equal(older->heritage.epoch, 8);
 	assert_int_equal(older->rows[89].told[1], 2089);
 	assert_int_equal(older->rows[90].told[1], 0);
@@ -140,7 +141,7 @@ static void test_description_is_not_trusted(void **state)
 		from.heritage->columns[0] = evil[i];
 		from.heritage->column_count = UINT32_MAX;
 		memset(from.heritage->columns + 1, 0, sizeof(evil[0]) * (HERITAGE_COLUMN_MAX - 1));
-		assert_int_equal(heritage_copy(&from, &to), 0);
+		heritage_copy(&from, &to);
 		assert_memory_equal(((struct newer *)to.heritage)->text, zero, sizeof(zero));
 	}
 }
@@ -184,17 +185,19 @@ static off_t blocks(int fd)
 	return stat.st_blocks;
 }
 
-static struct fs_memory *served_memory(uint64_t *ret_node)
+static struct fs_memory *served_memory(int *ret_fd, uint64_t *ret_node)
 {
+	/* Of 56 bytes, FUSE_INIT, and the major version of the protocol. */
+	static const uint32_t opening[14] = {56, 26, [10] = 7};
 	struct fs_memory *memory;
 	struct uuid uuid = {.bytes = {1}};
 	struct tree_node node;
 	int slot;
 
-	assert_int_equal(fs_memory_create(&memory, NULL), 0);
+	assert_int_equal(fs_memory_create(&memory, ret_fd, NULL), 0);
 	memory->heritage.mount_device = 5;
 	memory->granted = 3;
-	memcpy(memory->init.bytes, "init", 5);
+	memcpy(memory->init.bytes, opening, sizeof(opening));
 	memcpy(memory->parked[7].bytes, "parked", 7);
 	slot = tree_table_admit(&memory->trees, &uuid, (struct mono_time){1});
 	assert_int_equal(slot, 0);
@@ -217,37 +220,57 @@ static struct fs_memory *served_memory(uint64_t *ret_node)
 
 static void test_same_layout_is_used_as_it_is(void **state)
 {
+	struct heritage_mapping old;
 	uint64_t node;
-	struct fs_memory *memory = served_memory(&node);
+	int fd;
+	struct fs_memory *memory = served_memory(&fd, &node);
 	struct fs_memory *again;
-	int fd = fcntl(memory->fd, F_DUPFD_CLOEXEC, 0);
+	int same_fd = fd;
 
 	(void)state;
-	assert_int_equal(fs_memory_inherit(fd, false, &again, NULL), 0);
-	assert_int_equal(again->fd, fd);
+	assert_int_equal(fs_memory_inherit(&same_fd, false, &again, &old, NULL), 0);
+	assert_int_equal(same_fd, fd);
+	assert_null(old.heritage);
+	fs_memory_adopt(again, &old);
 	assert_int_equal(again->heritage.epoch, 1);
 	again->told_away = true;
 	assert_true(memory->told_away);
 	fs_memory_destroy(again);
-	memory->fd = -1;
 	fs_memory_destroy(memory);
+	(void)close(fd);
+}
+
+static struct fs_memory *copied(int *fd, bool copy)
+{
+	struct heritage_mapping old;
+	struct fs_memory *memory;
+	int before = *fd;
+
+	assert_int_equal(fs_memory_inherit(fd, copy, &memory, &old, NULL), 0);
+	assert_int_not_equal(*fd, before);
+	assert_non_null(old.heritage);
+	/* Nobody can take over what is not copied yet. */
+	assert_int_equal(memory->heritage.mount_device, 0);
+	fs_memory_adopt(memory, &old);
+	assert_int_equal(fcntl(before, F_GETFD), -1);
+	return memory;
 }
 
 static void test_another_layout_loses_nothing_of_worth(void **state)
 {
 	uint64_t node;
-	struct fs_memory *memory = served_memory(&node);
+	int fd;
+	struct fs_memory *memory = served_memory(&fd, &node);
 	struct fs_memory *copy;
-	off_t before = blocks(memory->fd);
+	off_t before = blocks(fd);
 	size_t length;
 
 	(void)state;
-	assert_int_equal(
-	    fs_memory_inherit(fcntl(memory->fd, F_DUPFD_CLOEXEC, 0), true, &copy, NULL), 0);
+	copy = copied(&fd, true);
 	assert_int_equal(copy->heritage.epoch, 2);
 	assert_int_equal(copy->heritage.mount_device, 5);
 	assert_int_equal(copy->granted, 3);
-	assert_string_equal(copy->init.bytes, "init");
+	assert_true(wire_is_opening(copy->init.bytes));
 	assert_string_equal(copy->parked[7].bytes, "parked");
 	assert_int_equal(copy->trees.trees[0].sockets[63][ZONE_DRAM].value_uj, 77);
 	assert_int_equal(copy->trees.trees[0].psys.value_uj, 88);
@@ -259,16 +282,18 @@ static void test_another_layout_loses_nothing_of_worth(void **state)
 	assert_int_equal(copy->trees.trees[0].handle_count, 2);
 	assert_int_equal(copy->trees.trees[0].page_count, 2);
 	/* Of more than 50 MiB; what was not written is not copied. */
-	assert_in_range(blocks(copy->fd), before, before + (1 << 11));
+	assert_in_range(blocks(fd), before, before + (1 << 11));
 	fs_memory_destroy(copy);
 	fs_memory_destroy(memory);
+	(void)close(fd);
 }
 
 /* A predecessor that had no texts, or had them elsewhere: the handles are good without. */
 static void test_handles_without_texts(void **state)
 {
 	uint64_t node;
-	struct fs_memory *memory = served_memory(&node);
+	int fd;
+	struct fs_memory *memory = served_memory(&fd, &node);
 	struct fs_memory *copy;
 	size_t length;
 
@@ -281,8 +306,7 @@ static void test_handles_without_texts(void **state)
 	 */
 	memory->trees.count = UINT32_MAX;
 	memory->handles.count = UINT32_MAX;
-	assert_int_equal(
-	    fs_memory_inherit(fcntl(memory->fd, F_DUPFD_CLOEXEC, 0), false, &copy, NULL), 0);
+	copy = copied(&fd, false);
 	assert_int_equal(copy->heritage.epoch, 2);
 	assert_int_equal(copy->trees.trees[0].shape.socket_count, 1);
 	handle_table_recover(&copy->handles, &copy->trees);
@@ -294,6 +318,7 @@ static void test_handles_without_texts(void **state)
 	handle_table_freeze(&copy->handles, 1, 12, "again", 6);
 	fs_memory_destroy(copy);
 	fs_memory_destroy(memory);
+	(void)close(fd);
 }
 
 /*

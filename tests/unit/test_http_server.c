@@ -2,6 +2,7 @@
 #include "common/cleanup.h"
 #include "common/http_address.h"
 #include "common/http_server.h"
+#include "tests/unit/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +19,11 @@
 #define LARGE_SIZE	 100000
 #define CLIENT_COUNT	 8
 #define REQUESTS_PER_ONE 25
+
+/* Passwords that cost next to nothing: bcrypt of "secret" with the least cost. */
+#define WEB_CONFIG                                                                                 \
+	"basic_auth_users:\n  alice: "                                                             \
+	"$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n"
 
 /* What the handlers see; only the server's thread touches the counters while it runs. */
 struct fixture {
@@ -78,7 +84,7 @@ static const struct http_route routes[] = {
     {"/failure", handle_failure},
 };
 
-static int setup(void **state)
+static int setup_with(void **state, const char *web_config)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	const struct http_server_options options = {
@@ -87,6 +93,7 @@ static int setup(void **state)
 	    .routes = routes,
 	    .route_count = sizeof(routes) / sizeof(routes[0]),
 	    .context = fixture,
+	    .web_config = web_config,
 	};
 
 	if (fixture == NULL)
@@ -97,6 +104,11 @@ static int setup(void **state)
 	if (http_server_open(&options, &fixture->server, NULL) < 0)
 		return -1;
 	return http_server_start(fixture->server, NULL);
+}
+
+static int setup(void **state)
+{
+	return setup_with(state, NULL);
 }
 
 static int teardown(void **state)
@@ -388,6 +400,88 @@ static void test_concurrent_clients(void **state)
 	assert_int_equal(fixture->handled, CLIENT_COUNT * REQUESTS_PER_ONE);
 }
 
+/* A check that is over before the loop has looked away from its request must not be missed. */
+static void test_quick_checks(void **state)
+{
+	static const char *const requests[] = {
+	    REQUEST("GET", "/accept", "Authorization: Basic YWxpY2U6c2VjcmV0\r\n"),
+	    REQUEST("GET", "/accept", "Authorization: Basic YWxpY2U6d3Jvbmc=\r\n"),
+	};
+	struct tree tree;
+	char path[128];
+
+	tree_create(&tree);
+	tree_write(&tree, "web.yml", "%s", WEB_CONFIG);
+	(void)snprintf(path, sizeof(path), "%s/web.yml", tree.path);
+	for (int i = 0; i < 100; i++) {
+		struct fixture *fixture;
+
+		/* Each server has to learn anew. */
+		assert_int_equal(setup_with(state, path), 0);
+		fixture = *state;
+		for (size_t j = 0; j < 2; j++) {
+			cleanup_free char *reply = ask(fixture, requests[j]);
+
+			assert_status(reply, j == 0 ? "200" : "401");
+		}
+		assert_string_equal(http_server_scheme(fixture->server), "http");
+		(void)teardown(state);
+	}
+	tree_remove(&tree);
+}
+
+static void test_reload(void **state)
+{
+	static const char asking[] = REQUEST("GET", "/accept", "");
+	struct tree tree;
+	struct fixture *fixture;
+	struct diag diag = DIAG_INIT;
+	char path[128];
+
+	tree_create(&tree);
+	tree_write(&tree, "web.yml", "{}\n");
+	(void)snprintf(path, sizeof(path), "%s/web.yml", tree.path);
+	assert_int_equal(setup_with(state, path), 0);
+	fixture = *state;
+	for (int round = 0; round < 2; round++) {
+		cleanup_free char *reply = ask(fixture, asking);
+
+		assert_status(reply, "200");
+		assert_int_equal(http_server_reload(fixture->server, false, &diag), 0);
+	}
+	/* Put in its place, as editors do. */
+	tree_write(&tree, "new.yml", "%s", WEB_CONFIG);
+	assert_int_equal(renameat(tree.fd, "new.yml", tree.fd, "web.yml"), 0);
+	assert_int_equal(http_server_reload(fixture->server, false, &diag), 1);
+	assert_int_equal(http_server_reload(fixture->server, false, &diag), 0);
+	/* The thread may not have taken it yet. */
+	for (bool taken = false; !taken;) {
+		cleanup_free char *reply = ask(fixture, asking);
+
+		taken = strncmp(reply, "HTTP/1.1 401", 12) == 0;
+	}
+	tree_write(&tree, "web.yml", "basic_auth_users: x\n");
+	assert_int_equal(http_server_reload(fixture->server, true, &diag), -EINVAL);
+	assert_non_null(strstr(diag.text, "web.yml:1: basic_auth_users takes keys"));
+	/* Told once. */
+	assert_int_equal(http_server_reload(fixture->server, false, &diag), 0);
+	(void)teardown(state);
+	tree_remove(&tree);
+}
+
+static void test_bad_web_config(void **state)
+{
+	const struct http_server_options options = {.listen = "127.0.0.1:0",
+						    .listen_option = "--http.listen",
+						    .web_config = "/nonexistent/web.yml"};
+	struct http_server *server = NULL;
+	struct diag diag = DIAG_INIT;
+
+	(void)state;
+	assert_int_equal(http_server_open(&options, &server, &diag), -ENOENT);
+	assert_non_null(strstr(diag.text, "cannot read the web configuration /nonexistent/web"));
+}
+
 static void test_port_in_use(void **state)
 {
 	const struct fixture *fixture = *state;
@@ -499,6 +593,9 @@ int main(void)
 	    SERVED(test_gzip),
 	    SERVED(test_gzip_declined),
 	    SERVED(test_concurrent_clients),
+	    cmocka_unit_test(test_quick_checks),
+	    cmocka_unit_test(test_reload),
+	    cmocka_unit_test(test_bad_web_config),
 	    SERVED(test_port_in_use),
 	    cmocka_unit_test(test_not_an_address_of_ours),
 	    cmocka_unit_test(test_every_address),

@@ -219,6 +219,62 @@ static void test_a_saving_that_fails_is_told_and_harms_no_reader(void **state)
 	assert_int_equal(on_disk(fixture).guest_psys_uj, 100000000);
 }
 
+/* RAPL's counters, process ids and clocks are those of one boot. */
+static void test_readings_are_good_for_their_boot_alone(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int away = 0; away < 4; away++) {
+		struct ledger *ledger;
+
+		(void)begin(fixture);
+		ledger = ledger_life_ledger(fixture->life);
+		publish(fixture, 1);
+		ledger_host(ledger)->zone_count = 1;
+		ledger_host(ledger)->zones[0].reading =
+		    (struct ledger_reading){.raw_uj = 5, .range_uj = 100};
+		fixture->vm->process.run = 9;
+		publish(fixture, 1);
+		assert_int_equal(ledger_life_save(fixture->life), 0);
+		if (away > 0)
+			lose_map(fixture);
+		if (away == 2)
+			fixture->context.boot.bytes[0]++;
+		if (away == 3)
+			fixture->clock.mono.ns = 1;
+		(void)begin(fixture);
+		assert_int_equal(ledger_has_readings(ledger_life_ledger(fixture->life)), away < 2);
+		assert_int_equal(ledger_vm(ledger_life_ledger(fixture->life), 1)->process.run,
+				 away < 2 ? 9 : 0);
+	}
+}
+
+/* How long a machine has been gone is what went by, not what somebody made of the clock. */
+static void test_a_wall_clock_that_is_set_moves_what_it_told(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t seen_ns = fixture->clock.wall.ns;
+
+	(void)begin(fixture);
+	publish(fixture, 1);
+	fixture->vm->seen_wall_ns = seen_ns;
+	manual_clock_advance(&fixture->clock, 7000 * MS);
+	publish(fixture, 1);
+	assert_int_equal(fixture->vm->seen_wall_ns, seen_ns);
+	/* Forward by a year, also over a restart; and back by two. */
+	fixture->clock.wall.ns += 31536000000 * MS;
+	(void)begin(fixture);
+	publish(fixture, 1);
+	assert_int_equal(fixture->clock.wall.ns - fixture->vm->seen_wall_ns, 7000 * MS);
+	fixture->clock.wall.ns -= 2 * 31536000000 * MS;
+	publish(fixture, 1);
+	assert_int_equal(fixture->clock.wall.ns - fixture->vm->seen_wall_ns, 7000 * MS);
+	/* A night of sleep is time that went by. */
+	manual_clock_suspend(&fixture->clock, 3600000 * MS);
+	publish(fixture, 1);
+	assert_int_equal(fixture->clock.wall.ns - fixture->vm->seen_wall_ns, 3607000 * MS);
+}
+
 static void test_opening_may_fail_at_any_call(void **state)
 {
 	struct fixture *fixture = *state;
@@ -263,6 +319,8 @@ int main(void)
 	    LIFE_TEST(test_saves_before_a_floor_passes_its_ceiling),
 	    LIFE_TEST(test_when_it_is_due),
 	    LIFE_TEST(test_a_saving_that_fails_is_told_and_harms_no_reader),
+	    LIFE_TEST(test_readings_are_good_for_their_boot_alone),
+	    LIFE_TEST(test_a_wall_clock_that_is_set_moves_what_it_told),
 	    LIFE_TEST(test_opening_may_fail_at_any_call),
 	};
 

@@ -415,6 +415,39 @@ static void test_removal(void **state)
 	assert_int_equal(plain_tree_remove(root->fd, VM), 0);
 }
 
+/* The largest tree there is, with numbers of any length. */
+static void test_no_line_lies_on_two_pages(void **state)
+{
+	const struct tree *root = *state;
+	struct vtree_values values = values_of(10);
+	struct plain_tree *tree;
+
+	values.shape = (struct vtree_shape){.socket_count = VTREE_SOCKET_MAX,
+					    .core = true,
+					    .uncore = true,
+					    .dram = true,
+					    .psys = true};
+	tree = open_tree(root, &values, start);
+	for (uint64_t energy_uj = 10; energy_uj < UINT64_MAX / 40; energy_uj *= 7) {
+		char text[VTREE_CONTENT_SIZE + 1];
+		size_t length;
+
+		for (uint32_t i = 0; i < VTREE_SOCKET_MAX; i++)
+			for (size_t kind = 0; kind < ZONE_SOCKET_KIND_COUNT; kind++)
+				values.socket_uj[i][kind] = energy_uj + i;
+		assert_int_equal(plain_tree_update(tree, &values, start, 0), 0);
+		assert_int_equal(
+		    file_read_at(root->fd, VM "/wattport/snapshot", text, sizeof(text), &length),
+		    0);
+		if (length <= 4096)
+			continue;
+		assert_int_equal(text[4095], '\n');
+		check_contains(text, "package-63 ");
+		check_contains(text, "psys ");
+	}
+	plain_tree_close(tree);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -433,6 +466,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_zone_that_becomes_another, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_damage_is_mended, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_removal, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_no_line_lies_on_two_pages, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,7 +124,7 @@ static void test_root_and_runners(void **state)
 	assert_null(qemu_scan_find(&fixture->scan, &other, 7));
 }
 
-/* A process that cannot be looked at is nobody's. */
+/* A process whose user cannot be told is not there, as one that has vanished. */
 static void test_status_that_is_missing(void **state)
 {
 	struct fixture *fixture = *state;
@@ -132,10 +132,11 @@ static void test_status_that_is_missing(void **state)
 	put_process(fixture, 10, RUNNER, 100, "7");
 	tree_delete(&fixture->tree, "proc/10/status");
 	assert_int_equal(qemu_scan_run(&fixture->scan, fixture->proc_fd), 0);
-	assert_int_equal(fixture->scan.unbelieved, 1);
+	assert_int_equal(fixture->scan.count, 0);
 	fixture->scan.users = NULL;
 	assert_int_equal(qemu_scan_run(&fixture->scan, fixture->proc_fd), 0);
-	assert_int_equal(fixture->scan.unbelieved, 0);
+	assert_int_equal(fixture->scan.count, 1);
+	assert_true(fixture->scan.processes[0].believed);
 }
 
 int main(void)

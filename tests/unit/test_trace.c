@@ -121,7 +121,8 @@ static void test_a_sample_of_all_kinds(void **state)
 {
 	cleanup_trace_head struct trace_head head = {.topology = NULL};
 	static const char line[] =
-	    "{\"t_ns\":9,\"raw_uj\":{\"package-0\":77,\"gone\":1},\"cpu_busy_ns\":[5],"
+	    "{\"t_ns\":9,\"suspended_ns\":4,\"raw_uj\":{\"package-0\":77,\"gone\":1},"
+	    "\"cpu_busy_ns\":[5],"
 	    "\"memory_total_bytes\":100,\"memory_used_bytes\":60,\"vms\":[{" UUID ","
 	    "\"name\":\"w\\u00e4\",\"memory_bytes\":4096,\"sockets\":2,\"overhead_ns\":3,\"pid\":"
 	    "12,"
@@ -138,6 +139,7 @@ static void test_a_sample_of_all_kinds(void **state)
 	assert_int_equal(sample_init(&sample, 1), 0);
 	assert_int_equal(trace_parse_sample(line, strlen(line), &head, &sample, NULL), 0);
 	assert_int_equal(sample.time.ns, 9);
+	assert_int_equal(sample.suspended_ns, 4);
 	assert_int_equal(sample.zone_count, 1);
 	assert_int_equal(sample.zones[0].raw_uj, 77);
 	assert_int_equal(sample.cpu_busy_ns[0], 5);
@@ -269,6 +271,7 @@ static void fill_sample(const struct trace_head *head, struct sample *sample, ui
 	static const char *const names[] = {"web 1", "a/b\\c\"d", "\xe2\x82\xac\n", ""};
 
 	sample->time.ns = pick(seed);
+	sample->suspended_ns = pick(seed);
 	sample->memory_total_bytes = pick(seed) | 1;
 	sample->memory_used_bytes = pick(seed);
 	sample->zone_count = head->zone_count;
@@ -320,6 +323,7 @@ static void check_same_head(const struct trace_head *a, const struct trace_head 
 static void check_same_sample(const struct sample *a, const struct sample *b)
 {
 	assert_int_equal(a->time.ns, b->time.ns);
+	assert_int_equal(a->suspended_ns, b->suspended_ns);
 	assert_int_equal(a->memory_total_bytes, b->memory_total_bytes);
 	assert_int_equal(a->memory_used_bytes, b->memory_used_bytes);
 	assert_int_equal(a->zone_count, b->zone_count);

@@ -162,9 +162,9 @@ class RunningDomain:
         """Leaves nothing of it behind, whatever state it is in."""
         if self.uuid in self.libvirtd.virsh("list", "--uuid").split():
             self.destroy()
-        if self._persistent:
+        if self._persistent and self.uuid in self.libvirtd.virsh("list", "--all", "--uuid").split():
             self.libvirtd.virsh("undefine", self.uuid)
-            self._persistent = False
+        self._persistent = False
 
     def attach(self, share):
         """Plugs the share into the running domain."""

@@ -26,14 +26,16 @@ CGROUP_ROOTS = {"/sys/fs/cgroup/cpuset": "cpuset", "/sys/fs/cgroup": "cpu"}
 class Libvirtd:
     """The daemon and virsh on it."""
 
-    def __init__(self, log_path, cgroups=False):
-        """cgroups: with one controller. libvirt 9.0 without any dies of a virtiofs device that is plugged in."""
+    def __init__(self, log_path, cgroups=False, host_uuid=""):
+        """cgroups: with one controller. libvirt 9.0 without any dies of a virtiofs device that is plugged in. host_uuid: that
+        it is another host, where there are two on one machine."""
         self._log_path = log_path
         self._process = None
         self._partition = None
         controllers = self._prepare_cgroups() if cgroups else "[]"
         qemu_conf = f"{QEMU_CONF}cgroup_controllers = {controllers}\n"
-        for name, content in (("libvirtd.conf", LIBVIRTD_CONF), ("qemu.conf", qemu_conf)):
+        libvirtd_conf = LIBVIRTD_CONF + (f'host_uuid = "{host_uuid}"\n' if host_uuid else "")
+        for name, content in (("libvirtd.conf", libvirtd_conf), ("qemu.conf", qemu_conf)):
             with open(f"/etc/libvirt/{name}", "w", encoding="utf-8") as file:
                 file.write(content)
 

@@ -52,8 +52,9 @@ class HostReader:
 class GuestReader:
     """Reads in a guest."""
 
-    def __init__(self, guest, path, period_us=GUEST_PERIOD_US):
+    def __init__(self, guest, path, period_us=GUEST_PERIOD_US, number=0):
         self._guest = guest
+        self._log = f"/tmp/reader-{number}"
         self._path = path
         self._period_us = period_us
         self._pid = None
@@ -63,11 +64,11 @@ class GuestReader:
 
     def start(self):
         """Begins, and waits for the first read."""
-        self._pid = self._guest.spawn(f"guest_probe read {self._path} {self._period_us} {FOREVER}", log="/tmp/reader")
-        wait_for("its first read", lambda: self._guest.check("cat /tmp/reader"), 10, 0.1)
+        self._pid = self._guest.spawn(f"guest_probe read {self._path} {self._period_us} {FOREVER}", log=self._log)
+        wait_for("its first read", lambda: self._guest.check(f"cat {self._log}"), 10, 0.1)
 
     def _lines(self):
-        return int(self._guest.check("wc -l </tmp/reader"))
+        return int(self._guest.check(f"wc -l <{self._log}"))
 
     def stop(self):
         """Ends; the reads. LabError if it had ended before, or hangs in a read."""
@@ -78,5 +79,5 @@ class GuestReader:
         wait_for(f"{self} to read on", lambda: self._lines() > lines or self._guest.run(f"kill -0 {pid}").status != 0, HANG_S,
                  0.1)
         if self._guest.run(f"kill -9 {pid}").status != 0:
-            raise LabError(f"{self} has ended: {self._guest.check('tail -n 3 /tmp/reader')}")
-        return _parse(self._guest.check("cat /tmp/reader"))
+            raise LabError(f"{self} has ended: {self._guest.check(f'tail -n 3 {self._log}')}")
+        return _parse(self._guest.check(f"cat {self._log}"))
