@@ -290,6 +290,42 @@ static void test_a_machine_that_has_left_departs(void **state)
 	ledger_copy_free(&copy);
 }
 
+/* Between two wattportd a machine goes on, and then one ends that nobody sees again. */
+static void test_what_came_between_two_runs_is_booked(void **state)
+{
+	struct made_up_host *host = *state;
+	struct ledger_copy copy;
+	char *trace;
+
+	made_up_host_open(host);
+	meter_sample(host->meter);
+	sample(host);
+	made_up_host_close(host);
+	made_up_host_pass(host, 30);
+	made_up_host_open(host);
+	trace = meter_trace_begin(host->meter);
+	check_contains(trace, "wattport_trace");
+	free(trace);
+	meter_sample(host->meter);
+	check_complete(host, 0);
+	made_up_host_close(host);
+	made_up_host_pass(host, 30);
+	/* The same ids, another process. */
+	tree_write(
+	    &host->tree, "proc/10/stat",
+	    "10 (kvm) S 1 1 1 0 -1 0 0 0 0 0 1 0 0 0 20 0 1 0 9999 0 0 0 0 0 0 0 0 0 0 0 0 0 "
+	    "0 0 17 0 0 0\n");
+	made_up_host_open(host);
+	meter_sample(host->meter);
+	trace = meter_trace_begin(host->meter);
+	check_contains(trace, "\"t_ns\"");
+	free(trace);
+	check_sums(host);
+	made_up_host_copy(host, &copy);
+	assert_int_equal(copy.host.zones[0].energy_uj, made_up_host_energy_uj(0, 62));
+	ledger_copy_free(&copy);
+}
+
 /* As wattportd begins: with all the descriptors that it may have. */
 static void test_the_limit_of_descriptors_is_raised(void **state)
 {
@@ -376,6 +412,7 @@ int main(void)
 	    FAULT_TEST(test_status_tells_what_is_short),
 	    FAULT_TEST(test_new_settings),
 	    FAULT_TEST(test_a_machine_that_has_left_departs),
+	    FAULT_TEST(test_what_came_between_two_runs_is_booked),
 	    FAULT_TEST(test_the_limit_of_descriptors_is_raised),
 	    FAULT_TEST(test_opening_may_fail_at_any_call),
 	};
