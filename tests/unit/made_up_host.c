@@ -1,10 +1,13 @@
 #include "tests/unit/made_up_host.h"
+#include "common/cleanup.h"
 #include "tests/unit/check.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -192,11 +195,23 @@ int made_up_host_try(struct made_up_host *host, struct diag *diag)
 	return meter_create(&context, &host->meter, diag);
 }
 
+/* As the meter sees it. */
+static bool made_up_host_knows_machines(const struct made_up_host *host)
+{
+	cleanup_free char *status = meter_status(host->meter);
+
+	assert_non_null(status);
+	return strstr(status, "\"state\":\"ok\"") != NULL;
+}
+
 void made_up_host_await(const struct made_up_host *host)
 {
 	struct pollfd polled = {.fd = meter_roster_fd(host->meter), .events = POLLIN};
 
 	assert_int_equal(poll(&polled, 1, PATIENCE_MS), 1);
+	/* The list comes a moment before it is said to be all right. */
+	while (!made_up_host_knows_machines(host))
+		(void)sched_yield();
 }
 
 void made_up_host_open(struct made_up_host *host)
