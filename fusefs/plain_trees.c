@@ -164,12 +164,12 @@ int plain_trees_create(const struct plain_trees_context *context, struct mono_ti
 		return diag_error(diag, -ENOMEM, "out of memory");
 	trees->context = *context;
 	status = fs_memory_create(&trees->memory, &fd, diag);
-	/* Nobody takes this memory over. */
-	if (status == 0)
+	if (status == 0) {
+		/* Nobody takes this memory over. */
 		(void)close(fd);
-	if (status == 0)
 		status = reading_create(context->runtime_fd, trees->memory, &context->zones,
 					context->period_ns, context->clock, &trees->reading);
+	}
 	if (status == 0)
 		status = plain_trees_adopt(trees, now);
 	if (status < 0) {

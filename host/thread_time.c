@@ -95,13 +95,16 @@ static bool thread_time_is_shortage(int status)
 int thread_time_open(struct thread_time *thread, int proc_fd, const char *path,
 		     enum thread_time_kind kind, bool keep)
 {
-	int status;
-
 	*thread = (struct thread_time){.kind = kind, .time_fd = -1, .stat_fd = -1};
 	(void)snprintf(thread->path, sizeof(thread->path), "%s", path);
-	if (!keep)
-		return 0;
-	status = thread_time_open_file(thread, proc_fd, thread_time_file(thread), &thread->time_fd);
+	return keep ? thread_time_keep(thread, proc_fd) : 0;
+}
+
+int thread_time_keep(struct thread_time *thread, int proc_fd)
+{
+	int status =
+	    thread_time_open_file(thread, proc_fd, thread_time_file(thread), &thread->time_fd);
+
 	return thread_time_is_shortage(status) ? 0 : status;
 }
 

@@ -53,6 +53,9 @@ int thread_time_open(struct thread_time *thread, int proc_fd, const char *path,
 		     enum thread_time_kind kind, bool keep);
 void thread_time_close(struct thread_time *thread);
 
+/* Keeps a descriptor from now on, if there is one to be had. -ESRCH: the thread has ended. */
+int thread_time_keep(struct thread_time *thread, int proc_fd);
+
 /* Whether a reading costs one pread(2). */
 bool thread_time_kept(const struct thread_time *thread);
 

@@ -78,6 +78,22 @@ static void vm_thread_close(struct vm_process *process, struct vm_thread *thread
 	thread->kept = false;
 }
 
+/* Takes descriptors for the thread as soon as there are some left. */
+static int vm_thread_keep(struct vm_process *process, struct vm_thread *thread)
+{
+	size_t fds = vm_process_fds_per_thread(process);
+	int status;
+
+	if (thread->kept || process->context->fd_budget < fds)
+		return 0;
+	status = thread_time_keep(&thread->files, process->context->proc_fd);
+	if (status < 0 || !thread_time_kept(&thread->files))
+		return status;
+	thread->kept = true;
+	process->context->fd_budget -= fds;
+	return 0;
+}
+
 void vm_process_close(struct vm_process *process)
 {
 	if (process == NULL)
@@ -126,7 +142,6 @@ static int vm_process_append(struct vm_process *process, int32_t tid, bool kerne
 	size_t capacity = process->capacity > 0 ? process->capacity * 2 : VM_PROCESS_CAPACITY_MIN;
 	struct vm_thread thread = {
 	    .tid = tid, .role = THREAD_OTHER, .kernel_thread = kernel_thread, .listed = true};
-	size_t fds = vm_process_fds_per_thread(process);
 	char path[THREAD_TIME_PATH_SIZE];
 	struct vm_thread *threads;
 	int status;
@@ -142,14 +157,11 @@ static int vm_process_append(struct vm_process *process, int32_t tid, bool kerne
 	}
 	thread_events_init(&thread.events);
 	vm_process_thread_path(process, &thread, path);
-	status = thread_time_open(&thread.files, process->context->proc_fd, path, process->kind,
-				  process->context->fd_budget >= fds);
+	(void)thread_time_open(&thread.files, process->context->proc_fd, path, process->kind,
+			       false);
+	status = vm_thread_keep(process, &thread);
 	if (status < 0)
 		return status;
-	if (thread_time_kept(&thread.files)) {
-		thread.kept = true;
-		process->context->fd_budget -= fds;
-	}
 	if (!kernel_thread)
 		vm_process_roles_identify(process, &thread);
 	process->threads[process->count++] = thread;
@@ -304,8 +316,10 @@ static int vm_process_book(struct vm_process *process, struct vm_thread *thread,
 {
 	struct thread_events_growth growth;
 	uint64_t now_ns, spent_ns;
-	int status = thread_time_read(&thread->files, process->context->proc_fd, &now_ns);
+	int status = vm_thread_keep(process, thread);
 
+	if (status == 0)
+		status = thread_time_read(&thread->files, process->context->proc_fd, &now_ns);
 	if (status < 0)
 		return status;
 	/* Never true for a kept descriptor; by path, the thread may be another one by now. */

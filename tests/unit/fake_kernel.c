@@ -84,7 +84,8 @@ void fake_host_create(struct fake_host *host)
 	/* What is told while requests are made up is of no interest. */
 	log_init("test", LOG_LEVEL_ERROR);
 	*host = (struct fake_host){.client_fd = -1};
-	(void)snprintf(host->path, sizeof(host->path), "/tmp/wattport-test-XXXXXX");
+	(void)snprintf(host->path, sizeof(host->path), "%s/wattport-test-XXXXXX",
+		       access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	assert(mkdtemp(host->path) != NULL);
 	host->runtime_fd = open(host->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert(host->runtime_fd >= 0);

@@ -59,9 +59,9 @@ static void host_start(struct host *host)
 	};
 	assert_int_equal(topology_create(&host->topology), 0);
 	for (uint32_t cpu = 0; cpu < CPUS; cpu++) {
-		struct topology_cpu row = {.cpu = cpu, .core = cpu};
+		struct topology_cpu place = {.cpu = cpu, .core = cpu};
 
-		assert_int_equal(topology_add(host->topology, &row), 0);
+		assert_int_equal(topology_add(host->topology, &place), 0);
 	}
 	assert_int_equal(ledger_create(&host->ledger), 0);
 	assert_int_equal(sample_init(&host->sample, CPUS), 0);

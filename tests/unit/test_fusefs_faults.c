@@ -329,10 +329,10 @@ static void check_trees(struct trees *trees, unsigned calls, int error)
 		assert_int_equal(count_descriptors(), before);
 		if (!happened)
 			return;
-		if (nth % 5 == 0)
+		if (nth % 5 == 0) {
 			(void)plain_tree_remove(trees->root_fd, FAKE_VM);
-		if (nth % 5 == 0)
 			trees->told_uj = 0;
+		}
 	}
 	fail();
 }
