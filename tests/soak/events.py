@@ -105,7 +105,9 @@ class Events:
         self.system.check(known=False)
         _limit(pid, hard, hard)
         for machine in machines:
-            self.system.await_machine(machine)
+            # One may have left again, to make room for the next.
+            if machine in self.system.machines:
+                self.system.await_machine(machine)
 
     # --- wattport-fs ---
 
