@@ -149,7 +149,7 @@ static bool http_suite_is_listed(const struct web_list *list, const char *gnutls
 	for (size_t i = 0; i < list->count; i++) {
 		const struct http_suite *suite = http_suite_find(list->entries[i]);
 
-		if (suite->gnutls != NULL && strcmp(suite->gnutls, gnutls) == 0)
+		if (suite != NULL && suite->gnutls != NULL && strcmp(suite->gnutls, gnutls) == 0)
 			return true;
 	}
 	return false;
@@ -225,28 +225,31 @@ static int http_tls_set_priority(struct http_tls *tls, struct diag *diag)
 	return http_priority_check(tls, diag);
 }
 
-/* A source's content, with its NUL; to be freed, and wiped where it is a key. */
-static int http_tls_read(const struct http_tls *tls, const struct web_source *source,
-			 char **ret_text, size_t *ret_size, struct diag *diag)
+/* A source's content, with its NUL; to be freed, and wiped where it is a key. NULL: none. */
+static char *http_tls_read(const struct http_tls *tls, const struct web_source *source,
+			   size_t *ret_size, struct diag *diag)
 {
 	cleanup_free char *text = malloc(WEB_PEM_SIZE_MAX);
 	size_t size = 0;
 	int status;
 
-	if (text == NULL)
-		return diag_error(diag, -ENOMEM, "out of memory");
+	if (text == NULL) {
+		(void)diag_error(diag, -ENOMEM, "out of memory");
+		return NULL;
+	}
 	if (source->path != NULL) {
 		status = file_read_at(AT_FDCWD, source->path, text, WEB_PEM_SIZE_MAX, &size);
-		if (status < 0)
-			return diag_error(diag, status, "%s:%d: cannot read %s: %s", tls->path,
-					  source->line, source->path, strerror(-status));
+		if (status < 0) {
+			(void)diag_error(diag, status, "%s:%d: cannot read %s: %s", tls->path,
+					 source->line, source->path, strerror(-status));
+			return NULL;
+		}
 	} else {
 		size = strlen(source->text);
 		memcpy(text, source->text, size + 1);
 	}
-	*ret_text = TAKE_PTR(text);
 	*ret_size = size;
-	return 0;
+	return TAKE_PTR(text);
 }
 
 static const char *http_source_name(const struct web_source *source)
@@ -260,16 +263,17 @@ static int http_tls_load_pair(struct http_tls *tls, struct diag *diag)
 	cleanup_free char *certificate = NULL;
 	cleanup_free char *key = NULL;
 	gnutls_datum_t certificate_datum, key_datum;
-	size_t size;
-	int status = http_tls_read(tls, &config->certificate, &certificate, &size, diag);
+	size_t size = 0;
+	int status;
 
-	if (status < 0)
-		return status;
+	certificate = http_tls_read(tls, &config->certificate, &size, diag);
+	if (certificate == NULL)
+		return -EINVAL;
 	certificate_datum =
 	    (gnutls_datum_t){.data = (unsigned char *)certificate, .size = (unsigned int)size};
-	status = http_tls_read(tls, &config->key, &key, &size, diag);
-	if (status < 0)
-		return status;
+	key = http_tls_read(tls, &config->key, &size, diag);
+	if (key == NULL)
+		return -EINVAL;
 	key_datum = (gnutls_datum_t){.data = (unsigned char *)key, .size = (unsigned int)size};
 	status = gnutls_certificate_set_x509_key_mem(tls->credentials, &certificate_datum,
 						     &key_datum, GNUTLS_X509_FMT_PEM);
@@ -287,7 +291,7 @@ static int http_tls_load_trust(struct http_tls *tls, struct diag *diag)
 	const struct web_source *source = &tls->config->client_ca;
 	cleanup_free char *text = NULL;
 	gnutls_datum_t datum;
-	size_t size;
+	size_t size = 0;
 	int status;
 
 	if (tls->config->client_auth != WEB_CLIENT_VERIFY_IF_GIVEN &&
@@ -303,9 +307,9 @@ static int http_tls_load_trust(struct http_tls *tls, struct diag *diag)
 					  tls->path);
 		return 0;
 	}
-	status = http_tls_read(tls, source, &text, &size, diag);
-	if (status < 0)
-		return status;
+	text = http_tls_read(tls, source, &size, diag);
+	if (text == NULL)
+		return -EINVAL;
 	datum = (gnutls_datum_t){.data = (unsigned char *)text, .size = (unsigned int)size};
 	status =
 	    gnutls_certificate_set_x509_trust_mem(tls->credentials, &datum, GNUTLS_X509_FMT_PEM);

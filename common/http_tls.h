@@ -16,7 +16,7 @@
 struct http_tls;
 
 /*
- * What stands in tls must live as long. -EINVAL, the error of opening a file, -ENOMEM; *diag says
+ * What stands in tls must live as long. -EINVAL, -ENOMEM; *diag says
  * which file and what is wrong with it.
  */
 int http_tls_create(const struct web_tls *tls, const char *path, struct http_tls **ret_tls,

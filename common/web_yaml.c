@@ -113,7 +113,7 @@ int web_yaml_mapping(struct web_yaml *yaml, const yaml_node_t *node, const char 
 	for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
 	     status == 0 && pair < node->data.mapping.pairs.top; pair++) {
 		const yaml_node_t *key = web_yaml_node(yaml, pair->key);
-		const char *text;
+		const char *text = "";
 
 		if (key->type != YAML_SCALAR_NODE)
 			return web_yaml_refuse(yaml, key, "a key of %s is no word", name);

@@ -157,7 +157,7 @@ static bool fs_memory_is_opened(const struct heritage_mapping *mapping)
 	for (uint32_t i = 0; i < heritage->column_count && i < HERITAGE_COLUMN_MAX; i++) {
 		struct heritage_column column = heritage->columns[i];
 
-		if (strncmp(column.name, "init", HERITAGE_NAME_SIZE) == 0 &&
+		if (memcmp(column.name, "init", sizeof("init")) == 0 &&
 		    column.offset < mapping->size &&
 		    mapping->size - column.offset >= WIRE_OPENING_SIZE)
 			return wire_is_opening((const char *)heritage + column.offset);

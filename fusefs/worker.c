@@ -4,6 +4,7 @@
 #include "fusefs/pid_file.h"
 #include "fusefs/worker_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -137,13 +138,14 @@ static int worker_serve(struct worker *worker, struct diag *diag)
 
 int worker_run(const struct worker_options *options, struct diag *diag)
 {
-	struct worker *worker;
+	struct worker *worker = NULL;
 	int status = privilege_drop_to(options->user, diag);
 
 	if (status == 0)
 		status = worker_create(options, clock_real(), &worker, diag);
 	if (status < 0)
 		return status;
+	assert(worker != NULL);
 	status = worker_serve(worker, diag);
 	worker_destroy(worker);
 	return status;

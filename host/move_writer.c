@@ -344,26 +344,27 @@ void move_writer_destroy(struct move_writer *writer)
 int move_writer_put(struct move_writer *writer, const struct uuid *machine, bool kept, char *text)
 {
 	cleanup_free char *owned = text;
-	struct letter **place;
+	struct letter **place, *letter;
 	int status = 0;
 
 	writer_lock(writer);
 	place = writer_place(writer, machine);
-	if (*place == NULL && writer->count == MOVE_WRITER_LETTER_MAX)
+	letter = *place;
+	if (letter == NULL && writer->count == MOVE_WRITER_LETTER_MAX) {
 		status = -ENOSPC;
-	else if (*place == NULL) {
-		*place = calloc(1, sizeof(**place));
-		if (*place != NULL)
-			writer->count++;
-		else
-			status = -ENOMEM;
+	} else if (letter == NULL) {
+		letter = calloc(1, sizeof(*letter));
+		status = letter == NULL ? -ENOMEM : 0;
 	}
-	if (status == 0) {
-		free((*place)->text);
-		(*place)->machine = *machine;
-		(*place)->kept = kept;
-		(*place)->text = TAKE_PTR(owned);
-		(*place)->not_before = (struct mono_time){0};
+	if (letter != NULL) {
+		if (*place == NULL)
+			writer->count++;
+		*place = letter;
+		free(letter->text);
+		letter->machine = *machine;
+		letter->kept = kept;
+		letter->text = TAKE_PTR(owned);
+		letter->not_before = (struct mono_time){0};
 	}
 	writer_unlock(writer);
 	writer_signal(writer->changed_fd);

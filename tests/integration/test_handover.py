@@ -102,6 +102,10 @@ class Manager:
                     self.complaints.append(f"another {fields['FDNAME']}, and the one before was not taken away")
                 else:
                     self.kept[fields["FDNAME"]] = fd
+            elif "BARRIER" in fields:
+                # All that was sent before has been read.
+                for fd in fds:
+                    os.close(fd)
             elif "FDSTOREREMOVE" in fields and fields["FDNAME"] in self.kept:
                 os.close(self.kept.pop(fields["FDNAME"]))
 
@@ -371,6 +375,67 @@ class TestOrphan(HandoverTest):
         self.server = Server(self.runtime)
         self.assertIn("took the mount of a dead keeper away", self.server.text())
         self.assertGreater(int(self.read(ENERGY)), 1000000)
+
+
+class TestFirstStep(HandoverTest):
+    """wattport-fs --mount: what may mount ends at once, and what serves for months can mount nothing."""
+
+    STAYS = False
+
+    def mount_first(self, stored=0):
+        command = Server.command(self.runtime, *self.OPTIONS, f"--mount={stored}")
+        command = self.manager.command(command) if self.manager.kept else command
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, **self.manager.popen())
+
+    def begin(self):
+        self.ledger.tell("host isolated replay package dram psys", f"vm {VM} 2 running 1", f"energy {VM} 0 1000000 1000000", "publish")
+        self.manager = Manager(self.runtime)
+
+    def test_mounts_and_leaves_it_to_the_manager(self):
+        self.begin()
+        done = self.mount_first()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        kept = sorted(self.manager.kept)
+        self.assertGreater(len(kept), 0)
+        self.assertTrue(mounted(self.mount))
+        self.assertFalse(os.path.exists(os.path.join(self.runtime, "fs.pid")))
+        # As before each start of the unit: it is there already.
+        done = self.mount_first(len(kept))
+        self.assertEqual((done.returncode, sorted(self.manager.kept)), (0, kept), done.stderr)
+        for _ in range(2):
+            self.server = Managed(self.runtime, self.manager, *self.OPTIONS, "--keep-mounted")
+            self.assertGreater(int(self.read(ENERGY)), 1000000)
+            self.server.kill()
+            self.assertEqual(self.mount_first(len(kept)).returncode, 0)
+        self.server = Managed(self.runtime, self.manager, *self.OPTIONS)
+        self.assertGreater(int(self.read(ENERGY)), 1000000)
+
+    def test_without_a_manager(self):
+        self.begin()
+        command = Server.command(self.runtime, *self.OPTIONS, "--mount")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("without one start wattport-fs without --mount", done.stderr)
+        self.assertEqual(mounted(self.mount), self.STAYS)
+
+    def test_with_a_number_that_is_none(self):
+        self.begin()
+        done = self.mount_first("some")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--mount takes a number of descriptors: some", done.stderr)
+
+
+class TestFirstStepOfPlainFiles(TestFirstStep):
+    """The same where the trees are plain files, which stay until they are given up."""
+
+    OPTIONS = ("--tree.mode=tmpfs",)
+    STAYS = True
+
+    def tearDown(self):
+        if self.server is not None:
+            self.assertEqual(self.server.stop(), 0)
+        subprocess.run(Server.command(self.runtime, "--unmount"), check=True)
+        super().tearDown()
 
 
 class TestWhoServes(HandoverTest):

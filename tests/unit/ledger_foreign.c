@@ -57,6 +57,7 @@ void ledger_foreign_vm(const struct ledger_layout *layout, const struct ledger_v
 char *ledger_foreign_store(uint32_t version, const struct ledger_layout *layout,
 			   const struct ledger *ledger, size_t *ret_size)
 {
+	static const char magic[8] = {'W', 'W', 'P', 'S', 'T', 'O', 'R', 'E'};
 	bool five = version < LEDGER_LAYOUT_VERSION_MIN;
 	uint64_t vm_size = ledger_layout_vm_size(layout), count = 0;
 	uint64_t host_size = ledger_layout_host_size(layout);
@@ -78,7 +79,7 @@ char *ledger_foreign_store(uint32_t version, const struct ledger_layout *layout,
 		count++;
 	}
 	*ret_size = (size_t)(cursor - data);
-	memcpy(data, "WWPSTORE", 8);
+	memcpy(data, magic, sizeof(magic));
 	memcpy(data + 8, &version, sizeof(version));
 	if (five) {
 		memcpy(data + 16, &host_size, 8);

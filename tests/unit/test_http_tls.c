@@ -143,9 +143,9 @@ static void test_refused(void **state)
 		int status;
 		const char *message;
 	} cases[] = {
-	    {"tls_server_config:\n  cert_file: none.pem\n  key_file: server.key\n", -ENOENT,
+	    {"tls_server_config:\n  cert_file: none.pem\n  key_file: server.key\n", -EINVAL,
 	     "web.yml:2: cannot read "},
-	    {"tls_server_config:\n  cert_file: server.pem\n  key_file: none.key\n", -ENOENT,
+	    {"tls_server_config:\n  cert_file: server.pem\n  key_file: none.key\n", -EINVAL,
 	     "web.yml:3: cannot read "},
 	    {"tls_server_config:\n  cert_file: server.pem\n  key_file: stranger.key\n", -EINVAL,
 	     "no certificate and its key in PEM"},
@@ -156,7 +156,7 @@ static void test_refused(void **state)
 	    {TLS "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: garbage.pem\n",
 	     -EINVAL, "garbage.pem has no certificate in PEM"},
 	    {TLS "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: none.pem\n",
-	     -ENOENT, "web.yml:5: cannot read "},
+	     -EINVAL, "web.yml:5: cannot read "},
 	    {TLS "  curve_preferences: [P256]\n", -EINVAL,
 	     "web.yml:4: unknown curve P256; there a"},
 	    {TLS "  cipher_suites: [TLS_RSA_WITH_3DES_EDE_CBC_SHA]\n", -EINVAL,
