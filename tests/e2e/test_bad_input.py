@@ -27,7 +27,7 @@ class RefusalTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.lab = cls.enterClassContext(Laboratory())
-        cls.lab.mount(RUNTIME, "-t", "tmpfs", "wattport-runtime")
+        cls.lab.mount(RUNTIME, "-t", "tmpfs", "-o", "mode=755", "wattport-runtime")
 
     def refused(self, program, *arguments):
         """Runs a program that must end by itself, and returns its status and what it wrote to stderr."""
