@@ -107,28 +107,47 @@ static int file_write_synced(int dir_fd, const char *name, const void *data, siz
 	return close(TAKE_FD(fd)) < 0 ? -errno : 0;
 }
 
-int file_replace_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode)
+static int file_temporary_name(const char *name, char ret_name[static NAME_MAX + 1])
+{
+	int length = snprintf(ret_name, NAME_MAX + 1, ".%s.new", name);
+
+	return length < 0 || length > NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+int file_prepare_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode)
+{
+	char temporary[NAME_MAX + 1];
+	int status = file_temporary_name(name, temporary);
+
+	if (status < 0)
+		return status;
+	status = file_write_synced(dir_fd, temporary, data, size, mode);
+	if (status < 0)
+		(void)unlinkat(dir_fd, temporary, 0);
+	return status;
+}
+
+int file_complete_at(int dir_fd, const char *name)
 {
 	char temporary[NAME_MAX + 1];
 	cleanup_fd int directory = -1;
-	int length = snprintf(temporary, sizeof(temporary), ".%s.new", name);
-	int status;
+	int status = file_temporary_name(name, temporary);
 
-	if (length < 0 || (size_t)length >= sizeof(temporary))
-		return -ENAMETOOLONG;
-	status = file_write_synced(dir_fd, temporary, data, size, mode);
 	if (status < 0)
-		goto fail;
+		return status;
 	if (renameat(dir_fd, temporary, dir_fd, name) < 0) {
 		status = -errno;
-		goto fail;
+		(void)unlinkat(dir_fd, temporary, 0);
+		return status;
 	}
 	/* The rename itself must reach the disk; O_PATH descriptors cannot be synced, so reopen. */
 	directory = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (directory < 0 || fsync(directory) < 0)
-		return -errno;
-	return 0;
-fail:
-	(void)unlinkat(dir_fd, temporary, 0);
-	return status;
+	return directory < 0 || fsync(directory) < 0 ? -errno : 0;
+}
+
+int file_replace_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode)
+{
+	int status = file_prepare_at(dir_fd, name, data, size, mode);
+
+	return status < 0 ? status : file_complete_at(dir_fd, name);
 }

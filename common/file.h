@@ -38,4 +38,9 @@ int file_write_all(int fd, const void *data, size_t size);
  */
 int file_replace_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode);
 
+/* Its two halves, for who has something to do when the new content is on disk and the old still has
+ * its name. What was prepared goes when that is completed, or prepared anew. */
+int file_prepare_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode);
+int file_complete_at(int dir_fd, const char *name);
+
 #endif

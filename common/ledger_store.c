@@ -144,7 +144,7 @@ static void store_keep_old(int state_fd)
 	if (linkat(state_fd, LEDGER_STORE_NAME, state_fd, STORE_LINK_NAME, 0) < 0)
 		return;
 	(void)renameat(state_fd, STORE_LINK_NAME, state_fd, STORE_OLD_NAME);
-	/* Of two names of the same file rename(2) keeps both: the last saving failed. */
+	/* Of two names of the same file rename(2) keeps both: the last completion failed. */
 	(void)unlinkat(state_fd, STORE_LINK_NAME, 0);
 }
 
@@ -157,8 +157,12 @@ int ledger_store_save(int state_fd, const struct ledger *ledger, const struct le
 
 	if (status < 0)
 		return diag_error(diag, status, "out of memory");
-	store_keep_old(state_fd);
-	status = file_replace_at(state_fd, LEDGER_STORE_NAME, data, size, STORE_MODE);
+	/* Not before the new one is on disk: until then the former one stays the second. */
+	status = file_prepare_at(state_fd, LEDGER_STORE_NAME, data, size, STORE_MODE);
+	if (status == 0) {
+		store_keep_old(state_fd);
+		status = file_complete_at(state_fd, LEDGER_STORE_NAME);
+	}
 	if (status < 0)
 		return diag_error(
 		    diag, status,

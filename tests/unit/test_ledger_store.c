@@ -423,6 +423,23 @@ static void test_a_failed_saving_keeps_the_only_good_file(void **state)
 	assert_int_equal(load(tree, &diag), 100);
 }
 
+/* Nor does one on a full disk make both names the same file, which one damage would cost. */
+static void test_a_failed_saving_keeps_two_files(void **state)
+{
+	const struct tree *tree = *state;
+	cleanup_ledger struct ledger *ledger = ledger_fixture_create();
+	struct diag diag = DIAG_INIT;
+
+	save(tree, 100);
+	save(tree, 200);
+	fault_arm(FAULT_WRITE, 1, ENOSPC);
+	assert_int_equal(ledger_store_save(tree->fd, ledger, NULL, &diag), -ENOSPC);
+	assert_true(fault_disarm());
+	assert_int_equal(load(tree, &diag), 200);
+	tree_write(tree, LEDGER_STORE_NAME, "damage");
+	assert_int_equal(load(tree, &diag), 100);
+}
+
 static void test_saving_may_fail_at_any_call(void **state)
 {
 	const struct tree *tree = *state;
@@ -497,6 +514,7 @@ int main(void)
 	    STORE_TEST(test_checkpoint_holds_ceilings),
 	    STORE_TEST(test_what_is_no_file_is_set_aside),
 	    STORE_TEST(test_a_failed_saving_keeps_the_only_good_file),
+	    STORE_TEST(test_a_failed_saving_keeps_two_files),
 	    STORE_TEST(test_saving_may_fail_at_any_call),
 	    STORE_TEST(test_loading_may_fail_at_any_call),
 	};
