@@ -318,8 +318,9 @@ static int vm_process_book(struct vm_process *process, struct vm_thread *thread,
 	uint64_t now_ns, spent_ns;
 	int status = vm_thread_keep(process, thread);
 
-	if (status == 0)
-		status = thread_time_read(&thread->files, process->context->proc_fd, &now_ns);
+	if (status < 0)
+		return status;
+	status = thread_time_read(&thread->files, process->context->proc_fd, &now_ns);
 	if (status < 0)
 		return status;
 	/* Never true for a kept descriptor; by path, the thread may be another one by now. */
