@@ -314,6 +314,7 @@ static void engine_take_zone(struct engine *engine, struct engine_zone *zone,
 			     const struct sample_zone *reading, const struct sample *sample)
 {
 	struct ledger_zone *host = &ledger_host(engine->ledger)->zones[zone->index];
+	uint64_t awake_ns = features_delta(sample->suspended_ns, sample->time.ns);
 	uint64_t energy_uj, elapsed_ns, asleep_ns;
 	enum counter_event event;
 
@@ -327,9 +328,11 @@ static void engine_take_zone(struct engine *engine, struct engine_zone *zone,
 	asleep_ns = features_delta(zone->suspended_ns, sample->suspended_ns);
 	zone->asleep_ns = asleep_ns < elapsed_ns ? asleep_ns : elapsed_ns;
 	zone->counter.power_uw_max = features_sum(host->peak_uw, host->peak_uw);
+	/* What came until it was read may be judged by that time alone. */
 	event = counter_advance(&zone->counter, reading->raw_uj, zone->zone.range_uj,
-				features_delta(sample->suspended_ns, sample->time.ns), &energy_uj);
+				features_sum(awake_ns, sample->late_ns), &energy_uj);
 	if (event != COUNTER_INVALID) {
+		zone->counter.time_ns = awake_ns;
 		zone->time_ns = sample->time.ns;
 		zone->suspended_ns = sample->suspended_ns;
 	}

@@ -33,6 +33,7 @@ void sample_clear(struct sample *sample)
 {
 	sample->vm_count = 0;
 	sample->time = (struct mono_time){.ns = 0};
+	sample->late_ns = 0;
 	sample->suspended_ns = 0;
 	sample->anew = false;
 }

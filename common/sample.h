@@ -80,6 +80,7 @@ struct sample_vm {
 
 struct sample {
 	struct mono_time time;
+	uint64_t late_ns; /* so long after `time` the zones were read, where something held us up */
 	uint64_t
 	    suspended_ns; /* of it, since boot: nothing ran, and nothing was drawn to speak of */
 	bool anew; /* another run of wattportd took it: no counter goes on from the one before */

@@ -433,6 +433,8 @@ int trace_parse_sample(const char *line, size_t length, const struct trace_head 
 	status = trace_get_u64(object, "t_ns", true, &sample->time.ns, diag);
 	if (status == 0)
 		status = trace_get_u64(object, "suspended_ns", false, &sample->suspended_ns, diag);
+	if (status == 0)
+		status = trace_get_u64(object, "late_ns", false, &sample->late_ns, diag);
 	if (status < 0)
 		return status;
 	status = trace_parse_zones(object, head, sample, diag);

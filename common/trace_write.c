@@ -227,6 +227,8 @@ int trace_format_sample(const struct trace_head *head, const struct sample *samp
 	status = trace_set_u64(object, "t_ns", sample->time.ns);
 	if (status == 0 && sample->suspended_ns > 0)
 		status = trace_set_u64(object, "suspended_ns", sample->suspended_ns);
+	if (status == 0 && sample->late_ns > 0)
+		status = trace_set_u64(object, "late_ns", sample->late_ns);
 	if (status == 0)
 		status = trace_put_readings(object, head, sample);
 	if (status == 0 && sample->memory_total_bytes > 0)

@@ -10,6 +10,9 @@
 /* Shorter than a machine takes to go to sleep and wake. */
 #define SUSPENSION_NS_MIN (100 * CLOCK_NS_PER_MS)
 
+/* Who was stopped for so long between the clock and the counters says so. */
+#define LATE_NS_MIN (20 * CLOCK_NS_PER_MS)
+
 struct sampler_host {
 	struct sampler_host_context context;
 	struct cpu_busy *cpu_busy;
@@ -126,6 +129,7 @@ static uint64_t sampler_host_suspended(struct sampler_host *sampler)
 int sampler_host_take(struct sampler_host *sampler, struct sample *sample)
 {
 	struct mono_time now = clock_now_mono(sampler->context.clock);
+	uint64_t late_ns;
 	int result, status;
 
 	assert(sample->cpu_count == sampler->context.topology->cpu_count);
@@ -135,6 +139,8 @@ int sampler_host_take(struct sampler_host *sampler, struct sample *sample)
 	sample->time = clock_now_mono(sampler->context.clock);
 	sample->suspended_ns = sampler_host_suspended(sampler);
 	result = sampler_host_read_energy(sampler, sample);
+	late_ns = clock_elapsed_ns(sample->time, clock_now_mono(sampler->context.clock));
+	sample->late_ns = late_ns >= LATE_NS_MIN ? late_ns : 0;
 	status = cpu_busy_read(sampler->cpu_busy, sample->time, sample->cpu_busy_ns);
 	cpu_busy_rest(sampler->cpu_busy, sample->cpu_rest_ns);
 	if (result == 0)

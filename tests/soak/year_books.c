@@ -111,9 +111,6 @@ static const struct ledger_zone *find(const struct ledger_host *host, const char
 
 void year_books_saved(void)
 {
-	if (year_disk_failed())
-		/* What there was has both names now. */
-		books.checkpoints[1] = books.checkpoints[0];
 	for (; books.saved != year_disk_saved(); books.saved++) {
 		books.checkpoints[1] = books.checkpoints[0];
 		books.checkpoints[0] = books.now;

@@ -602,6 +602,32 @@ static void test_a_reopened_account_has_no_wrapped_power(void **state)
 	bench_stop(&bench);
 }
 
+/* Whoever is stopped between the clock and the counters finds more there than the clock tells. */
+static void test_a_wrap_that_was_read_late(void **state)
+{
+	struct engine_config config = exact_config(ATTRIBUTION_IDLE_NONE);
+
+	(void)state;
+	for (uint64_t late_ns = 0; late_ns <= 2000 * MS; late_ns += 2000 * MS) {
+		struct bench bench = {0};
+
+		bench_start(&bench, 1, &config);
+		bench.sample.zones[0].raw_uj = 1000000 * J - 10 * J;
+		second(&bench);
+		bench.sample.zones[0].raw_uj = 9000 * J;
+		bench.sample.late_ns = late_ns;
+		second(&bench);
+		/* 9 kW are no zone's, 3 kW may be. */
+		assert_int_equal(ledger_host(bench.ledger)->zones[0].energy_uj / J,
+				 late_ns > 0 ? 9010 : 0);
+		bench.sample.zones[0].raw_uj = 9001 * J;
+		second(&bench);
+		assert_int_equal(ledger_host(bench.ledger)->zones[0].energy_uj / J,
+				 late_ns > 0 ? 9011 : 1);
+		bench_stop(&bench);
+	}
+}
+
 /* From the next sample on another policy, and what is shown follows the other view. */
 static void test_reconfiguration(void **state)
 {
@@ -712,6 +738,7 @@ int main(void)
 	    cmocka_unit_test(test_no_total_overflows),
 	    cmocka_unit_test(test_lives_of_an_account),
 	    cmocka_unit_test(test_a_reopened_account_has_no_wrapped_power),
+	    cmocka_unit_test(test_a_wrap_that_was_read_late),
 	    cmocka_unit_test(test_reconfiguration),
 	    cmocka_unit_test(test_halt_polling_is_told),
 	    cmocka_unit_test(test_halt_polling_has_its_energy),

@@ -121,7 +121,7 @@ static void test_a_sample_of_all_kinds(void **state)
 {
 	cleanup_trace_head struct trace_head head = {.topology = NULL};
 	static const char line[] =
-	    "{\"t_ns\":9,\"suspended_ns\":4,\"raw_uj\":{\"package-0\":77,\"gone\":1},"
+	    "{\"t_ns\":9,\"suspended_ns\":4,\"late_ns\":6,\"raw_uj\":{\"package-0\":77,\"gone\":1},"
 	    "\"cpu_busy_ns\":[5],"
 	    "\"memory_total_bytes\":100,\"memory_used_bytes\":60,\"vms\":[{" UUID ","
 	    "\"name\":\"w\\u00e4\",\"memory_bytes\":4096,\"sockets\":2,\"overhead_ns\":3,\"pid\":"
@@ -140,6 +140,7 @@ static void test_a_sample_of_all_kinds(void **state)
 	assert_int_equal(trace_parse_sample(line, strlen(line), &head, &sample, NULL), 0);
 	assert_int_equal(sample.time.ns, 9);
 	assert_int_equal(sample.suspended_ns, 4);
+	assert_int_equal(sample.late_ns, 6);
 	assert_int_equal(sample.zone_count, 1);
 	assert_int_equal(sample.zones[0].raw_uj, 77);
 	assert_int_equal(sample.cpu_busy_ns[0], 5);
@@ -272,6 +273,7 @@ static void fill_sample(const struct trace_head *head, struct sample *sample, ui
 
 	sample->time.ns = pick(seed);
 	sample->suspended_ns = pick(seed);
+	sample->late_ns = pick(seed);
 	sample->memory_total_bytes = pick(seed) | 1;
 	sample->memory_used_bytes = pick(seed);
 	sample->zone_count = head->zone_count;
@@ -324,6 +326,7 @@ static void check_same_sample(const struct sample *a, const struct sample *b)
 {
 	assert_int_equal(a->time.ns, b->time.ns);
 	assert_int_equal(a->suspended_ns, b->suspended_ns);
+	assert_int_equal(a->late_ns, b->late_ns);
 	assert_int_equal(a->memory_total_bytes, b->memory_total_bytes);
 	assert_int_equal(a->memory_used_bytes, b->memory_used_bytes);
 	assert_int_equal(a->zone_count, b->zone_count);
