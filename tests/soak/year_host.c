@@ -80,6 +80,8 @@ void year_zone_add(struct year_zone *zone)
 		       zone->place);
 	zone->fd = open_file(path);
 	zone->present = true;
+	/* It may have gone and returned between two samples, which is noticed with the next. */
+	zone->fault_ns = year_host.true_ns;
 }
 
 void year_zone_remove(struct year_zone *zone)
