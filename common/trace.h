@@ -13,7 +13,8 @@
  *
  * Optional, with what is taken without them: cycles, instructions, llc_misses, halt_poll_ns (not
  * measured); a CPU's and a zone's "die" (0, the whole package); head "clock_tick_ns" (10 ms);
- * sample "cpu_busy_ns" (zeros), "vms" (none), "memory_total_bytes", "memory_used_bytes" (unknown);
+ * sample "cpu_busy_ns" (zeros), "vms" (none), "memory_total_bytes", "memory_used_bytes" (unknown),
+ * "suspended_ns" (0: of t_ns, since boot), "late_ns" (0: so long after t_ns the zones were read);
  * a VM's "name" (its uuid), "memory_bytes", "overhead_ns", "pid" (0), "sockets" (1), "running"
  * (true), "precision" ("nanoseconds"; or "jiffies"); a vCPU's "cpu" (unknown) and "socket" (dealt
  * in order). A zone's reading is null, or absent, when it could not be read. All other members are
