@@ -170,6 +170,7 @@ static const char *metrics_sample_suffix(enum metrics_type type)
 		return "_total";
 	case METRICS_INFO:
 		return "_info";
+	case METRICS_BARE_COUNTER:
 	case METRICS_GAUGE:
 	case METRICS_HISTOGRAM:
 		break;
@@ -182,6 +183,8 @@ static const char *metrics_type_name(enum metrics_type type, enum metrics_format
 	switch (type) {
 	case METRICS_COUNTER:
 		return "counter";
+	case METRICS_BARE_COUNTER: /* OpenMetrics has no counter without the suffix */
+		return format == METRICS_OPENMETRICS ? "unknown" : "counter";
 	case METRICS_GAUGE:
 		return "gauge";
 	case METRICS_INFO:

@@ -1,6 +1,8 @@
 #include "guest/exporter.h"
 #include "common/cleanup.h"
 #include "common/metrics.h"
+#include "guest/compat.h"
+#include "guest/outputs.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,6 +12,7 @@ struct exporter {
 	pthread_mutex_t lock; /* for the meter and the reading */
 	struct meter *meter;
 	struct meter_reading reading;
+	struct exporter_extras extras;
 	struct metrics *metrics; /* of the HTTP server's thread alone */
 };
 
@@ -71,14 +74,15 @@ static void exporter_read(struct exporter *exporter, struct meter_reading *ret_r
 	(void)pthread_mutex_unlock(&exporter->lock);
 }
 
-bool exporter_tick(struct exporter *exporter, struct diag *diag)
+void exporter_set_extras(struct exporter *exporter, const struct exporter_extras *extras)
 {
-	struct meter_reading reading;
+	exporter->extras = *extras;
+}
 
-	exporter_read(exporter, &reading);
-	if (!reading.up)
-		*diag = reading.reason;
-	return reading.up;
+bool exporter_tick(struct exporter *exporter, struct meter_reading *ret_reading)
+{
+	exporter_read(exporter, ret_reading);
+	return ret_reading->up;
 }
 
 static void exporter_add_one(struct metrics *metrics, const struct metrics_family *family,
@@ -130,6 +134,18 @@ void exporter_write_metrics(struct metrics *metrics, const struct meter_reading 
 	metrics_add(metrics, &version, 1, metrics_integer(1));
 }
 
+static void exporter_write_extras(struct exporter *exporter)
+{
+	const struct accounts_view view = {.reading = exporter->reading};
+	const struct compat_machine machine = {
+	    .view = &view, .host = exporter->extras.host, .sys_path = exporter->extras.sys_path};
+
+	if (exporter->extras.compat != 0)
+		compat_write_metrics(exporter->metrics, exporter->extras.compat, &machine);
+	if (exporter->extras.outputs != NULL)
+		outputs_write_metrics(exporter->extras.outputs, exporter->metrics);
+}
+
 static int exporter_handle_metrics(void *context, const struct http_request *request,
 				   struct http_response *response)
 {
@@ -140,6 +156,7 @@ static int exporter_handle_metrics(void *context, const struct http_request *req
 	exporter_read(exporter, &exporter->reading);
 	metrics_begin(exporter->metrics, format);
 	exporter_write_metrics(exporter->metrics, &exporter->reading);
+	exporter_write_extras(exporter);
 	status = metrics_finish(exporter->metrics, &response->body, &response->body_size);
 	if (status < 0)
 		return status;

@@ -31,6 +31,22 @@ static const struct metrics_family outputs_dropped = {
     "Rows that the output will never deliver: there was no room for them to wait, or the server "
     "refused them."};
 
+/* Two threads that write to one place would write through each other. */
+static int outputs_check_place(const struct outputs *outputs, const struct output *output,
+			       struct diag *diag)
+{
+	const struct output_spec *spec = output_spec(output);
+
+	for (size_t i = 0; i < outputs->count; i++) {
+		const struct output_spec *other = output_spec(outputs->entries[i].output);
+
+		if (other->kind == spec->kind && strcmp(other->target, spec->target) == 0)
+			return diag_error(diag, -EEXIST, "%s and %s go to the same place",
+					  other->text, spec->text);
+	}
+	return 0;
+}
+
 static int outputs_open(struct outputs *outputs, const struct outputs_options *options,
 			struct diag *diag)
 {
@@ -50,7 +66,8 @@ static int outputs_open(struct outputs *outputs, const struct outputs_options *o
 		one.spec = options->specs[i];
 		status = output_create(&one, &outputs->entries[i].output, diag);
 		if (status == 0)
-			outputs->count++;
+			status = outputs_check_place(outputs, outputs->entries[i].output, diag);
+		outputs->count += outputs->entries[i].output != NULL;
 	}
 	return status;
 }
@@ -104,6 +121,11 @@ void outputs_destroy(struct outputs *outputs, const struct clock *clock)
 size_t outputs_count(const struct outputs *outputs)
 {
 	return outputs->count;
+}
+
+const char *outputs_host(const struct outputs *outputs)
+{
+	return outputs->host;
 }
 
 bool outputs_exposed(const struct outputs *outputs)

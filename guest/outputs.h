@@ -43,8 +43,10 @@ int outputs_start(struct outputs *outputs, struct diag *diag);
 /* Delivers what waits, as far as that takes no longer than OUTPUTS_GRACE_NS, and ends. */
 void outputs_destroy(struct outputs *outputs, const struct clock *clock);
 
-/* Whether there are any. */
 size_t outputs_count(const struct outputs *outputs);
+
+/* What they call this machine. */
+const char *outputs_host(const struct outputs *outputs);
 
 /* Whether others than its owner may read the file of credentials. */
 bool outputs_exposed(const struct outputs *outputs);
