@@ -44,8 +44,8 @@ static const struct config_key agent_settings_table[] = {
 	.minimum = OUTPUT_PERIOD_NS_MIN, .maximum = OUTPUT_PERIOD_NS_MAX,
 	.allowed = "a duration from 100ms to 24h",
 	.summary = "time between two ticks of an output that names none itself"),
-    KEY(output_buffer_kib, "output", "buffer", CONFIG_COUNT, "4096", .minimum = 64,
-	.maximum = 1048576, .allowed = "KiB from 64 to 1048576",
+    KEY(output_buffer_kib, "output", "buffer", CONFIG_COUNT, "4096", .minimum = 4,
+	.maximum = 1048576, .allowed = "KiB from 4 to 1048576",
 	.summary = "how much of each output waits while its sink cannot be reached; then the "
 		   "oldest is dropped"),
     KEY(output_timeout_ns, "output", "timeout", CONFIG_DURATION, "10s", .minimum = SECOND_NS / 10,

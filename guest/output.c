@@ -13,6 +13,9 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+/* Of an outage: reasons that come in turns are told so often. */
+#define OUTPUT_REASONS_MAX 5
+
 /* What cuts the thread's waiting short is seen within a second by every sink. */
 #define OUTPUT_CUT_NS (UINT64_C(3) * CLOCK_NS_PER_SECOND)
 
@@ -38,6 +41,8 @@ struct output {
 	/* The thread's own. */
 	bool down;
 	bool refusing;
+	unsigned int reasons;	 /* of this outage, told */
+	struct diag reason;	 /* the last of them */
 	uint64_t dropped_before; /* state.dropped when this outage or row of refusals began */
 };
 
@@ -185,14 +190,38 @@ static uint64_t output_dropped(struct output *output, uint64_t more)
 	return dropped;
 }
 
-/* Told once when it begins and once when it ends, however often it was tried in between. */
+/* Whether a person would learn something new: figures in a message (times, codes) do not count. */
+static bool output_is_same(const char *first, const char *second)
+{
+	static const char digits[] = "0123456789";
+
+	for (;;) {
+		first += strspn(first, digits);
+		second += strspn(second, digits);
+		if (*first != *second)
+			return false;
+		if (*first == '\0')
+			return true;
+		first++;
+		second++;
+	}
+}
+
+/* Told when it begins and when it ends, however often it was tried in between; and what is wrong
+ * now where that is something else than before. */
 static void output_tell_down(struct output *output, const struct diag *why)
 {
 	output_set_up(output, false);
-	if (output->down)
+	if (!output->down) {
+		output->down = true;
+		output->reasons = 0;
+		output->reason.text[0] = '\0';
+		output->dropped_before = output_dropped(output, 0);
+	}
+	if (output->reasons == OUTPUT_REASONS_MAX || output_is_same(output->reason.text, why->text))
 		return;
-	output->down = true;
-	output->dropped_before = output_dropped(output, 0);
+	output->reasons++;
+	output->reason = *why;
 	log_warning("output %s: %s; keeping up to %zu KiB until it is back", output->spec.text,
 		    why->text, output->queue.size_max / 1024);
 }

@@ -88,7 +88,7 @@ static void test_what_is_refused(void **state)
 	refused("[outputs]\n1 = json:-\n", "unknown key outputs.1; there are: agent, output");
 	refused("[output]\n1 = xml:-\n", "output.1: xml:-: the format is csv, json or influx");
 	refused("[output]\nperiod = 5\n", "output.period = 5 is not allowed");
-	refused("[output]\nbuffer = 63\n", "it takes KiB from 64 to 1048576");
+	refused("[output]\nbuffer = 3\n", "it takes KiB from 4 to 1048576");
 	refused("[http]\ncompat = ceems\n", "http.compat: there are the names of scaphandre");
 	refused("[agent]\nsource = perf\n", "it takes auto, tree or powercap");
 }
