@@ -1,12 +1,12 @@
 """An InfluxDB 1.x with directories and ports of its own, on this machine's loopback alone."""
 
+import base64
 import json
 import os
 import shutil
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -74,10 +74,10 @@ class Influx:
     def query(self, text, database="", user=None):
         """The rows of the first series of the answer, each a dictionary; [] where there is none."""
         parameters = {"q": text, "db": database, "epoch": "ns"}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http}/query", urllib.parse.urlencode(parameters).encode())
         if user:
-            parameters.update(zip(("u", "p"), user))
-        data = urllib.parse.urlencode(parameters).encode()
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/query", data=data, timeout=30) as answer:
+            request.add_header("Authorization", "Basic " + base64.b64encode(":".join(user).encode()).decode())
+        with urllib.request.urlopen(request, timeout=30) as answer:
             result = json.load(answer)["results"][0]
         if "error" in result:
             raise ValueError(result["error"])
