@@ -173,7 +173,7 @@ class OutputsTest(unittest.TestCase):
         server.query("CREATE DATABASE udp")
         log = os.path.join(self.out, "rows")
         self.start(f"--output=influx:http://127.0.0.1:{server.http}/telegraf", f"--output=influx:udp://127.0.0.1:{server.udp}",
-                   f"--output=json:{log}")
+                   f"--output=json:{log}", "--output.timeout=1min")
         energy = [5000000, 700000]
 
         def moved():
