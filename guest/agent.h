@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/sysroot.h"
+#include "guest/accounts.h"
 #include "guest/meter.h"
 
 #include <argp.h>

@@ -171,10 +171,11 @@ static int agent_run_service(struct agent_main *main_options)
 		    "The service: also export by the names of scaphandre, node or kepler", 0       \
 	}
 
-/* --http.listen and --web.config.file are in --help; the other keys are in agent.conf(5). */
+/* What is given by hand now and then is in --help; all of them are in wattport-agent.conf(5). */
 static bool agent_option_is_shown(const struct config_key *key)
 {
-	return strcmp(key->section, "web") == 0 || strcmp(key->name, "listen") == 0;
+	return strcmp(key->section, "web") == 0 || strcmp(key->name, "listen") == 0 ||
+	       strcmp(key->section, "accounts") == 0;
 }
 
 int main(int argc, char **argv)

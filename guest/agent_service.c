@@ -15,6 +15,7 @@
 struct agent_service {
 	const struct agent *agent;
 	struct exporter *exporter;
+	struct accounts_thread *accounts; /* NULL: nothing is divided */
 	struct http_server *server;
 	struct outputs *outputs;
 	struct meter_reading reading; /* of the last tick */
@@ -33,18 +34,26 @@ static void agent_service_tick(struct agent_service *service, bool first)
 	service->up = up;
 }
 
-/* Gives the outputs that are due what is known now. */
+/*
+ * Gives the outputs that are due what is known now: the accounts as of their last tick, or where
+ * nothing is divided the zones alone.
+ */
 static void agent_service_output(struct agent_service *service)
 {
-	struct accounts_view view = {.interval_ns = 0};
 	struct mono_time now = clock_now_mono(service->agent->clock);
+	const struct accounts_view *divided;
+	struct accounts_view view = {.interval_ns = 0};
 
 	if (outputs_due_ns(service->outputs, now) > 0)
 		return;
-	agent_service_tick(service, false);
-	view.reading = service->reading;
-	view.wall_ns = clock_now_wall(service->agent->clock).ns;
-	outputs_tick(service->outputs, now, &view);
+	divided = accounts_thread_view(service->accounts);
+	if (divided == NULL) {
+		agent_service_tick(service, false);
+		view.reading = service->reading;
+		view.wall_ns = clock_now_wall(service->agent->clock).ns;
+	}
+	outputs_tick(service->outputs, now, divided != NULL ? divided : &view);
+	accounts_view_release(divided);
 }
 
 /*
@@ -93,6 +102,8 @@ static int agent_service_start(struct agent_service *service, const struct agent
 		status = outputs_start(service->outputs, diag);
 	if (status == 0)
 		status = http_server_start(service->server, diag);
+	if (status == 0 && service->accounts != NULL)
+		status = accounts_thread_start(service->accounts, diag);
 	if (status < 0)
 		return status;
 	/* Who writes nothing has no use for what writing needs. */
@@ -192,10 +203,41 @@ static void agent_service_signals(sigset_t *ret_signals)
 	(void)signal(SIGXFSZ, SIG_IGN);
 }
 
+/*
+ * As root, where it is: a first tick opens what only root may open. A machine on which nothing can
+ * be divided is told why, and its energy is exported all the same.
+ */
+static int agent_service_open_accounts(const struct agent *agent, const struct sysroot *root,
+				       const struct agent_settings *settings, struct meter *meter,
+				       struct accounts **ret_accounts)
+{
+	cleanup_accounts struct accounts *accounts = NULL;
+	const struct accounts_options options = agent_settings_accounts(settings);
+	struct diag diag = DIAG_INIT;
+	int status;
+
+	if (options.top == 0)
+		return 0;
+	status = accounts_create(root, agent->clock, meter, &options, &accounts, &diag);
+	if (status < 0) {
+		log_warning("nothing is divided among services: %s", diag.text);
+		return 0;
+	}
+	status = accounts_tick(accounts);
+	if (status < 0)
+		return status;
+	*ret_accounts = TAKE_PTR(accounts);
+	return 0;
+}
+
 int agent_serve(const struct agent *agent, const struct agent_settings *settings)
 {
 	cleanup_sysroot struct sysroot *root = NULL;
+	cleanup_sysroot struct sysroot *accounts_root = NULL;
 	cleanup_meter struct meter *meter = NULL;
+	cleanup_meter struct meter *accounts_meter = NULL;
+	cleanup_accounts struct accounts *accounts = NULL;
+	cleanup_accounts_thread struct accounts_thread *thread = NULL;
 	cleanup_exporter struct exporter *exporter = NULL;
 	struct agent_service service = {.up = false};
 	struct diag diag = DIAG_INIT;
@@ -204,11 +246,19 @@ int agent_serve(const struct agent *agent, const struct agent_settings *settings
 
 	log_init("wattport-agent", LOG_LEVEL_INFO);
 	agent_service_signals(&signals);
-	if (agent_open_meter(agent, &root, &meter) < 0)
+	/* A meter has one thread: the accounts' and that of the requests have one each. */
+	if (agent_open_meter(agent, &root, &meter) < 0 ||
+	    agent_open_meter(agent, &accounts_root, &accounts_meter) < 0)
 		return AGENT_EXIT_FAILED;
-	if (exporter_create(meter, &exporter) < 0)
+	if (exporter_create(meter, &exporter) < 0 ||
+	    agent_service_open_accounts(agent, accounts_root, settings, accounts_meter, &accounts) <
+		0 ||
+	    (accounts != NULL &&
+	     accounts_thread_create(accounts, settings->accounts_period_ns, &thread) < 0))
 		return agent_fail("out of memory");
+	exporter_set_accounts(exporter, thread);
 	service.exporter = exporter;
+	service.accounts = thread;
 	if (agent_service_open(&service, agent, settings, root) != 0)
 		return AGENT_EXIT_FAILED;
 	status = agent_service_start(&service, settings, &diag);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define SECOND_NS CLOCK_NS_PER_SECOND
+#define POWER_MAX UINT64_C(100000000000)
 
 static const char *const source_choices[] = {
     [METER_AUTO] = "auto", [METER_TREE] = "tree", [METER_POWERCAP] = "powercap", NULL};
@@ -29,6 +30,19 @@ static const struct config_key agent_settings_table[] = {
 		   "there"),
     KEY(agent_at, "agent", "at", CONFIG_TEXT, MOUNT_AT_DEFAULT, .allowed = "a directory",
 	.summary = "where the host's tree is mounted"),
+    KEY(accounts_top, "accounts", "top", CONFIG_COUNT, "50", .minimum = 0,
+	.maximum = ACCOUNTS_TOP_MAX, .allowed = "a number from 0 to 500",
+	.summary = "so many units, processes, users and so on are shown by name, the others "
+		   "together; 0 divides nothing"),
+    KEY(accounts_period_ns, "accounts", "period", CONFIG_DURATION, "1s",
+	.minimum = ACCOUNTS_PERIOD_NS_MIN, .maximum = ACCOUNTS_PERIOD_NS_MAX,
+	.allowed = "a duration from 100ms to 30s", .summary = "how often energy is divided"),
+    KEY(accounts_idle_power, "accounts", "idle-power", CONFIG_POWER, "auto", .maximum = POWER_MAX,
+	.allowed = "auto, or a power up to 100kW with its unit: 12.5W",
+	.summary = "what each package draws at rest: found by measuring, or given"),
+    KEY(accounts_idle_power_dram, "accounts", "idle-power-dram", CONFIG_POWER, "auto",
+	.maximum = POWER_MAX, .allowed = "auto, or a power up to 100kW with its unit: 3W",
+	.summary = "the same of each package's memory"),
     KEY(outputs[0], "output", "1", CONFIG_TEXT, "none", .allowed = "none, or FORMAT[@PERIOD]:SINK",
 	.summary = "an output: csv, json or influx to - (stdout), a file or named pipe, "
 		   "udp://HOST:PORT, or http://HOST:PORT/DATABASE, as in "
@@ -142,6 +156,19 @@ int agent_settings_add_output(struct agent_settings *settings, const char *spec,
 		return 0;
 	}
 	return diag_error(diag, -E2BIG, "there are %d outputs at most", OUTPUTS_MAX);
+}
+
+struct accounts_options agent_settings_accounts(const struct agent_settings *settings)
+{
+	const struct config_power *package = &settings->accounts_idle_power;
+	const struct config_power *dram = &settings->accounts_idle_power_dram;
+
+	return (struct accounts_options){
+	    .top = settings->accounts_top,
+	    .exits = true,
+	    .package = {.given = package->given, .power_uw = package->power_uw},
+	    .dram = {.given = dram->given, .power_uw = dram->power_uw},
+	};
 }
 
 struct outputs_options agent_settings_outputs(const struct agent_settings *settings)

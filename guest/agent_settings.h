@@ -10,6 +10,7 @@
 
 #include "common/config.h"
 #include "common/diag.h"
+#include "guest/accounts.h"
 #include "guest/outputs.h"
 
 #include <stdbool.h>
@@ -22,6 +23,10 @@
 struct agent_settings {
 	uint32_t agent_source; /* enum meter_source */
 	char agent_at[CONFIG_TEXT_SIZE];
+	uint32_t accounts_top; /* 0: nothing is divided */
+	uint64_t accounts_period_ns;
+	struct config_power accounts_idle_power;
+	struct config_power accounts_idle_power_dram;
 	char outputs[OUTPUTS_MAX][CONFIG_TEXT_SIZE]; /* or "none" */
 	uint64_t output_period_ns;
 	uint32_t output_buffer_kib;
@@ -50,6 +55,9 @@ int agent_settings_load(const char *path, const struct agent_settings_entries *e
 
 /* One output more, in the first place that is free: -E2BIG, or what output_spec_parse() says. */
 int agent_settings_add_output(struct agent_settings *settings, const char *spec, struct diag *diag);
+
+/* The part that the accounts take. */
+struct accounts_options agent_settings_accounts(const struct agent_settings *settings);
 
 /* The outputs that there are; they point into the settings. */
 struct outputs_options agent_settings_outputs(const struct agent_settings *settings);

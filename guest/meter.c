@@ -16,6 +16,7 @@ __extension__ typedef unsigned __int128 wide;
 struct meter_track {
 	char id[ZONE_ID_SIZE];
 	char place[ENERGY_SOURCE_PLACE_SIZE];
+	struct zone zone; /* as of the last reading */
 	struct counter counter;
 	uint64_t total_uj;
 	bool read_now; /* its last reading was good */
@@ -212,6 +213,7 @@ static int meter_sample(struct meter *meter, struct meter_reading *reading)
 		if (track == NULL)
 			continue;
 		memcpy(track->place, meter->source->places[i], sizeof(track->place));
+		track->zone = *zone;
 		meter_book(track, zone, &meter->sample.zones[i], reading->time);
 		if (track->read_now)
 			count++;
@@ -267,8 +269,13 @@ static void meter_show(const struct meter *meter, struct mono_time now,
 		const struct meter_track *track = &meter->tracks[i];
 		struct meter_zone *zone = &reading->zones[i];
 
-		*zone =
-		    (struct meter_zone){.available = track->read_now, .energy_uj = track->total_uj};
+		*zone = (struct meter_zone){
+		    .available = track->read_now,
+		    .energy_uj = track->total_uj,
+		    .kind = track->zone.kind,
+		    .package = track->zone.package,
+		    .die = track->zone.die,
+		};
 		memcpy(zone->id, track->id, sizeof(zone->id));
 		memcpy(zone->place, track->place, sizeof(zone->place));
 		if (!track->read_now || !reading->up || i >= meter->base.count ||

@@ -90,6 +90,28 @@ static void output_rows_of_account(const struct accounts_view *view, const char 
 	}
 }
 
+/* What is in no account yet: told, so that the rows of a kind add up all the same. */
+static void output_rows_of_pending(const struct accounts_view *view, const char *kind,
+				   const struct accounts_group *group, output_row_take take,
+				   void *context)
+{
+	if (group->pending_uj == 0 || group->pending_zones_uj == NULL)
+		return;
+	for (size_t i = 0; i <= view->zone_count; i++) {
+		bool total = i == view->zone_count;
+		const struct output_row row = {
+		    .kind = kind,
+		    .name = "(pending)",
+		    .detail = "",
+		    .zone = total ? view->total.id : view->zones[i].id,
+		    .energy_uj =
+			output_known(true, total ? group->pending_uj : group->pending_zones_uj[i]),
+		};
+
+		take(context, &row);
+	}
+}
+
 static void output_rows_of_group(const struct accounts_view *view, enum account_kind kind,
 				 output_row_take take, void *context)
 {
@@ -102,6 +124,7 @@ static void output_rows_of_group(const struct accounts_view *view, enum account_
 	if (group->rest.zones != NULL &&
 	    (group->count > 0 || group->rest_count > 0 || group->rest.total.energy_uj > 0))
 		output_rows_of_account(view, name, &group->rest, take, context);
+	output_rows_of_pending(view, name, group, take, context);
 }
 
 void output_rows(const struct accounts_view *view, output_row_take take, void *context)

@@ -10,6 +10,7 @@
 struct outputs_entry {
 	struct output *output;
 	struct mono_time due;
+	uint64_t wall_ns; /* of the last view */
 };
 
 struct outputs {
@@ -156,7 +157,10 @@ void outputs_tick(struct outputs *outputs, struct mono_time now, const struct ac
 
 		if (entry->due.ns > now.ns)
 			continue;
-		output_push(entry->output, &tick);
+		/* A view is written once, however often it is handed over. */
+		if (view->wall_ns != entry->wall_ns)
+			output_push(entry->output, &tick);
+		entry->wall_ns = view->wall_ns;
 		/* Ticks that were missed, in a machine that slept, are not made up for. */
 		entry->due.ns += period_ns;
 		if (entry->due.ns <= now.ns)

@@ -101,7 +101,8 @@ class OutputsTest(unittest.TestCase):
     def start(self, *options, stdout=subprocess.DEVNULL):
         """Starts it and waits until it listens; its messages are collected."""
         command = [AGENT, "--sysroot", self.machine.root, "--at", self.machine.at, "--config", "/dev/null",
-                   "--http.listen=127.0.0.1:0", "--output.period=100ms", "--output.timeout=300ms", "--output.host=web 1", *options]
+                   "--http.listen=127.0.0.1:0", "--output.period=100ms", "--output.timeout=300ms", "--output.host=web 1", "--accounts.top=0",
+                   "--accounts.period=100ms", *options]
         self.service = subprocess.Popen(  # pylint: disable=consider-using-with
             command, stderr=subprocess.PIPE, stdout=stdout, text=True)
         self.addCleanup(self.stop)
@@ -124,7 +125,8 @@ class OutputsTest(unittest.TestCase):
 
     def wait(self, what, description):
         """Until what() is true; returns it."""
-        for _ in range(LIMIT * 50):
+        end = time.monotonic() + LIMIT
+        while time.monotonic() < end:
             found = what()
             if found:
                 return found
@@ -434,7 +436,35 @@ class OutputsTest(unittest.TestCase):
         rows = len(self.rows("beside.csv"))
         self.wait(lambda: len(self.rows("beside.csv")) > rows + 2, "rows beside it")
 
-    # The state of the host's side, and the configuration.
+    # The state of the host's side, the accounts, and the configuration.
+
+    def test_accounts_add_up(self):
+        path = os.path.join(self.out, "a.csv")
+        for part in ("/fs/cgroup", "/devices/system/cpu"):
+            os.makedirs(self.machine.sys + part, exist_ok=True)
+            machine.mount("--rbind", "/sys" + part, self.machine.sys + part)
+        self.start(f"--output=csv:{path}", "--accounts.top=5", "--compat=kepler")
+        energy = [5000000, 700000]
+
+        def divided():
+            energy[0] += 40000
+            energy[1] += 10000
+            self.set_energy(*energy)
+            rows = self.rows("a.csv") if os.path.exists(path) else []
+            return [row["time_ns"] for row in rows if row["kind"] == "divided" and float(row["energy_joules"]) > 0.2]
+
+        time_ns = self.wait(divided, "energy that is divided")[0]
+        self.stop()
+        rows = [row for row in self.rows("a.csv") if row["time_ns"] == time_ns]
+
+        def total(zone, *kinds):
+            return sum(round(float(row["energy_joules"]) * 1e6) for row in rows if row["zone"] == zone and row["kind"] in kinds)
+
+        for zone in ("package-0", "dram-0", "total"):
+            for kind in ("unit", "user", "process"):
+                self.assertEqual(total(zone, "divided"), total(zone, "idle", "other", kind), (zone, kind))
+        self.assertEqual(total("total", "divided"), total("package-0", "divided") + total("dram-0", "divided"))
+        self.assertLessEqual(len({row["name"] for row in rows if row["kind"] == "process"}), 7)
 
     def test_a_host_that_is_gone_is_told_without_numbers(self):
         path = os.path.join(self.out, "a.csv")

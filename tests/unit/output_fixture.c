@@ -8,6 +8,7 @@ static struct accounts_zone fixture_zones[FIXTURE_ZONES];
 static struct account_use fixture_uses[16][FIXTURE_ZONES];
 static struct account fixture_units[2], fixture_processes[2], fixture_containers[1];
 static size_t fixture_use_count;
+static uint64_t fixture_pending[FIXTURE_ZONES] = {300, 100};
 
 static struct meter_zone fixture_zone(const char *id, const char *place, uint64_t energy_uj,
 				      uint64_t power_uw)
@@ -74,7 +75,10 @@ static void fixture_fill_groups(struct accounts_view *view)
 	    .rest = fixture_account("(rest)", "", 2000000, 200000),
 	};
 	view->groups[ACCOUNT_PROCESS] =
-	    (struct accounts_group){.count = 2, .accounts = fixture_processes};
+	    (struct accounts_group){.count = 2,
+				    .accounts = fixture_processes,
+				    .pending_uj = 400,
+				    .pending_zones_uj = fixture_pending};
 	view->groups[ACCOUNT_CONTAINER] =
 	    (struct accounts_group){.count = 1, .accounts = fixture_containers};
 }
