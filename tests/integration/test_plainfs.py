@@ -127,7 +127,8 @@ class TestTree(PlainTest):
                 with open(path, "rb") as file:
                     text = file.read()
                 self.assertTrue(text.endswith(b"\n"), path)
-                self.assertEqual(text.count(b"\n"), 5 if name == "snapshot" else 1, path)
+                # One that became longer while it was read has a newline more: plain_tree.h.
+                self.assertEqual(text.rstrip(b"\n").count(b"\n"), 4 if name == "snapshot" else 0, path)
                 self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o444)
         self.assertEqual(self.read("wattport/uuid"), VM + "\n")
         self.assertEqual(sorted(os.listdir(self.mount)), [VM, OTHER])
