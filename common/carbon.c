@@ -249,24 +249,37 @@ int carbon_fd(const struct carbon *carbon)
 	return carbon->fd;
 }
 
+static void carbon_add(uint64_t *sum, uint64_t part)
+{
+	if (__builtin_add_overflow(*sum, part, sum))
+		*sum = UINT64_MAX;
+}
+
 void carbon_sum_add(struct carbon_sum *sum, const struct carbon_figure *figure, uint64_t energy_uj)
 {
 	wide units;
 
 	if (!figure->known) {
-		if (__builtin_add_overflow(sum->unknown_uj, energy_uj, &sum->unknown_uj))
-			sum->unknown_uj = UINT64_MAX;
+		carbon_add(&sum->unknown_uj, energy_uj);
 		return;
 	}
 	assert(figure->intensity_mg_per_kwh <= CARBON_MG_PER_KWH_MAX);
 	assert(sum->remainder < CARBON_UNITS_PER_UG);
-	if (__builtin_add_overflow(sum->energy_uj, energy_uj, &sum->energy_uj))
-		sum->energy_uj = UINT64_MAX;
+	carbon_add(&sum->energy_uj, energy_uj);
 	units = (wide)figure->intensity_mg_per_kwh * energy_uj + sum->remainder;
 	sum->remainder = (uint64_t)(units % CARBON_UNITS_PER_UG);
-	if (__builtin_add_overflow(sum->co2e_ug, (uint64_t)(units / CARBON_UNITS_PER_UG),
-				   &sum->co2e_ug))
-		sum->co2e_ug = UINT64_MAX;
+	carbon_add(&sum->co2e_ug, (uint64_t)(units / CARBON_UNITS_PER_UG));
+}
+
+void carbon_sum_merge(struct carbon_sum *sum, const struct carbon_sum *other)
+{
+	uint64_t remainder = sum->remainder + other->remainder;
+
+	carbon_add(&sum->energy_uj, other->energy_uj);
+	carbon_add(&sum->unknown_uj, other->unknown_uj);
+	carbon_add(&sum->co2e_ug, other->co2e_ug);
+	carbon_add(&sum->co2e_ug, remainder / CARBON_UNITS_PER_UG);
+	sum->remainder = remainder % CARBON_UNITS_PER_UG;
 }
 
 const char *carbon_grams_text(uint64_t co2e_ug, char text[static CARBON_TEXT_SIZE])

@@ -93,6 +93,9 @@ struct carbon_sum {
 
 void carbon_sum_add(struct carbon_sum *sum, const struct carbon_figure *figure, uint64_t energy_uj);
 
+/* Adds what another sum has. */
+void carbon_sum_merge(struct carbon_sum *sum, const struct carbon_sum *other);
+
 /* "12.3 mg", "4.56 g", "1.2 kg"; returns `text`. */
 #define CARBON_TEXT_SIZE 32
 const char *carbon_grams_text(uint64_t co2e_ug, char text[static CARBON_TEXT_SIZE]);
