@@ -16,6 +16,7 @@ __extension__ typedef unsigned __int128 wide;
 struct meter_track {
 	char id[ZONE_ID_SIZE];
 	struct counter counter;
+	uint64_t range_uj;
 	uint64_t total_uj;
 	bool read_now; /* its last reading was good */
 };
@@ -184,6 +185,7 @@ static void meter_book(struct meter_track *track, const struct zone *zone,
 		return;
 	else
 		track->total_uj = energy_uj;
+	track->range_uj = zone->range_uj;
 	track->read_now = true;
 }
 
@@ -268,8 +270,9 @@ static void meter_show(const struct meter *meter, struct mono_time now,
 		const struct meter_track *track = &meter->tracks[i];
 		struct meter_zone *zone = &reading->zones[i];
 
-		*zone =
-		    (struct meter_zone){.available = track->read_now, .energy_uj = track->total_uj};
+		*zone = (struct meter_zone){.available = track->read_now,
+					    .energy_uj = track->total_uj,
+					    .range_uj = track->range_uj};
 		memcpy(zone->id, track->id, sizeof(zone->id));
 		if (!track->read_now || !reading->up || i >= meter->base.count ||
 		    !meter->base.read[i] || elapsed_ns == 0)

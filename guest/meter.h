@@ -45,8 +45,9 @@ struct meter_options {
 
 struct meter_zone {
 	char id[ZONE_ID_SIZE];
-	bool available; /* else the next three say nothing */
+	bool available; /* else what follows says nothing */
 	uint64_t energy_uj;
+	uint64_t range_uj; /* largest raw value of its counter */
 	bool has_power;
 	uint64_t power_uw; /* mean since the last reading that is METER_POWER_PERIOD_NS_MIN old */
 };
