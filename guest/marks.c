@@ -111,8 +111,15 @@ static void marks_clean(const struct marks *marks, char label[static MARK_SIZE])
 	utf8_copy(label, MARK_SIZE, text);
 }
 
+static bool marks_is_control(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
 bool marks_next(struct marks *marks, char label[static MARK_SIZE])
 {
+	static const char placeholder = '?';
+
 	while (marks->used < marks->size) {
 		char c = marks->chunk[marks->used++];
 
@@ -122,8 +129,7 @@ bool marks_next(struct marks *marks, char label[static MARK_SIZE])
 			return true;
 		}
 		if (marks->length < MARK_SIZE - 1)
-			marks->line[marks->length++] =
-			    (unsigned char)c < 0x20 || c == 0x7f ? '?' : c;
+			marks->line[marks->length++] = marks_is_control(c) ? placeholder : c;
 	}
 	return false;
 }
