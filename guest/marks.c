@@ -111,15 +111,15 @@ static void marks_clean(const struct marks *marks, char label[static MARK_SIZE])
 	utf8_copy(label, MARK_SIZE, text);
 }
 
-static bool marks_is_control(char c)
+static char marks_printable(char c)
 {
-	return (unsigned char)c < 0x20 || c == 0x7f;
+	if ((unsigned char)c < 0x20 || c == 0x7f)
+		return '?';
+	return c;
 }
 
 bool marks_next(struct marks *marks, char label[static MARK_SIZE])
 {
-	static const char placeholder = '?';
-
 	while (marks->used < marks->size) {
 		char c = marks->chunk[marks->used++];
 
@@ -129,7 +129,7 @@ bool marks_next(struct marks *marks, char label[static MARK_SIZE])
 			return true;
 		}
 		if (marks->length < MARK_SIZE - 1)
-			marks->line[marks->length++] = marks_is_control(c) ? placeholder : c;
+			marks->line[marks->length++] = marks_printable(c);
 	}
 	return false;
 }
