@@ -106,6 +106,9 @@ static const struct config_key settings_table[] = {
     KEY(http_listen, "http", "listen", CONFIG_TEXT, ":9771",
 	.allowed = "[HOST]:PORT, with IPv6 addresses in brackets",
 	.summary = "where wattport-exporter answers"),
+    KEY(http_charts, "http", "charts", CONFIG_TEXT, "auto", .allowed = "auto, none, or a file",
+	.summary = "the library dygraphs, with which the page for people draws its charts: auto "
+		   "takes Debian's libjs-dygraphs where it is installed, none shows tables alone"),
     /* The name that Prometheus' own exporters give it, so that --web.config.file= is theirs. */
     KEY(web_config_file, "web", "config.file", CONFIG_TEXT, "none", .allowed = "none, or a file",
 	.summary = "TLS and passwords of wattport-exporter: the file that Prometheus' exporters "

@@ -74,6 +74,7 @@ struct settings {
 	bool tree_core;
 	bool tree_uncore;
 	char http_listen[CONFIG_TEXT_SIZE];
+	char http_charts[CONFIG_TEXT_SIZE];
 	char web_config_file[CONFIG_TEXT_SIZE]; /* or "none" */
 };
 
