@@ -154,6 +154,9 @@ export class History {
 	}
 }
 
+/* A tick of an axis is a round number. */
+const axisNumber = ([number, unit]) => [String(+number), unit];
+
 function palette() {
 	const style = getComputedStyle(document.documentElement);
 	const read = name => style.getPropertyValue(name).trim();
@@ -161,12 +164,18 @@ function palette() {
 	return { layers: names.map(read), grid: read("--grid"), axis: read("--axis") };
 }
 
-/* One canvas. `unit` and `format` are of a layer's figure. */
+/* Its legend writes HTML and styles into the page, which the content policy rightly refuses; the page has its own. */
+function withoutLegend() {
+	if (typeof Dygraph !== "undefined")
+		Dygraph.PLUGINS = Dygraph.PLUGINS.filter(plugin => plugin !== Dygraph.Plugins.Legend);
+}
+
+/* One canvas; `format` is of a layer's figure. */
 export class Picture {
-	constructor(node, readout, unit, format) {
+	constructor(node, readout, format) {
+		withoutLegend();
 		this.node = node;
 		this.readout = readout;
-		this.unit = unit;
 		this.format = format;
 		this.graph = null;
 	}
@@ -174,13 +183,15 @@ export class Picture {
 	options(history, rows) {
 		const colours = palette();
 		const end = rows[rows.length - 1][0];
-		const axis = value => value === 0 ? "0" : +value.toPrecision(3) + "\u202f" + this.unit;
+		const most = Math.max(...rows.map(row => row.slice(1).reduce((sum, value) => sum + (value ?? 0), 0)));
+		const axis = value => value === 0 ? "0" : joined(axisNumber(this.format(value)));
 		return {
 			file: rows,
 			colors: colours.layers,
 			dateWindow: [end - history.range, end],
+			valueRange: [0, most > 0 ? 1.08 * most : 1],
 			axes: {
-				x: { axisLabelFormatter: time => clockTime(time, history.range < 600000), drawGrid: false,
+				x: { ticker: Dygraph.dateTicker, axisLabelFormatter: time => clockTime(time, history.range < 600000), drawGrid: false,
 					pixelsPerLabel: 90, axisLineColor: colours.axis, axisLabelWidth: 70 },
 				y: { axisLabelFormatter: axis, gridLineColor: colours.grid, axisLineColor: "transparent",
 					axisLabelWidth: 62, pixelsPerLabel: 34 },
@@ -239,8 +250,8 @@ export class Picture {
 	}
 }
 
-export const powerPicture = (node, readout) => new Picture(node, readout, "W", value => watts(value * 1e6));
-export const energyPicture = (node, readout) => new Picture(node, readout, "Wh", value => wattHours(value * 3.6e9));
+export const powerPicture = (node, readout) => new Picture(node, readout, value => watts(value * 1e6));
+export const energyPicture = (node, readout) => new Picture(node, readout, value => wattHours(value * 3.6e9));
 
 export function showLegend(list, history) {
 	const layers = [];

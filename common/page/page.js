@@ -29,10 +29,10 @@ function showShare(cell, value) {
 		const track = element("span", "track");
 		track.append(element("span", "fill"));
 		track.setAttribute("aria-hidden", "true");
-		cell.append(element("span", "number"), track);
+		cell.append(track, element("span", "number"));
 	}
-	setNumber(cell.firstChild, value, number => [number.toFixed(1), "%"]);
-	cell.lastChild.firstChild.style.width = Math.min(100, value ?? 0) + "%";
+	setNumber(cell.lastChild, value, number => [number.toFixed(1), "%"]);
+	cell.firstChild.firstChild.style.width = Math.min(100, value ?? 0) + "%";
 }
 
 const energyUnit = key => rows => columnUnit(Math.max(0, ...rows.map(row => row[key] ?? 0)));
@@ -50,15 +50,15 @@ function accountColumns(group) {
 		energy("energy_uj", "Energy"),
 	];
 	if (group.kind === "vm")
-		columns.push(energy("idle_uj", "of it idle", true), energy("overhead_uj", "overhead", true));
-	columns.push({ key: "cpu_ns", title: "CPU time", wide: true, value: row => row.cpu_ns, show: showDuration },
-		{ key: "members", title: group.of_members, wide: true, value: row => row.members, show: showScaled(0) });
+		columns.push(energy("idle_uj", "of it idle", "wide"), energy("overhead_uj", "overhead", "wider"));
+	columns.push({ key: "cpu_ns", title: "CPU time", wide: "wide", value: row => row.cpu_ns, show: showDuration },
+		{ key: "members", title: group.of_members, wide: "wide", value: row => row.members, show: showScaled(0) });
 	return columns;
 }
 
 const zoneTable = new Table(byId("zones"), [
 	{ key: "name", title: "Zone", text: true, head: true, value: row => row.name, show: (cell, value, row) => showName(cell, value, row) },
-	power, energy("energy_uj", "Energy"), energy("idle_uj", "of it idle"),
+	power, energy("energy_uj", "Energy"), energy("idle_uj", "of it idle", "tiny"),
 ], "name", () => show());
 zoneTable.sort.up = true;
 zoneTable.markSort();
@@ -119,18 +119,20 @@ function showFigures(now) {
 	const live = now.state.up && end >= 0 && history.total[end] !== null;
 	const idle = live ? history.idle[end] : null;
 	const other = live ? history.other[end] : null;
-	const accounts = live && idle !== null && other !== null ? Math.max(0, history.total[end] - idle - other) : null;
-	const ofTotal = part => part === null ? "" : percent(part, history.total[end])?.toFixed(0) + "\u202f% of the power";
 	const group = now.groups[0];
+	/* What stands in the table, too. */
+	const accounts = live && group ? [...group.accounts, ...(group.rest ? [group.rest] : [])].reduce((sum, one) => sum + (one.power_uw ?? 0), 0) : null;
+	const ofTotal = (part, whole) => percent(part, whole) === null ? "" : percent(part, whole).toFixed(0) + "\u202f% of the power";
+	const counted = now.zones.filter(zone => zone.counted && !zone.error).map(zone => zone.id);
 	setNumber(byId("power"), total.power_uw, watts);
-	setText(byId("power-note"), now.state.estimate ? "an estimate, computed and not measured" : "all zones that add up");
+	setText(byId("power-note"), now.state.estimate ? "an estimate, computed and not measured" : counted.length > 3 ? counted.length + " zones together" : counted.join(" + "));
 	setText(byId("accounts-title"), group ? (KINDS[group.kind] ?? [group.kind])[0] : "Accounts");
 	setNumber(byId("accounts-power"), accounts, watts);
-	setText(byId("accounts-note"), ofTotal(accounts));
+	setText(byId("accounts-note"), ofTotal(accounts, total.power_uw));
 	setNumber(byId("other-power"), other, watts);
-	setText(byId("other-note"), ofTotal(other));
+	setText(byId("other-note"), ofTotal(other, history.total[end]));
 	setNumber(byId("idle-power"), idle, watts);
-	setText(byId("idle-note"), ofTotal(idle));
+	setText(byId("idle-note"), ofTotal(idle, history.total[end]));
 	setNumber(byId("energy"), total.energy_uj, wattHours);
 	setText(byId("energy-note"), total.energy_uj === null ? "" : joined(joules(total.energy_uj)) +
 		(now.state.since_ns === null ? ", all that was counted" : " in " + duration(now.state.since_ns / 1e9)));
@@ -143,9 +145,12 @@ function showMeaning(now) {
 	if (meaning?.carbon) {
 		setNumber(byId("carbon"), meaning.carbon.total_g, grams);
 		setText(byId("carbon-note"), meaning.carbon.note ?? "");
+		byId("carbon-note").title = meaning.carbon.note ?? "";
 	}
-	byId("equivalents").hidden = !meaning?.equivalent;
-	setText(byId("equivalents"), meaning?.equivalent ? "This energy " + meaning.equivalent + "." : "");
+	const texts = meaning?.equivalents ?? [];
+	byId("meaning").hidden = texts.length === 0;
+	if (byId("equivalents").textContent !== texts.join(""))
+		byId("equivalents").replaceChildren(...texts.map(text => element("li", "", text)));
 }
 
 /* The state: always there. */

@@ -25,7 +25,7 @@ export class Table {
 	}
 
 	makeHead(column) {
-		const cell = element("th", (column.text ? "text " : "") + (column.wide ? "wide" : ""));
+		const cell = element("th", (column.text ? "text " : "") + (column.wide ?? ""));
 		const button = element("button", "sort");
 		cell.scope = "col";
 		button.type = "button";
@@ -94,7 +94,7 @@ export class Table {
 			return line;
 		line = element("tr");
 		for (const column of this.columns) {
-			const cell = element(column.head ? "th" : "td", (column.text ? "text " : "") + (column.wide ? "wide" : ""));
+			const cell = element(column.head ? "th" : "td", (column.text ? "text " : "") + (column.wide ?? ""));
 			if (column.head)
 				cell.scope = "row";
 			line.append(cell);
