@@ -120,6 +120,7 @@ static void history_give(struct page_history *history, size_t index,
 
 	*series = (struct page_series){.used = true};
 	(void)snprintf(series->id, sizeof(series->id), "%s", account->id);
+	(void)snprintf(series->name, sizeof(series->name), "%s", account->name);
 	for (size_t ring = 0; ring < PAGE_RANGE_COUNT; ring++)
 		for (size_t i = 0; i < RING_CAPACITY; i++)
 			history->rings[ring].points[i].account_uj[index] = PAGE_UNKNOWN;

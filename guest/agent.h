@@ -44,6 +44,7 @@ int agent_exec(struct agent *agent, int argc, char **argv);
 struct agent_service_options {
 	const char *listen;
 	const char *web_config; /* TLS and passwords (common/web_config.h), or NULL */
+	const char *charts;	/* as page_create() takes it */
 };
 int agent_serve(const struct agent *agent, const struct agent_service_options *options);
 

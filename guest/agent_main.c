@@ -12,6 +12,7 @@
 enum {
 	AGENT_KEY_LISTEN = 0x200,
 	AGENT_KEY_WEB_CONFIG_FILE,
+	AGENT_KEY_HTTP_CHARTS,
 };
 
 static const struct agent_command {
@@ -58,6 +59,9 @@ static error_t agent_main_parse(int key, char *argument, struct argp_state *stat
 	case AGENT_KEY_WEB_CONFIG_FILE:
 		main_options->service.web_config = argument;
 		return 0;
+	case AGENT_KEY_HTTP_CHARTS:
+		main_options->service.charts = argument;
+		return 0;
 	case ARGP_KEY_ARG:
 		main_options->command = agent_find_command(argument);
 		if (main_options->command == NULL)
@@ -78,6 +82,8 @@ int main(int argc, char **argv)
 	     "Where the service listens (" AGENT_LISTEN_DEFAULT ": every address)", 0},
 	    {"web.config.file", AGENT_KEY_WEB_CONFIG_FILE, "FILE", 0,
 	     "The service: TLS and passwords, as Prometheus' exporters take them", 0},
+	    {"http.charts", AGENT_KEY_HTTP_CHARTS, "FILE", 0,
+	     "The service: the library that draws the page's charts, auto or none (auto)", 0},
 	    {.name = NULL}};
 	static const struct argp_child children[] = {{.argp = &agent_argp}, {.argp = NULL}};
 	static const struct argp argp = {
@@ -98,7 +104,7 @@ int main(int argc, char **argv)
 		      .at = MOUNT_AT_DEFAULT,
 		      .source = METER_AUTO,
 		      .clock = clock_real()},
-	    .service = {.listen = AGENT_LISTEN_DEFAULT},
+	    .service = {.listen = AGENT_LISTEN_DEFAULT, .charts = "auto"},
 	};
 	char name[64];
 	int rest;

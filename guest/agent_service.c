@@ -1,6 +1,7 @@
 #include "common/cleanup.h"
 #include "common/http_server.h"
 #include "common/log.h"
+#include "common/page.h"
 #include "common/privilege.h"
 #include "guest/agent.h"
 #include "guest/exporter.h"
@@ -95,8 +96,8 @@ static void agent_service_reload(struct agent_service *service, bool asked)
 /* Until a signal ends it. */
 static void agent_service_run(struct agent_service *service, const sigset_t *signals)
 {
-	const struct timespec period = {.tv_sec =
-					    (time_t)(METER_PERIOD_NS_MAX / CLOCK_NS_PER_SECOND)};
+	const struct timespec period = {.tv_sec = PAGE_PERIOD_SECONDS};
+	unsigned int ticks = 0;
 
 	for (;;) {
 		int signal_number = sigtimedwait(signals, NULL, &period);
@@ -107,7 +108,8 @@ static void agent_service_run(struct agent_service *service, const sigset_t *sig
 			agent_service_reload(service, true);
 		} else if (errno == EAGAIN) {
 			agent_service_tick(service, false);
-			agent_service_reload(service, false);
+			if (++ticks % (HTTP_RELOAD_SECONDS / PAGE_PERIOD_SECONDS) == 0)
+				agent_service_reload(service, false);
 		}
 	}
 }
@@ -116,6 +118,7 @@ int agent_serve(const struct agent *agent, const struct agent_service_options *o
 {
 	cleanup_sysroot struct sysroot *root = NULL;
 	cleanup_meter struct meter *meter = NULL;
+	cleanup_page struct page *page = NULL;
 	cleanup_exporter struct exporter *exporter = NULL;
 	struct agent_service service = {.up = false};
 	struct diag diag = DIAG_INIT;
@@ -131,7 +134,9 @@ int agent_serve(const struct agent *agent, const struct agent_service_options *o
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	if (agent_open_meter(agent, &root, &meter) < 0)
 		return AGENT_EXIT_FAILED;
-	if (exporter_create(meter, &exporter) < 0)
+	if (page_create(options->charts, agent->clock, &page, &diag) < 0)
+		return agent_fail("--http.charts: %s", diag.text);
+	if (exporter_create(meter, page, &exporter) < 0)
 		return agent_fail("out of memory");
 	service.exporter = exporter;
 	status = agent_service_start(&service, options, &diag);

@@ -1,6 +1,7 @@
 #include "guest/exporter.h"
 #include "common/cleanup.h"
 #include "common/metrics.h"
+#include "guest/page_guest.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -9,6 +10,7 @@
 struct exporter {
 	pthread_mutex_t lock; /* for the meter and the reading */
 	struct meter *meter;
+	struct page *page;
 	struct meter_reading reading;
 	struct metrics *metrics; /* of the HTTP server's thread alone */
 };
@@ -31,7 +33,7 @@ static const struct metrics_family exporter_estimate = {
 static const struct metrics_family exporter_build = {"wattport_build", METRICS_INFO, NULL,
 						     "The version of this program."};
 
-int exporter_create(struct meter *meter, struct exporter **ret_exporter)
+int exporter_create(struct meter *meter, struct page *page, struct exporter **ret_exporter)
 {
 	cleanup_free struct exporter *exporter = calloc(1, sizeof(*exporter));
 	int status;
@@ -39,6 +41,7 @@ int exporter_create(struct meter *meter, struct exporter **ret_exporter)
 	if (exporter == NULL)
 		return -ENOMEM;
 	exporter->meter = meter;
+	exporter->page = page;
 	status = metrics_create(&exporter->metrics);
 	if (status < 0)
 		return status;
@@ -73,9 +76,12 @@ static void exporter_read(struct exporter *exporter, struct meter_reading *ret_r
 
 bool exporter_tick(struct exporter *exporter, struct diag *diag)
 {
+	cleanup_page_guest struct page_view view = {.group_count = 0};
 	struct meter_reading reading;
 
 	exporter_read(exporter, &reading);
+	if (page_guest_view(&reading, NULL, &view) == 0)
+		page_show(exporter->page, &view);
 	if (!reading.up)
 		*diag = reading.reason;
 	return reading.up;
@@ -164,22 +170,29 @@ static int exporter_handle_page(void *context, const struct http_request *reques
 				struct http_response *response)
 {
 	struct exporter *exporter = context;
+
+	return page_answer(exporter->page, request->path, response);
+}
+
+static int exporter_handle_now(void *context, const struct http_request *request,
+			       struct http_response *response)
+{
+	cleanup_page_guest struct page_view view = {.group_count = 0};
+	struct exporter *exporter = context;
 	int status;
 
 	(void)request;
 	exporter_read(exporter, &exporter->reading);
-	status =
-	    exporter_write_page(&exporter->reading, &response->allocated, &response->body_size);
+	status = page_guest_view(&exporter->reading, NULL, &view);
 	if (status < 0)
 		return status;
-	response->body = response->allocated;
-	response->content_type = "text/html; charset=utf-8";
-	return 0;
+	return page_answer_now(exporter->page, &view, response);
 }
 
 const struct http_route exporter_routes[] = {
     {"/metrics", exporter_handle_metrics},
     {"/healthz", exporter_handle_health},
-    {"/", exporter_handle_page},
+    {"/api/v1/now", exporter_handle_now},
+    PAGE_ROUTES(exporter_handle_page),
 };
 const size_t exporter_route_count = sizeof(exporter_routes) / sizeof(exporter_routes[0]);

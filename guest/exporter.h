@@ -1,5 +1,6 @@
 /*
- * exporter.h: the agent's readings over HTTP: /metrics, /healthz and a page for people.
+ * exporter.h: the agent's readings over HTTP: /metrics, /healthz and the page for people, with
+ * /api/v1/.. which that asks (common/page.h).
  *
  * Last stage in the guest. Each request takes a reading of its own, so that a scrape shows now and
  * not some tick before it; exporter_tick() takes one when nobody asks, for counters that wrap. The
@@ -13,14 +14,15 @@
 #define WATTPORT_GUEST_EXPORTER_H
 
 #include "common/http_server.h"
+#include "common/page.h"
 #include "guest/meter.h"
 
 #include <stddef.h>
 
 struct exporter;
 
-/* The meter stays the caller's and outlives the exporter. */
-int exporter_create(struct meter *meter, struct exporter **ret_exporter);
+/* Meter and page stay the caller's and outlive the exporter. */
+int exporter_create(struct meter *meter, struct page *page, struct exporter **ret_exporter);
 void exporter_destroy(struct exporter *exporter);
 
 /* For http_server_options: the routes, and `exporter` itself as their context. */
@@ -33,9 +35,6 @@ bool exporter_tick(struct exporter *exporter, struct diag *diag);
 /* The page of a reading, for /metrics; the text belongs to `metrics`. */
 struct metrics;
 void exporter_write_metrics(struct metrics *metrics, const struct meter_reading *reading);
-
-/* The page for people; malloc()ed. */
-int exporter_write_page(const struct meter_reading *reading, char **ret_text, size_t *ret_size);
 
 static inline void cleanup_exporter_value(struct exporter *const *exporter)
 {

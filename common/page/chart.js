@@ -150,7 +150,12 @@ export class History {
 	layerName(layer) {
 		if (layer < COLOURS)
 			return this.chosen[layer] === null ? null : this.accounts.get(this.chosen[layer])?.name ?? null;
-		return ["all others", "other work", "idle"][layer - COLOURS];
+		const known = column => column.some(one => one !== null);
+		if (layer === REST)
+			return known(this.idle) ? "all others" : "this machine";
+		if (layer === OTHER)
+			return known(this.other) ? "other work" : null;
+		return known(this.idle) ? "idle" : null;
 	}
 }
 

@@ -124,6 +124,11 @@ function showFigures(now) {
 	const accounts = live && group ? [...group.accounts, ...(group.rest ? [group.rest] : [])].reduce((sum, one) => sum + (one.power_uw ?? 0), 0) : null;
 	const ofTotal = (part, whole) => percent(part, whole) === null ? "" : percent(part, whole).toFixed(0) + "\u202f% of the power";
 	const counted = now.zones.filter(zone => zone.counted && !zone.error).map(zone => zone.id);
+	/* Where nothing is divided (yet), there are no parts to show. */
+	for (const id of ["accounts-power", "other-power", "idle-power"])
+		byId(id).parentElement.hidden = !group;
+	document.querySelector(".accounts").hidden = !group;
+	document.querySelector(".tables").classList.toggle("alone", !group);
 	setNumber(byId("power"), total.power_uw, watts);
 	setText(byId("power-note"), now.state.estimate ? "an estimate, computed and not measured" : counted.length > 3 ? counted.length + " zones together" : counted.join(" + "));
 	setText(byId("accounts-title"), group ? (KINDS[group.kind] ?? [group.kind])[0] : "Accounts");

@@ -19,6 +19,9 @@ import urllib.request
 
 import browser
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "agent"))
+import machine  # pylint: disable=wrong-import-position
+
 SKIPPED = 77
 PROGRAMS = {}
 SCRIPT = "<script>document.title='taken'</script>"
@@ -298,9 +301,79 @@ class HostPage(PageCase):
         self.check_manners(host.address, forgiven=("/page/charts.js",))
 
 
+class Guest:
+    """A tree as a host would serve it, and wattport-agent over it."""
+
+    def __init__(self):
+        self.machine = machine.Machine(PROGRAMS["wattport_agent"])
+        self.machine.add_share()
+        self.energy_uj = 5000000
+        self.running = True
+        self.agent = subprocess.Popen([*self.machine.command(), "--http.listen", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True)
+        for line in self.agent.stderr:
+            match = re.search(r"listening on port (\d+)", line)
+            if match:
+                self.address = f"http://127.0.0.1:{match.group(1)}"
+                break
+        self.drain = threading.Thread(target=self.agent.stderr.read, daemon=True)
+        self.drain.start()
+        self.thread = threading.Thread(target=self.live)
+        self.thread.start()
+
+    def live(self):
+        while self.running:
+            self.energy_uj += 2500000
+            self.machine.set_energy(self.energy_uj)
+            time.sleep(0.2)
+
+    def stop(self):
+        self.running = False
+        self.thread.join()
+
+    def close(self):
+        self.stop()
+        self.agent.terminate()
+        self.agent.wait()
+        self.drain.join()
+        self.agent.stderr.close()
+        self.machine.close()
+
+
+class GuestPage(PageCase):
+    """wattport-agent."""
+
+    def test_all_of_it(self):
+        guest = Guest()
+        self.addCleanup(guest.close)
+        self.page.look(*SIZES[0])
+        self.page.open(guest.address + "/")
+        self.check_chart("power-chart")
+        self.check_chart("energy-chart")
+        self.take("guest")
+        guest.stop()
+        self.check_numbers(guest)
+        self.check_host_gone(guest)
+        self.check_manners(guest.address)
+
+    def check_numbers(self, guest):
+        metrics, _ = read(guest.address + "/metrics")
+        energy = sums(metrics, "wattport_guest_energy_joules_total", {"zone": "package-0"})
+        self.page.until(f"document.querySelector('#zones tbody tr td:nth-child(3) data')?.value / 1e6 === {energy}", "the last figures")
+
+    def check_host_gone(self, guest):
+        """The host measures no more: no power, and it says so."""
+        guest.machine.set_info(age_ms=83000)
+        reason = self.page.until("!document.getElementById('banner').hidden && document.getElementById('banner').textContent",
+                                 "the banner")
+        self.assertIn("83 s old", reason)
+        self.assertIsNone(self.page.evaluate("document.querySelector('#power data')"))
+        self.take("guest-host-gone")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wattport-exporter", required=True)
+    parser.add_argument("--wattport-agent", required=True)
     parser.add_argument("--ledger-writer", required=True)
     parser.add_argument("--screenshots", required=True)
     arguments, rest = parser.parse_known_args()
@@ -309,6 +382,7 @@ def main():
     if lacking:
         print(f"skipped: {lacking} is not installed")
         return SKIPPED
+    machine.unshared()
     os.makedirs(arguments.screenshots, exist_ok=True)
     program = unittest.main(argv=[sys.argv[0], *rest], exit=False)
     return 0 if program.result.wasSuccessful() else 1
