@@ -1,5 +1,6 @@
 #include "common/page_history.h"
 #include "common/cleanup.h"
+#include "common/utf8.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -80,21 +81,19 @@ static void ring_push(struct page_ring *ring, const struct page_point *point)
 		ring->first = (ring->first + 1) % RING_CAPACITY;
 }
 
-static bool series_is(const struct page_series *series, const struct page_account *account)
-{
-	if (!series->used)
-		return false;
-	if (account->id[0] != '\0')
-		return strcmp(series->id, account->id) == 0;
-	return series->id[0] == '\0' &&
-	       strncmp(series->name, account->name, PAGE_NAME_SIZE - 1) == 0;
-}
-
+/* By its id, or by its name where it has none. */
 static size_t history_find(const struct page_history *history, const struct page_account *account)
 {
-	for (size_t i = 0; i < PAGE_SERIES_MAX; i++)
-		if (series_is(&history->series[i], account))
+	char name[PAGE_NAME_SIZE];
+
+	utf8_copy(name, sizeof(name), account->name);
+	for (size_t i = 0; i < PAGE_SERIES_MAX; i++) {
+		const struct page_series *series = &history->series[i];
+
+		if (series->used && strcmp(series->id, account->id) == 0 &&
+		    (account->id[0] != '\0' || strcmp(series->name, name) == 0))
 			return i;
+	}
 	return SERIES_NONE;
 }
 
@@ -120,7 +119,7 @@ static void history_give(struct page_history *history, size_t index,
 
 	*series = (struct page_series){.used = true};
 	(void)snprintf(series->id, sizeof(series->id), "%s", account->id);
-	(void)snprintf(series->name, sizeof(series->name), "%s", account->name);
+	utf8_copy(series->name, sizeof(series->name), account->name);
 	for (size_t ring = 0; ring < PAGE_RANGE_COUNT; ring++)
 		for (size_t i = 0; i < RING_CAPACITY; i++)
 			history->rings[ring].points[i].account_uj[index] = PAGE_UNKNOWN;
@@ -176,7 +175,7 @@ static void history_fill(struct page_history *history, const struct page_group *
 		seen[index] = true;
 		point->account_uj[index] = account->energy_uj;
 		/* A machine may be given another name. */
-		(void)snprintf(history->series[index].name, PAGE_NAME_SIZE, "%s", account->name);
+		utf8_copy(history->series[index].name, PAGE_NAME_SIZE, account->name);
 		history_weigh(&history->series[index],
 			      account->power_uw != PAGE_UNKNOWN ? account->power_uw : 0,
 			      elapsed_ns);

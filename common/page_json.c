@@ -1,4 +1,5 @@
 #include "common/page_json.h"
+#include "common/utf8.h"
 
 #include <jansson.h>
 
@@ -8,12 +9,17 @@ static json_t *page_number(uint64_t value)
 	return value > INT64_MAX ? json_null() : json_integer((json_int_t)value);
 }
 
-/* NULL or not UTF-8: null. */
+#define TEXT_SIZE 1024
+
+/* NULL: null. Bytes that are not UTF-8 become '?', as in the history. */
 static json_t *page_text(const char *text)
 {
-	json_t *value = text != NULL ? json_string(text) : NULL;
+	char copy[TEXT_SIZE];
 
-	return value != NULL ? value : json_null();
+	if (text == NULL)
+		return json_null();
+	utf8_copy(copy, sizeof(copy), text);
+	return json_string(copy);
 }
 
 static json_t *page_json_zone(const struct page_zone *zone)

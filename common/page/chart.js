@@ -26,6 +26,13 @@ export class History {
 		this.other = document.other_uw;
 		this.accounts = new Map(document.accounts.map(one => [one.id, { name: one.name, power: one.power_uw }]));
 		this.before = null;
+		this.present = 0;
+	}
+
+	/* What the charts show: all of the range when there is as much, and right up to the present, also of a gap. */
+	window() {
+		const end = Math.max(this.last, this.present);
+		return [Math.max(end - this.range, Math.min(this.times[0], end - this.range / 5)), end];
 	}
 
 	get last() {
@@ -60,9 +67,11 @@ export class History {
 
 	/* What the page asked for just now: power is what the counters grew by since it asked before. */
 	add(now) {
+		if (now.state.age_ns !== null)
+			this.present = now.t_ms + (now.state.up ? 0 : now.state.age_ns / 1e6);
 		if (!now.state.up) {
 			if (this.last !== null && this.total[this.total.length - 1] !== null)
-				this.push(Math.max(Date.now(), this.last + 1), null, null, null, []);
+				this.push(Math.max(this.present, this.last + 1), null, null, null, []);
 			this.before = null;
 			return;
 		}
@@ -131,20 +140,21 @@ export class History {
 		});
 	}
 
-	/* The same, added up from the left edge, in watt-hours. */
+	/* The same, added up from the left edge, in watt-hours; with the sum of all. */
 	static energies(rows) {
 		const sums = new Array(LAYERS).fill(0);
-		return rows.map((row, i) => {
-			const made = [row[0]];
+		const made = rows.map((row, i) => {
+			const line = [row[0]];
 			const hours = i > 0 ? (row[0] - rows[i - 1][0]) / 3.6e6 : 0;
 			for (let k = 0; k < LAYERS; k++) {
 				const known = row[1 + k] !== null;
 				if (known)
 					sums[k] += row[1 + k] * hours;
-				made.push(known || i === 0 ? sums[k] : null);
+				line.push(known || i === 0 ? sums[k] : null);
 			}
-			return made;
+			return line;
 		});
+		return { rows: made, used: sums.reduce((sum, value) => sum + value, 0) };
 	}
 
 	layerName(layer) {
@@ -187,13 +197,12 @@ export class Picture {
 
 	options(history, rows) {
 		const colours = palette();
-		const end = rows[rows.length - 1][0];
 		const most = Math.max(...rows.map(row => row.slice(1).reduce((sum, value) => sum + (value ?? 0), 0)));
 		const axis = value => value === 0 ? "0" : joined(axisNumber(this.format(value)));
 		return {
 			file: rows,
 			colors: colours.layers,
-			dateWindow: [end - history.range, end],
+			dateWindow: history.window(),
 			valueRange: [0, most > 0 ? 1.08 * most : 1],
 			axes: {
 				x: { ticker: Dygraph.dateTicker, axisLabelFormatter: time => clockTime(time, history.range < 600000), drawGrid: false,

@@ -18,7 +18,7 @@ const pictures = [powerPicture(byId("power-chart"), byId("readout")), energyPict
 function showName(cell, value, row) {
 	if (!cell.firstChild)
 		cell.append(element("span", "swatch"), element("span", "name"), element("span", "detail"));
-	cell.children[0].className = "swatch" + (row.layer === undefined ? " none" : " layer-" + row.layer);
+	cell.children[0].className = "swatch" + (row.layer === undefined || typeof Dygraph === "undefined" ? " none" : " layer-" + row.layer);
 	setText(cell.children[1], row.name);
 	setText(cell.children[2], row.detail ?? row.state ?? "");
 	cell.title = row.name + (row.detail ? "\n" + row.detail : "") + (row.id !== row.name ? "\n" + row.id : "");
@@ -32,6 +32,7 @@ function showShare(cell, value) {
 		cell.append(track, element("span", "number"));
 	}
 	setNumber(cell.lastChild, value, number => [number.toFixed(1), "%"]);
+	cell.firstChild.style.visibility = value === null ? "hidden" : "visible";
 	cell.firstChild.firstChild.style.width = Math.min(100, value ?? 0) + "%";
 }
 
@@ -159,6 +160,8 @@ function showMeaning(now) {
 }
 
 /* The state: always there. */
+const age = seconds => seconds < 1 ? "less than a second" : duration(seconds);
+
 function chip(text, kind, title) {
 	const made = element("li", kind, text);
 	if (title)
@@ -172,7 +175,7 @@ function showState() {
 	const live = state && state.up && !page.failed;
 	chips.push(chip(page.paused ? "Paused" : live ? "Live" : page.now || page.failed ? "No figures" : "Asking", live && !page.paused ? "live" : "warn"));
 	if (state?.age_ns !== null && state?.age_ns !== undefined)
-		chips.push(chip(duration((state.age_ns / 1e6 + performance.now() - page.received) / 1000) + " old", live ? "" : "warn", "Age of the last sample"));
+		chips.push(chip(age((state.age_ns / 1e6 + performance.now() - page.received) / 1000) + " old", live ? "" : "warn", "Age of the last sample"));
 	if (state?.source)
 		chips.push(chip("source " + state.source, "", "Where the energy is read"));
 	if (state?.opened)
@@ -205,11 +208,11 @@ function showCharts() {
 	const rows = history.rows();
 	const energies = History.energies(rows);
 	pictures[0].draw(history, rows);
-	pictures[1].draw(history, energies);
+	pictures[1].draw(history, energies.rows);
 	showLegend(byId("legend"), history);
 	const known = rows.filter(row => row[1] !== null).map(row => row.slice(1).reduce((sum, value) => sum + value, 0));
-	const used = energies[energies.length - 1].slice(1).reduce((sum, value) => sum + (value ?? 0), 0);
-	const span = duration((rows[rows.length - 1][0] - rows[0][0]) / 1000);
+	const used = energies.used;
+	const span = duration(Math.round((rows[rows.length - 1][0] - rows[0][0]) / 1000));
 	setText(byId("power-caption"), known.length ? "least " + joined(watts(Math.min(...known) * 1e6)) + ", most " + joined(watts(Math.max(...known) * 1e6)) : "");
 	setText(byId("energy-caption"), used > 0 ? joined(wattHours(used * 3.6e9)) + " in " + span : "");
 	byId("power-chart").setAttribute("aria-label", "Power over the last " + span + ", stacked by account; " + byId("power-caption").textContent);
