@@ -11,8 +11,8 @@
 
 #define STATUS_NOT_FOUND 404
 
-#define TYPE_SCRIPT "text/javascript; charset=utf-8"
-#define TYPE_JSON   "application/json"
+#define TYPE_SCRIPT	 "text/javascript; charset=utf-8"
+#define TYPE_JSON	 "application/json"
 
 struct page {
 	const struct clock *clock;
@@ -156,9 +156,9 @@ static int page_answer_history(struct page *page, enum page_range range,
 
 static int page_answer_charts(const struct page *page, struct http_response *response)
 {
-	static const char missing[] = "the library that draws charts was not there when this "
-				      "program started: install " PAGE_CHARTS_PACKAGE
-				      " and start it again\n";
+	static const char missing[] =
+	    "the library that draws charts was not there when this "
+	    "program started: install " PAGE_CHARTS_PACKAGE " and start it again\n";
 
 	if (page->charts == NULL) {
 		response->status = STATUS_NOT_FOUND;

@@ -152,9 +152,8 @@ static void history_admit(struct page_history *history, const struct page_group 
 
 static void history_weigh(struct page_series *series, uint64_t power_uw, uint64_t elapsed_ns)
 {
-	double part = elapsed_ns < SERIES_MEMORY_NS
-			  ? (double)elapsed_ns / (double)SERIES_MEMORY_NS
-			  : 1.0;
+	double part =
+	    elapsed_ns < SERIES_MEMORY_NS ? (double)elapsed_ns / (double)SERIES_MEMORY_NS : 1.0;
 
 	series->weight_uw += ((double)power_uw - series->weight_uw) * part;
 }
@@ -269,9 +268,9 @@ static json_t *ring_column(const struct page_ring *ring, size_t first, size_t co
 		    later->energy_uj < earlier->energy_uj)
 			power = json_null();
 		else
-			power = power_json(point_column(earlier, column),
-					   point_column(later, column),
-					   (later->time_ns - earlier->time_ns) / CLOCK_NS_PER_MS);
+			power =
+			    power_json(point_column(earlier, column), point_column(later, column),
+				       (later->time_ns - earlier->time_ns) / CLOCK_NS_PER_MS);
 		(void)json_array_append_new(powers, power);
 	}
 	return powers;
@@ -280,8 +279,7 @@ static json_t *ring_column(const struct page_ring *ring, size_t first, size_t co
 static bool ring_has(const struct page_ring *ring, size_t first, size_t column)
 {
 	for (size_t i = first; i < ring->count; i++)
-		if (!ring_at(ring, i)->gap &&
-		    ring_at(ring, i)->account_uj[column] != PAGE_UNKNOWN)
+		if (!ring_at(ring, i)->gap && ring_at(ring, i)->account_uj[column] != PAGE_UNKNOWN)
 			return true;
 	return false;
 }
@@ -296,10 +294,10 @@ static json_t *ring_accounts(const struct page_history *history, const struct pa
 
 		if (series->used && ring_has(ring, first, i))
 			(void)json_array_append_new(
-			    accounts, json_pack("{s:s, s:s, s:o}", "id",
-						series->id[0] != '\0' ? series->id : series->name,
-						"name", series->name, "power_uw",
-						ring_column(ring, first, i)));
+			    accounts,
+			    json_pack("{s:s, s:s, s:o}", "id",
+				      series->id[0] != '\0' ? series->id : series->name, "name",
+				      series->name, "power_uw", ring_column(ring, first, i)));
 	}
 	return accounts;
 }
@@ -309,8 +307,8 @@ static json_t *ring_times(const struct page_ring *ring, size_t first)
 	json_t *times = json_array();
 
 	for (size_t i = first; i < ring->count; i++)
-		(void)json_array_append_new(
-		    times, json_integer((json_int_t)ring_at(ring, i)->wall_ms));
+		(void)json_array_append_new(times,
+					    json_integer((json_int_t)ring_at(ring, i)->wall_ms));
 	return times;
 }
 
@@ -321,17 +319,17 @@ char *page_history_json(const struct page_history *history, enum page_range rang
 	size_t first = 0;
 	char *text;
 
-	while (first < ring->count && ring_at(ring, first)->time_ns + ring->range_ns <
-					  ring_last(ring)->time_ns)
+	while (first < ring->count &&
+	       ring_at(ring, first)->time_ns + ring->range_ns < ring_last(ring)->time_ns)
 		first++;
 	/* A member that memory was short for is NULL, which json_pack() refuses. */
-	document = json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "range_ms",
-			     (json_int_t)(ring->range_ns / CLOCK_NS_PER_MS), "t_ms",
-			     ring_times(ring, first), "total_uw",
-			     ring_column(ring, first, COLUMN_TOTAL), "idle_uw",
-			     ring_column(ring, first, COLUMN_IDLE), "other_uw",
-			     ring_column(ring, first, COLUMN_OTHER), "accounts",
-			     ring_accounts(history, ring, first));
+	document =
+	    json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "range_ms",
+		      (json_int_t)(ring->range_ns / CLOCK_NS_PER_MS), "t_ms",
+		      ring_times(ring, first), "total_uw", ring_column(ring, first, COLUMN_TOTAL),
+		      "idle_uw", ring_column(ring, first, COLUMN_IDLE), "other_uw",
+		      ring_column(ring, first, COLUMN_OTHER), "accounts",
+		      ring_accounts(history, ring, first));
 	text = document != NULL ? json_dumps(document, JSON_COMPACT) : NULL;
 	json_decref(document);
 	return text;

@@ -103,11 +103,11 @@ char *page_json(const struct page_view *view, struct wall_time now)
 
 	if (view->age_ns != PAGE_UNKNOWN && view->age_ns < wall_ns)
 		wall_ns -= view->age_ns;
-	document = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "version", WATTPORT_VERSION,
-			     "machine", view->machine, "t_ms",
-			     page_number(wall_ns / CLOCK_NS_PER_MS), "state", page_json_state(view),
-			     "total", page_json_zone(&view->total), "zones", page_json_zones(view),
-			     "groups", page_json_groups(view));
+	document =
+	    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "version", WATTPORT_VERSION, "machine",
+		      view->machine, "t_ms", page_number(wall_ns / CLOCK_NS_PER_MS), "state",
+		      page_json_state(view), "total", page_json_zone(&view->total), "zones",
+		      page_json_zones(view), "groups", page_json_groups(view));
 	text = document != NULL ? json_dumps(document, JSON_COMPACT) : NULL;
 	json_decref(document);
 	return text;

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define PAGE_UNKNOWN	 UINT64_MAX /* in the place of any number that there is not; JSON: null */
-#define PAGE_ACCOUNT_MAX 500	    /* of a group, those that draw most; the others are in its rest */
+#define PAGE_ACCOUNT_MAX 500 /* of a group, those that draw most; the others are in its rest */
 #define PAGE_GROUP_MAX	 8
 #define PAGE_ID_SIZE	 40 /* a uuid */
 
@@ -46,7 +46,7 @@ struct page_account {
 
 /* Accounts of one kind. The first group of a view is the one that the charts show. */
 struct page_group {
-	const char *kind;     /* "vm", "unit", "process", ...: literals */
+	const char *kind;	/* "vm", "unit", "process", ...: literals */
 	const char *of_members; /* what `members` counts: "vCPUs", "processes" */
 	size_t count;
 	struct page_account *accounts; /* the view's maker frees them */
@@ -55,9 +55,9 @@ struct page_group {
 };
 
 struct page_view {
-	const char *machine;   /* "host" or "guest" */
-	bool up;	       /* the figures are of now; else `reason` says why not */
-	bool opened;	       /* there are figures at all, maybe old ones */
+	const char *machine; /* "host" or "guest" */
+	bool up;	     /* the figures are of now; else `reason` says why not */
+	bool opened;	     /* there are figures at all, maybe old ones */
 	struct diag reason;
 	struct mono_time time; /* of the figures */
 	uint64_t age_ns;

@@ -172,10 +172,8 @@ static int exporter_answer_healthz(void *context, const struct http_request *req
 const struct http_route *exporter_routes(size_t *ret_count)
 {
 	static const struct http_route routes[] = {
-	    PAGE_ROUTES(exporter_answer_page),
-	    {"/api/v1/now", exporter_answer_now},
-	    {"/metrics", exporter_answer_metrics},
-	    {"/status.json", exporter_answer_status},
+	    PAGE_ROUTES(exporter_answer_page),	   {"/api/v1/now", exporter_answer_now},
+	    {"/metrics", exporter_answer_metrics}, {"/status.json", exporter_answer_status},
 	    {"/healthz", exporter_answer_healthz},
 	};
 

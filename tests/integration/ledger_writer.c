@@ -10,12 +10,11 @@
  *     psys UUID ENERGY
  *     name UUID TEXT                     to the end of the line
  *     zone INDEX POWER IDLE OTHER        of the host: in microwatts and microjoules, absolute
- *     share UUID INDEX POWER ACTIVE IDLE OVERHEAD  of its zone INDEX, likewise; the zone's energy is
- *                                        what idle, other and all shares are together
- *     flags ESTIMATE LEARNING            0 or 1; of the host, and of all its zones
- *     depart UUID
- *     publish                            shows it all, with the running machines' time now
- *     publish-old [AGE_MS]               likewise, without a new time, or with one of that age
+ *     share UUID INDEX POWER ACTIVE IDLE OVERHEAD  of its zone INDEX, likewise; the zone's energy
+ * is what idle, other and all shares are together flags ESTIMATE LEARNING            0 or 1; of the
+ * host, and of all its zones depart UUID publish                            shows it all, with the
+ * running machines' time now publish-old [AGE_MS]               likewise, without a new time, or
+ * with one of that age
  */
 #include "common/cleanup.h"
 #include "common/clock.h"
@@ -136,8 +135,7 @@ static int writer_name(struct writer *writer, const char *line)
 
 static int writer_index(const struct writer *writer, const char *text, uint32_t *ret_index)
 {
-	if (parse_u32(text, ret_index) < 0 ||
-	    *ret_index >= ledger_host(writer->ledger)->zone_count)
+	if (parse_u32(text, ret_index) < 0 || *ret_index >= ledger_host(writer->ledger)->zone_count)
 		return -EINVAL;
 	return 0;
 }

@@ -81,9 +81,10 @@ static json_t *column(const json_t *document, const char *name)
 	json_t *account;
 	size_t i;
 
-	json_array_foreach (accounts, i, account)
-		if (strcmp(json_string_value(json_object_get(account, "name")), name) == 0)
-			return json_object_get(account, "power_uw");
+	json_array_foreach(accounts, i,
+			   account) if (strcmp(json_string_value(json_object_get(account, "name")),
+					       name) == 0) return json_object_get(account,
+										  "power_uw");
 	return json_object_get(document, name);
 }
 

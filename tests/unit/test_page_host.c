@@ -21,9 +21,8 @@ static void check_after(uint64_t age_ns, const char *golden)
 	struct diag reason = DIAG_INIT;
 
 	assert_int_equal(ledger_copy_of(ledger, &copy), 0);
-	assert_int_equal(summary_init(&summary, &copy,
-				      (struct mono_time){LEDGER_FIXTURE_TIME_NS + age_ns}),
-			 0);
+	assert_int_equal(
+	    summary_init(&summary, &copy, (struct mono_time){LEDGER_FIXTURE_TIME_NS + age_ns}), 0);
 	(void)summary_check_fresh(&summary, &reason);
 	assert_int_equal(page_host_view(&copy, &summary, &reason, &view), 0);
 	/* What the page adds up is what there is. */
