@@ -332,6 +332,11 @@ void cgroup_path_identify(const char *path, struct cgroup_identity *ret_identity
 	}
 	if (ret_identity->unit[0] != '\0')
 		return;
-	utf8_copy(ret_identity->unit, sizeof(ret_identity->unit),
-		  walk.parent[0] != '\0' ? path : CGROUP_ROOT_UNIT);
+	if (walk.parent[0] == '\0')
+		utf8_copy(ret_identity->unit, sizeof(ret_identity->unit), CGROUP_ROOT_UNIT);
+	else if (cgroup_has_suffix(walk.parent, ".slice"))
+		/* What units used that came and went within a moment is seen in their slice. */
+		utf8_copy(ret_identity->unit, sizeof(ret_identity->unit), walk.parent);
+	else
+		utf8_copy(ret_identity->unit, sizeof(ret_identity->unit), path);
 }

@@ -1,6 +1,7 @@
 #include "guest/exporter.h"
 #include "common/cleanup.h"
 #include "common/metrics.h"
+#include "guest/accounts_json.h"
 #include "guest/page_guest.h"
 
 #include <assert.h>
@@ -12,7 +13,8 @@ struct exporter {
 	struct meter *meter;
 	struct page *page;
 	struct meter_reading reading;
-	struct metrics *metrics; /* of the HTTP server's thread alone */
+	struct metrics *metrics;	  /* of the HTTP server's thread alone */
+	struct accounts_thread *accounts; /* NULL: nothing is divided */
 };
 
 static const struct metrics_family exporter_energy = {
@@ -63,6 +65,11 @@ void exporter_destroy(struct exporter *exporter)
 	free(exporter);
 }
 
+void exporter_set_accounts(struct exporter *exporter, struct accounts_thread *accounts)
+{
+	exporter->accounts = accounts;
+}
+
 /* Nobody holds the lock for longer than a reading takes. */
 static void exporter_read(struct exporter *exporter, struct meter_reading *ret_reading)
 {
@@ -76,12 +83,9 @@ static void exporter_read(struct exporter *exporter, struct meter_reading *ret_r
 
 bool exporter_tick(struct exporter *exporter, struct diag *diag)
 {
-	cleanup_page_guest struct page_view view = {.group_count = 0};
 	struct meter_reading reading;
 
 	exporter_read(exporter, &reading);
-	if (page_guest_view(&reading, NULL, &view) == 0)
-		page_show(exporter->page, &view);
 	if (!reading.up)
 		*diag = reading.reason;
 	return reading.up;
@@ -141,16 +145,44 @@ static int exporter_handle_metrics(void *context, const struct http_request *req
 {
 	struct exporter *exporter = context;
 	enum metrics_format format = metrics_negotiate(request->accept);
+	const struct accounts_view *view = accounts_thread_view(exporter->accounts);
 	int status;
 
 	exporter_read(exporter, &exporter->reading);
 	metrics_begin(exporter->metrics, format);
 	exporter_write_metrics(exporter->metrics, &exporter->reading);
+	if (view != NULL)
+		exporter_write_accounts(exporter->metrics, view);
+	accounts_view_release(view);
 	status = metrics_finish(exporter->metrics, &response->body, &response->body_size);
 	if (status < 0)
 		return status;
 	response->content_type = metrics_content_type(format);
 	return 0;
+}
+
+/* What is not there yet, or not at all, is the empty answer of a machine without it. */
+static int exporter_handle_accounts(void *context, const struct http_request *request,
+				    struct http_response *response)
+{
+	struct exporter *exporter = context;
+	const struct accounts_view *view = accounts_thread_view(exporter->accounts);
+	int status;
+
+	(void)request;
+	response->content_type = "application/json";
+	if (view == NULL) {
+		static const char text[] = "{\"up\":false,\"reason\":\"nothing is divided\"}\n";
+
+		response->status = 503;
+		response->body = text;
+		response->body_size = sizeof(text) - 1;
+		return 0;
+	}
+	status = accounts_json(view, &response->allocated, &response->body_size);
+	accounts_view_release(view);
+	response->body = response->allocated;
+	return status;
 }
 
 /* The agent is healthy while it answers; whether the host's side is, tells `wattport_up`. */
@@ -174,24 +206,47 @@ static int exporter_handle_page(void *context, const struct http_request *reques
 	return page_answer(exporter->page, request->path, response);
 }
 
+/*
+ * What the page shows now, into the history and, where there is a response, into that. The reading
+ * is that of the accounts, so that all parts are of one moment; a new one where nothing is divided.
+ */
+static int exporter_page_now(struct exporter *exporter, struct http_response *response)
+{
+	const struct accounts_view *accounts = accounts_thread_view(exporter->accounts);
+	struct page_view view = {.group_count = 0};
+	struct meter_reading reading;
+	int status;
+
+	if (accounts != NULL)
+		reading = accounts->reading;
+	else
+		exporter_read(exporter, &reading);
+	status = page_guest_view(&reading, accounts, &view);
+	if (status == 0 && response != NULL)
+		status = page_answer_now(exporter->page, &view, response);
+	else if (status == 0)
+		page_show(exporter->page, &view);
+	page_guest_release(&view);
+	accounts_view_release(accounts);
+	return status;
+}
+
 static int exporter_handle_now(void *context, const struct http_request *request,
 			       struct http_response *response)
 {
-	cleanup_page_guest struct page_view view = {.group_count = 0};
-	struct exporter *exporter = context;
-	int status;
-
 	(void)request;
-	exporter_read(exporter, &exporter->reading);
-	status = page_guest_view(&exporter->reading, NULL, &view);
-	if (status < 0)
-		return status;
-	return page_answer_now(exporter->page, &view, response);
+	return exporter_page_now(context, response);
+}
+
+void exporter_show(struct exporter *exporter)
+{
+	(void)exporter_page_now(exporter, NULL);
 }
 
 const struct http_route exporter_routes[] = {
     {"/metrics", exporter_handle_metrics},
     {"/healthz", exporter_handle_health},
+    {"/api/v1/accounts", exporter_handle_accounts},
     {"/api/v1/now", exporter_handle_now},
     PAGE_ROUTES(exporter_handle_page),
 };

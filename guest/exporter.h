@@ -15,6 +15,7 @@
 
 #include "common/http_server.h"
 #include "common/page.h"
+#include "guest/accounts_thread.h"
 #include "guest/meter.h"
 
 #include <stddef.h>
@@ -25,6 +26,9 @@ struct exporter;
 int exporter_create(struct meter *meter, struct page *page, struct exporter **ret_exporter);
 void exporter_destroy(struct exporter *exporter);
 
+/* Shows these accounts, too; they outlive the exporter. Before the server starts. */
+void exporter_set_accounts(struct exporter *exporter, struct accounts_thread *accounts);
+
 /* For http_server_options: the routes, and `exporter` itself as their context. */
 extern const struct http_route exporter_routes[];
 extern const size_t exporter_route_count;
@@ -32,9 +36,15 @@ extern const size_t exporter_route_count;
 /* Takes a reading; returns whether it is up, and copies why not into *diag. */
 bool exporter_tick(struct exporter *exporter, struct diag *diag);
 
+/* Every PAGE_PERIOD_SECONDS: takes the figures into the page's history. In any thread. */
+void exporter_show(struct exporter *exporter);
+
 /* The page of a reading, for /metrics; the text belongs to `metrics`. */
 struct metrics;
 void exporter_write_metrics(struct metrics *metrics, const struct meter_reading *reading);
+
+/* The accounts' part of it: nothing while the machine's energy cannot be read. */
+void exporter_write_accounts(struct metrics *metrics, const struct accounts_view *view);
 
 static inline void cleanup_exporter_value(struct exporter *const *exporter)
 {

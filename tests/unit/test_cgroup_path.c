@@ -35,6 +35,7 @@ static const struct path_case {
     {.path = "/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome\\x2dterm.service",
      .unit = "user@1000.service/app-gnome-term.service",
      .slices = "user.slice user-1000.slice"},
+    {.path = "/system.slice", .unit = "system.slice", .slices = "system.slice"},
     /* No text comes out of an escape that is none. */
     {.path = "/system.slice/a\\x0ab\\x2f\\xzz.service",
      .unit = "a\\x0ab\\x2f\\xzz.service",
