@@ -38,10 +38,12 @@ struct cgroup_times;
 
 /* One of them, at the last step; valid until the next. */
 struct cgroup_time {
-	const char *path;   /* "/system.slice/nginx.service"; the root is "/" */
-	bool gone;	    /* found removed in this step, in which it is told for the last time */
-	uint64_t growth_ns; /* its own time in this step */
-	uint32_t *owner;    /* a number of the caller's, 0 at first, kept as long as it is there */
+	const char *path;    /* "/system.slice/nginx.service"; the root is "/" */
+	bool gone;	     /* found removed in this step, in which it is told for the last time */
+	uint64_t growth_ns;  /* its own time in this step */
+	uint64_t serial;     /* of all that ever were no other has it; ascending with the index */
+	uint32_t *owner;     /* a number of the caller's, 0 at first, kept as long as it is there */
+	uint64_t *unseen_ns; /* its time since the caller set this to 0 */
 };
 
 /* The mounts outlive it. 0 or -ENOMEM. */

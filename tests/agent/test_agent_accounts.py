@@ -92,6 +92,31 @@ class AccountsTest(unittest.TestCase):
             self.assertEqual(sums[f"wattport_{kind}_energy_joules_total"] + beside +
                              sums["wattport_guest_pending_joules"], energy, kind)
 
+    def account(self, view, kind, name):
+        """One account by its name, or None."""
+        found = [account for account in view["groups"][kind]["accounts"] if account["name"] == name]
+        return found[0] if found else None
+
+    def test_short_processes_are_seen_by_their_end(self):
+        """A thousand processes of a few milliseconds: the kernel tells of each, and their user has their energy."""
+        self.start("--accounts.idle-power", "1W")
+        before = self.divided()
+        if not before["exits"]["counted"]:
+            self.skipTest(before["exits"]["reason"])
+        burn = ["/usr/bin/setpriv", "--reuid", "4711", "--clear-groups", "/bin/sh", "-c",
+                "i=0; while [ $i -lt 1000 ]; do /bin/true; i=$((i+1)); done"]
+        burning = subprocess.Popen(burn)  # pylint: disable=consider-using-with
+        while burning.poll() is None:
+            self.draw(2000000)
+            time.sleep(0.05)
+        self.draw(2000000)
+        after = self.divided()
+        self.assertGreaterEqual(after["exits"]["ended"] - before["exits"]["ended"], 1000)
+        self.assertEqual(after["exits"]["lost"], before["exits"]["lost"])
+        user = self.account(after, "user", "4711")
+        self.assertIsNotNone(user)
+        print(user, after["groups"]["process"]["lost_uj"], after["total"], after["groups"]["user"]["rest"])
+
     def test_nothing_is_divided_where_nobody_wants_it(self):
         """--accounts.top=0: no metrics of accounts, and the JSON says so."""
         self.start("--accounts.top", "0")
