@@ -9,28 +9,19 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 import urllib.request
 
 import browser
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "agent"))
-import machine  # pylint: disable=wrong-import-position
+from page_sides import NAMES, SCRIPT, UNITS, UUID_OF, Guest, Host, machine
 
 SKIPPED = 77
 PROGRAMS = {}
-SCRIPT = "<script>document.title='taken'</script>"
-IMAGE = "<img src=x onerror=\"document.title='taken'\">"
-NAMES = ["web-01", "db-primary", "build-runner-7", SCRIPT, IMAGE, "J\u00fcrgen's lab", "cache-02", "mail", "k8s-node-3",
-         "k8s-node-4", "batch-0042", "a-name-that-a-tenant-chose-without-thinking-of-tables"]
-UUIDS = [f"{i:08d}-2222-3333-4444-555555555555" for i in range(len(NAMES))]
-UUID_OF = dict(zip(NAMES, UUIDS))
 SIZES = [(1280, 800), (390, 844)]
+LOOKS = [(*size, dark) for dark in (False, True) for size in SIZES]
 
 # What the page shows of an account: its figure as it came, of the row that has this name.
 ROW = """(() => { for (const row of document.querySelectorAll('#accounts tbody tr'))
@@ -65,84 +56,6 @@ def sums(metrics, family, wanted):
         if match and all(f'{key}="{value}"' in match.group(1) for key, value in wanted.items()):
             total = (total or 0) + float(match.group(2))
     return total
-
-
-class Host:
-    """A ledger that grows as wattportd's would, and wattport-exporter over it."""
-
-    def __init__(self, directory, charts="auto"):
-        self.directory = directory
-        self.lock = threading.Lock()
-        self.writer = subprocess.Popen([PROGRAMS["ledger_writer"], directory], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, text=True)
-        self.step = 0
-        self.running = False
-        self.thread = None
-        self.say("host isolated powercap package dram psys")
-        for uuid, name in zip(UUIDS, NAMES):
-            self.say(f"vm {uuid} 1 running {1000 + UUIDS.index(uuid)}")
-            self.say(f"name {uuid} {name}")
-        self.tick()
-        self.exporter = subprocess.Popen(
-            [PROGRAMS["wattport_exporter"], "--runtime-dir", directory, "--http.listen", "127.0.0.1:0", "--http.charts", charts],
-            stderr=subprocess.PIPE, text=True)
-        for line in self.exporter.stderr:
-            match = re.search(r"\(port (\d+)\)", line)
-            if match:
-                self.address = f"http://127.0.0.1:{match.group(1)}"
-                break
-        self.drain = threading.Thread(target=self.exporter.stderr.read, daemon=True)
-        self.drain.start()
-
-    def say(self, line):
-        self.writer.stdin.write(line + "\n")
-        self.writer.stdin.flush()
-        answer = self.writer.stdout.readline()
-        assert answer == "ok\n", (line, answer)
-
-    def tick(self):
-        """One second of a host: what everybody draws is told, and what it comes to."""
-        self.step += 1
-        powers = [0, 0]
-        for i, uuid in enumerate(UUIDS):
-            for zone, part in ((0, 0.85), (1, 0.15)):
-                # It only grows: the sum of the powers of all steps so far, of a saw tooth.
-                watts = [part * 40 / (i + 1) * (1 + (step + 3 * i) % 10 / 10) for step in range(self.step)]
-                power, energy = int(watts[-1] * 1e6), int(sum(watts) * 1e6)
-                powers[zone] += power
-                self.say(f"share {uuid} {zone} {power} {energy * 7 // 10} {energy * 2 // 10} {energy // 10}")
-        self.say(f"zone 0 {powers[0] + 39000000} {30000000 * self.step} {9000000 * self.step}")
-        self.say(f"zone 1 {powers[1] + 7000000} {6000000 * self.step} {1000000 * self.step}")
-        self.say(f"zone 2 999000000 {999000000 * self.step} 0")
-        self.say("publish")
-
-    def start(self):
-        """Lets the host live, a second for each second or so."""
-        self.running = True
-        self.thread = threading.Thread(target=self.live)
-        self.thread.start()
-
-    def live(self):
-        while self.running:
-            with self.lock:
-                self.tick()
-            time.sleep(0.9)
-
-    def stop(self):
-        self.running = False
-        if self.thread:
-            self.thread.join()
-            self.thread = None
-
-    def close(self):
-        self.stop()
-        self.exporter.terminate()
-        self.exporter.wait()
-        self.drain.join()
-        self.exporter.stderr.close()
-        self.writer.stdin.close()
-        self.writer.wait()
-        self.writer.stdout.close()
 
 
 class PageCase(unittest.TestCase):
@@ -183,17 +96,16 @@ class PageCase(unittest.TestCase):
         self.page.until(f"{points} > {first}", f"more points of {element_id}")
         self.assertNotEqual(canvas(self.page, element_id)[0], painted[0])
 
-    def take(self, name):
-        """Screenshots of all sizes and colours."""
-        for dark in (False, True):
-            for width, height in SIZES:
-                self.page.look(width, height, dark)
-                ground = "rgb(18, 20, 23)" if dark else "rgb(247, 247, 245)"
-                self.page.until(f"getComputedStyle(document.body).backgroundColor === '{ground}'", "colours")
-                self.page.until(f"innerWidth === {width}", "size")
-                self.page.until("new Promise(done => requestAnimationFrame(() => setTimeout(() => done(true), 50)))", "a picture")
-                self.assertLessEqual(self.page.evaluate("document.documentElement.scrollWidth"), width)
-                self.page.save(f"{PROGRAMS['screenshots']}/{name}-{width}x{height}{'-dark' if dark else ''}.png")
+    def take(self, name, looks=LOOKS):
+        """Screenshots of sizes and colours."""
+        for width, height, dark in looks:
+            self.page.look(width, height, dark)
+            ground = "rgb(18, 20, 23)" if dark else "rgb(247, 247, 245)"
+            self.page.until(f"getComputedStyle(document.body).backgroundColor === '{ground}'", "colours")
+            self.page.until(f"innerWidth === {width}", "size")
+            self.page.until("new Promise(done => requestAnimationFrame(() => setTimeout(() => done(true), 50)))", "a picture")
+            self.assertLessEqual(self.page.evaluate("document.documentElement.scrollWidth"), width)
+            self.page.save(f"{PROGRAMS['screenshots']}/{name}-{width}x{height}{'-dark' if dark else ''}.png")
         self.page.look(*SIZES[0])
 
 
@@ -201,7 +113,7 @@ class HostPage(PageCase):
     """wattport-exporter."""
 
     def test_all_of_it(self):
-        host = Host(self.runtime("host"))
+        host = Host(PROGRAMS, self.runtime("host"))
         self.addCleanup(host.close)
         host.start()
         self.page.look(*SIZES[0])
@@ -286,11 +198,11 @@ class HostPage(PageCase):
         self.assertIsNotNone(row(self.page, NAMES[0])[3])
         history = json.loads(read(host.address + "/api/v1/history")[0])
         self.assertIsNone(history["total_uw"][-1])
-        self.take("host-gone")
+        self.take("host-gone", LOOKS[:1] + LOOKS[3:])
 
     def test_without_the_library(self):
         """Tables, and the name of the package."""
-        host = Host(self.runtime("bare"), charts="none")
+        host = Host(PROGRAMS, self.runtime("bare"), charts="none")
         self.addCleanup(host.close)
         self.page.look(*SIZES[0])
         self.page.open(host.address + "/")
@@ -301,64 +213,57 @@ class HostPage(PageCase):
         self.check_manners(host.address, forgiven=("/page/charts.js",))
 
 
-class Guest:
-    """A tree as a host would serve it, and wattport-agent over it."""
-
-    def __init__(self):
-        self.machine = machine.Machine(PROGRAMS["wattport_agent"])
-        self.machine.add_share()
-        self.energy_uj = 5000000
-        self.running = True
-        self.agent = subprocess.Popen([*self.machine.command(), "--http.listen", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True)
-        for line in self.agent.stderr:
-            match = re.search(r"listening on port (\d+)", line)
-            if match:
-                self.address = f"http://127.0.0.1:{match.group(1)}"
-                break
-        self.drain = threading.Thread(target=self.agent.stderr.read, daemon=True)
-        self.drain.start()
-        self.thread = threading.Thread(target=self.live)
-        self.thread.start()
-
-    def live(self):
-        while self.running:
-            self.energy_uj += 2500000
-            self.machine.set_energy(self.energy_uj)
-            time.sleep(0.2)
-
-    def stop(self):
-        self.running = False
-        self.thread.join()
-
-    def close(self):
-        self.stop()
-        self.agent.terminate()
-        self.agent.wait()
-        self.drain.join()
-        self.agent.stderr.close()
-        self.machine.close()
-
-
 class GuestPage(PageCase):
     """wattport-agent."""
 
     def test_all_of_it(self):
-        guest = Guest()
+        guest = Guest(PROGRAMS)
         self.addCleanup(guest.close)
         self.page.look(*SIZES[0])
         self.page.open(guest.address + "/")
         self.check_chart("power-chart")
         self.check_chart("energy-chart")
         self.take("guest")
+        self.check_kinds()
         guest.stop()
         self.check_numbers(guest)
         self.check_host_gone(guest)
         self.check_manners(guest.address)
 
+    def check_kinds(self):
+        """Other kinds of account; and a unit whose name looks like HTML."""
+        names = "[...document.querySelectorAll('#accounts tbody .name')].map(name => name.textContent)"
+        self.assertEqual({unit.rsplit("/", 1)[-1] for unit in UNITS} - set(self.page.evaluate(names)), set())
+        self.assertEqual(self.page.evaluate("document.querySelectorAll('#accounts img').length"), 0)
+        button = "[...document.querySelectorAll('#groups button')].find(one => one.textContent === '{}').click()"
+        self.page.evaluate(button.format("Slices"))
+        self.page.until(f"{names}.includes('user-1000.slice')", "the slices")
+        self.page.evaluate(button.format("Services"))
+        self.page.until(f"{names}.includes('nginx.service')", "the services")
+
     def check_numbers(self, guest):
-        metrics, _ = read(guest.address + "/metrics")
-        energy = sums(metrics, "wattport_guest_energy_joules_total", {"zone": "package-0"})
-        self.page.until(f"document.querySelector('#zones tbody tr td:nth-child(3) data')?.value / 1e6 === {energy}", "the last figures")
+        """The counter stands still: page and metrics tell the same of each unit, to the last digit."""
+
+        def settled():
+            metrics, _ = read(guest.address + "/metrics")
+            return metrics, sums(metrics, "wattport_guest_divided_joules_total", {})
+
+        end = time.monotonic() + browser.PATIENCE_S
+        while True:
+            metrics, divided = settled()
+            self.page.evaluate("new Promise(done => setTimeout(() => done(true), 1500))")
+            if settled()[1] == divided:
+                break
+            self.assertLess(time.monotonic(), end)
+        self.page.until(f"document.querySelector('#energy data')?.value === '{round(divided * 1e6)}'", "the last figures")
+        units = re.findall(r'^wattport_unit_energy_joules_total\{unit="([^"\\]+)"\} (\S+)$', metrics, re.MULTILINE)
+        compared = 0
+        for name, joules in units:
+            shown = row(self.page, name)
+            if name != "(rest)" and shown is not None:
+                self.assertAlmostEqual(int(shown[3]) / 1e6, float(joules), places=6)
+                compared += 1
+        self.assertGreater(compared, 0)
 
     def check_host_gone(self, guest):
         """The host measures no more: no power, and it says so."""
@@ -367,7 +272,7 @@ class GuestPage(PageCase):
                                  "the banner")
         self.assertIn("83 s old", reason)
         self.assertIsNone(self.page.evaluate("document.querySelector('#power data')"))
-        self.take("guest-host-gone")
+        self.take("guest-host-gone", LOOKS[2:3])
 
 
 def main():
