@@ -3,6 +3,7 @@
 #include "common/file.h"
 #include "common/page_file.h"
 #include "common/page_json.h"
+#include "common/page_meaning.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,8 +19,9 @@ struct page {
 	const struct clock *clock;
 	char *charts; /* the library, or NULL */
 	size_t charts_size;
-	pthread_mutex_t lock; /* for the history */
+	pthread_mutex_t lock; /* for history and meaning */
 	struct page_history *history;
+	struct page_meaning meaning;
 };
 
 struct page_file {
@@ -110,6 +112,13 @@ void page_destroy(struct page *page)
 	free(page);
 }
 
+void page_set_meaning(struct page *page, struct carbon *carbon,
+		      const struct equivalents *equivalents)
+{
+	page->meaning.carbon = carbon;
+	page->meaning.equivalents = equivalents;
+}
+
 static void page_lock(struct page *page)
 {
 	int status = pthread_mutex_lock(&page->lock);
@@ -122,6 +131,7 @@ void page_show(struct page *page, const struct page_view *view)
 {
 	page_lock(page);
 	page_history_add(page->history, view, page->clock);
+	page_meaning_add(&page->meaning, view);
 	(void)pthread_mutex_unlock(&page->lock);
 }
 
@@ -139,8 +149,13 @@ static int page_answer_text(char *text, struct http_response *response)
 
 int page_answer_now(struct page *page, const struct page_view *view, struct http_response *response)
 {
+	char *text;
+
 	page_show(page, view);
-	return page_answer_text(page_json(view, clock_now_wall(page->clock)), response);
+	page_lock(page);
+	text = page_json(view, clock_now_wall(page->clock), &page->meaning);
+	(void)pthread_mutex_unlock(&page->lock);
+	return page_answer_text(text, response);
 }
 
 static int page_answer_history(struct page *page, enum page_range range,

@@ -15,7 +15,9 @@
 #ifndef WATTPORT_COMMON_PAGE_H
 #define WATTPORT_COMMON_PAGE_H
 
+#include "common/carbon.h"
 #include "common/clock.h"
+#include "common/equivalents.h"
 #include "common/http_server.h"
 #include "common/page_history.h"
 #include "common/page_view.h"
@@ -38,7 +40,14 @@ int page_create(const char *charts, const struct clock *clock, struct page **ret
 		struct diag *diag);
 void page_destroy(struct page *page);
 
-/* Takes a view into the history. */
+/*
+ * What energy means: both, or one of them, may be NULL; they outlive the page, which is the only
+ * one to use them from then on. Before anything is shown.
+ */
+void page_set_meaning(struct page *page, struct carbon *carbon,
+		      const struct equivalents *equivalents);
+
+/* Takes a view into the history, and counts its grams. */
 void page_show(struct page *page, const struct page_view *view);
 
 /* Answers /api/v1/now with it; it is taken into the history, too. 0 or -ENOMEM. */

@@ -1,4 +1,5 @@
 #include "common/page_json.h"
+#include "common/page_meaning.h"
 #include "common/utf8.h"
 
 #include <jansson.h>
@@ -95,7 +96,7 @@ static json_t *page_json_state(const struct page_view *view)
 			 view->learning, "since_ns", page_number(view->since_ns));
 }
 
-char *page_json(const struct page_view *view, struct wall_time now)
+char *page_json(const struct page_view *view, struct wall_time now, struct page_meaning *meaning)
 {
 	uint64_t wall_ns = now.ns;
 	json_t *document;
@@ -108,6 +109,11 @@ char *page_json(const struct page_view *view, struct wall_time now)
 		      view->machine, "t_ms", page_number(wall_ns / CLOCK_NS_PER_MS), "state",
 		      page_json_state(view), "total", page_json_zone(&view->total), "zones",
 		      page_json_zones(view), "groups", page_json_groups(view));
+	if (document != NULL && meaning != NULL &&
+	    json_object_set_new(document, "meaning", page_meaning_json(meaning, view)) < 0) {
+		json_decref(document);
+		return NULL;
+	}
 	text = document != NULL ? json_dumps(document, JSON_COMPACT) : NULL;
 	json_decref(document);
 	return text;

@@ -9,7 +9,8 @@
 
 #include "common/page_view.h"
 
-/* Text that the caller frees; NULL: out of memory. */
-char *page_json(const struct page_view *view, struct wall_time now);
+/* `meaning` NULL: it is left out. Text that the caller frees; NULL: out of memory. */
+struct page_meaning;
+char *page_json(const struct page_view *view, struct wall_time now, struct page_meaning *meaning);
 
 #endif

@@ -75,6 +75,8 @@ struct settings {
 	bool tree_uncore;
 	char http_listen[CONFIG_TEXT_SIZE];
 	char http_charts[CONFIG_TEXT_SIZE];
+	char meaning_carbon[CONFIG_TEXT_SIZE]; /* or "none" */
+	char meaning_equivalents[CONFIG_TEXT_SIZE];
 	char web_config_file[CONFIG_TEXT_SIZE]; /* or "none" */
 };
 

@@ -26,6 +26,7 @@ static const struct agent_command {
     {"mount", agent_mount},
     {"status", agent_status},
     {"exec", agent_exec},
+    {"session", agent_session},
 };
 
 struct agent_main {
@@ -87,6 +88,7 @@ static error_t agent_main_parse(int key, char *argument, struct argp_state *stat
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &main_options->agent;
+		state->child_inputs[1] = &main_options->service.meaning;
 		return 0;
 	case AGENT_KEY_LISTEN:
 		if (http_address_parse(argument, &address, &diag) < 0)
@@ -134,17 +136,19 @@ int main(int argc, char **argv)
 	    {"accounts.idle-power", AGENT_KEY_ACCOUNTS_IDLE_POWER, "POWER", 0,
 	     "What each package draws at rest, or auto: it is found (auto)", 0},
 	    {.name = NULL}};
-	static const struct argp_child children[] = {{.argp = &agent_argp}, {.argp = NULL}};
+	static const struct argp_child children[] = {
+	    {.argp = &agent_argp}, {.argp = &agent_meaning_argp}, {.argp = NULL}};
 	static const struct argp argp = {
 	    .options = options,
 	    .parser = agent_main_parse,
 	    .args_doc = "\nmount [OPTION...]\nstatus [OPTION...]\nexec [OPTION...] -- COMMAND "
-			"[ARGUMENT...]",
+			"[ARGUMENT...]\nsession [OPTION...] start|stop|list [NAME]",
 	    .doc = "Reads the energy of this machine, from the host's tree or from its own RAPL.\v"
 		   "Without a command: the service, which exports the readings for Prometheus.\n"
 		   "  mount   lay the host's tree over this machine's powercap\n"
 		   "  status  show power and energy now\n"
 		   "  exec    measure a command\n"
+		   "  session measure between two commands, for the scripts of batch systems\n"
 		   "Each has its own --help.",
 	    .children = children,
 	};

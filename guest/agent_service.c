@@ -151,11 +151,23 @@ static int agent_service_open_accounts(const struct agent *agent, const struct s
 	return 0;
 }
 
+/* Blocked before any thread is made, so that only agent_service_run() takes them. */
+static void agent_service_block(sigset_t *ret_signals)
+{
+	(void)sigemptyset(ret_signals);
+	(void)sigaddset(ret_signals, SIGINT);
+	(void)sigaddset(ret_signals, SIGTERM);
+	(void)sigaddset(ret_signals, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, ret_signals, NULL);
+}
+
 int agent_serve(const struct agent *agent, const struct agent_service_options *options)
 {
 	cleanup_sysroot struct sysroot *root = NULL;
 	cleanup_sysroot struct sysroot *accounts_root = NULL;
 	cleanup_meter struct meter *meter = NULL;
+	cleanup_carbon struct carbon *carbon = NULL;
+	cleanup_equivalents struct equivalents *equivalents = NULL;
 	cleanup_page struct page *page = NULL;
 	cleanup_meter struct meter *accounts_meter = NULL;
 	cleanup_accounts struct accounts *accounts = NULL;
@@ -167,18 +179,17 @@ int agent_serve(const struct agent *agent, const struct agent_service_options *o
 	int status;
 
 	log_init("wattport-agent", LOG_LEVEL_INFO);
-	(void)sigemptyset(&signals);
-	(void)sigaddset(&signals, SIGINT);
-	(void)sigaddset(&signals, SIGTERM);
-	(void)sigaddset(&signals, SIGHUP);
-	/* Blocked before the server's thread is made, so that it never takes them. */
-	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	/* Before the signals are blocked and privileges go: it may start a process. */
+	if (agent_open_meaning(agent, &options->meaning, &carbon, &equivalents) < 0)
+		return AGENT_EXIT_FAILED;
+	agent_service_block(&signals);
 	/* A meter has one thread: the accounts' and that of the requests have one each. */
 	if (agent_open_meter(agent, &root, &meter) < 0 ||
 	    agent_open_meter(agent, &accounts_root, &accounts_meter) < 0)
 		return AGENT_EXIT_FAILED;
 	if (page_create(options->charts, agent->clock, &page, &diag) < 0)
 		return agent_fail("--http.charts: %s", diag.text);
+	page_set_meaning(page, carbon, equivalents);
 	if (exporter_create(meter, page, &exporter) < 0 ||
 	    agent_service_open_accounts(agent, accounts_root, options, accounts_meter, &accounts) <
 		0 ||

@@ -4,7 +4,9 @@
  * Privilege: listening may need root (a port below 1024). From then on it runs as an unprivileged
  * user that can read the ledger and answer connections that others open, and nothing else.
  */
+#include "common/carbon.h"
 #include "common/config.h"
+#include "common/equivalents.h"
 #include "common/http_address.h"
 #include "common/log.h"
 #include "common/privilege.h"
@@ -170,8 +172,32 @@ static int exporter_serve(struct exporter *exporter, const struct exporter_argum
 	return 0;
 }
 
+/*
+ * What energy means, for the page: -errno where the configuration asks for what there is not. An
+ * unreadable table of equivalents is told, and only they are missing.
+ */
+static int exporter_open_meaning(const struct settings *settings, struct carbon **ret_carbon,
+				 struct equivalents **ret_equivalents)
+{
+	const struct carbon_options options = {.spec = settings->meaning_carbon};
+	struct diag diag = DIAG_INIT;
+	int status = 0;
+
+	if (strcmp(settings->meaning_carbon, "none") != 0)
+		status = carbon_create(&options, clock_real(), ret_carbon, &diag);
+	if (status < 0) {
+		log_error("meaning.carbon: %s", diag.text);
+		return status;
+	}
+	if (equivalents_load(settings->meaning_equivalents, ret_equivalents, &diag) < 0)
+		log_warning("%s", diag.text);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	cleanup_carbon struct carbon *carbon = NULL;
+	cleanup_equivalents struct equivalents *equivalents = NULL;
 	cleanup_page struct page *page = NULL;
 	cleanup_exporter struct exporter *exporter = NULL;
 	struct exporter_arguments arguments = {.runtime_dir = SETTINGS_RUNTIME_DIR};
@@ -202,10 +228,13 @@ int main(int argc, char **argv)
 		log_error("--http.listen: %s", diag.text);
 		return EXIT_USAGE;
 	}
+	if (exporter_open_meaning(&settings, &carbon, &equivalents) < 0)
+		return EXIT_FAILURE;
 	if (page_create(arguments.charts, clock_real(), &page, &diag) < 0) {
 		log_error("--http.charts: %s", diag.text);
 		return EXIT_FAILURE;
 	}
+	page_set_meaning(page, carbon, equivalents);
 	if (exporter_create(arguments.runtime_dir, clock_real(), page, &exporter) < 0) {
 		log_error("out of memory");
 		return EXIT_FAILURE;

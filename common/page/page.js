@@ -147,11 +147,16 @@ function showFigures(now) {
 
 function showMeaning(now) {
 	const meaning = now.meaning;
-	byId("carbon-figure").hidden = !meaning?.carbon;
-	if (meaning?.carbon) {
-		setNumber(byId("carbon"), meaning.carbon.total_g, grams);
-		setText(byId("carbon-note"), meaning.carbon.note ?? "");
-		byId("carbon-note").title = meaning.carbon.note ?? "";
+	const carbon = meaning?.carbon;
+	byId("carbon-figure").hidden = !carbon;
+	if (carbon) {
+		setNumber(byId("carbon"), carbon.ug_per_hour === null ? null : carbon.ug_per_hour / 1e6, value => {
+			const [number, unit] = grams(value);
+			return [number, unit + "/h"];
+		});
+		const note = carbon.counted_ug > 0 ? joined(grams(carbon.counted_ug / 1e6)) + " so far; " + carbon.note : carbon.note;
+		setText(byId("carbon-note"), note);
+		byId("carbon-note").title = note;
 	}
 	const texts = meaning?.equivalents ?? [];
 	byId("meaning").hidden = texts.length === 0;

@@ -3,7 +3,7 @@ import { element, setNumber, setText } from "./text.js";
 
 /*
  * A column: {key, title, text, value(row), show(cell, value, row, scale), unit(rows), wide}. `text` columns are
- * sorted by the alphabet, the others by size; what is not known comes last.
+ * sorted by the alphabet, the others by size; what is not known comes last, by energy.
  */
 export class Table {
 	constructor(table, columns, sortKey, notify) {
@@ -57,8 +57,10 @@ export class Table {
 		let order = 0;
 		if (column.text)
 			order = String(a ?? "").localeCompare(String(b ?? ""));
+		else if (a === null && b === null)
+			order = (left.energy_uj ?? 0) - (right.energy_uj ?? 0);
 		else if (a === null || b === null)
-			return (a === null) - (b === null) || left.name.localeCompare(right.name);
+			return (a === null) - (b === null);
 		else
 			order = a - b;
 		return (this.sort.up ? order : -order) || left.name.localeCompare(right.name);

@@ -72,7 +72,7 @@ static void check_view(const struct accounts_view *accounts, const char *golden)
 	char *text;
 
 	assert_int_equal(page_guest_view(&accounts->reading, accounts, &view), 0);
-	text = page_json(&view, now);
+	text = page_json(&view, now, NULL);
 	page_guest_release(&view);
 	assert_non_null(text);
 	golden_check(golden, text, strlen(text));

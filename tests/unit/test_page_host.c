@@ -34,7 +34,7 @@ static void check_after(uint64_t age_ns, const char *golden)
 			sum_uj += view.groups[0].accounts[i].energy_uj;
 		assert_int_equal(sum_uj, view.total.energy_uj);
 	}
-	text = page_json(&view, now);
+	text = page_json(&view, now, NULL);
 	assert_non_null(text);
 	golden_check(golden, text, strlen(text));
 }
@@ -61,7 +61,7 @@ static void test_no_ledger(void **state)
 	(void)state;
 	(void)diag_error(&reason, -ENOENT, "start wattportd");
 	assert_int_equal(page_host_view(NULL, NULL, &reason, &view), 0);
-	text = page_json(&view, (struct wall_time){0});
+	text = page_json(&view, (struct wall_time){0}, NULL);
 	assert_non_null(text);
 	golden_check("page_host_none.json", text, strlen(text));
 	page_host_release(&view);
