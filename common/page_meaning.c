@@ -25,8 +25,8 @@ static json_t *page_meaning_carbon(struct page_meaning *meaning, const struct pa
 	carbon_now(meaning->carbon, &figure);
 	/* uW x mg/kWh = 1e-9 mg/h: in ug/h. */
 	if (figure.known && view->total.power_uw < INT64_MAX / CARBON_MG_PER_KWH_MAX)
-		rate = json_integer((json_int_t)(view->total.power_uw *
-						 figure.intensity_mg_per_kwh / 1000000));
+		rate = json_integer(
+		    (json_int_t)(view->total.power_uw * figure.intensity_mg_per_kwh / 1000000));
 	return json_pack("{s:o, s:I, s:I, s:s}", "ug_per_hour", rate != NULL ? rate : json_null(),
 			 "counted_ug", (json_int_t)meaning->sum.co2e_ug, "uncounted_uj",
 			 (json_int_t)meaning->sum.unknown_uj, "note",

@@ -1,8 +1,8 @@
 /*
  * page_meaning.h: what the energy on the page means: grams of CO2e, and everyday equivalents.
  *
- * Of page.c. Grams are counted from the first view on, each part of the energy with the intensity of
- * its time; of what was used before nobody knows the intensity. One thread at a time.
+ * Of page.c. Grams are counted from the first view on, each part of the energy with the intensity
+ * of its time; of what was used before nobody knows the intensity. One thread at a time.
  */
 #ifndef WATTPORT_COMMON_PAGE_MEANING_H
 #define WATTPORT_COMMON_PAGE_MEANING_H
@@ -16,8 +16,8 @@
 #define PAGE_EQUIVALENTS_MAX 3
 
 struct page_meaning {
-	struct carbon *carbon;			/* NULL: grams are not told */
-	const struct equivalents *equivalents;	/* NULL: no equivalents */
+	struct carbon *carbon;		       /* NULL: grams are not told */
+	const struct equivalents *equivalents; /* NULL: no equivalents */
 	bool begun;
 	uint64_t energy_uj; /* of the last view */
 	struct carbon_sum sum;

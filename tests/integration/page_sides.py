@@ -57,7 +57,8 @@ class Host:
             self.say(f"name {uuid} {name}")
         self.tick()
         self.exporter = subprocess.Popen(
-            [programs["wattport_exporter"], "--runtime-dir", directory, "--http.listen", "127.0.0.1:0", "--http.charts", charts],
+            [programs["wattport_exporter"], "--runtime-dir", directory, "--http.listen", "127.0.0.1:0", "--http.charts", charts,
+             "--meaning.carbon=100"],
             stderr=subprocess.PIPE, text=True)
         self.address, self.drain = address_of(self.exporter, r"\(port (\d+)\)")
 

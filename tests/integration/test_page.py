@@ -58,22 +58,24 @@ def sums(metrics, family, wanted):
     return total
 
 
+def setUpModule():  # pylint: disable=invalid-name
+    """One browser for all."""
+    home = tempfile.TemporaryDirectory(prefix="page-")
+    unittest.addModuleCleanup(home.cleanup)
+    os.chmod(home.name, 0o755)
+    PageCase.home = home.name
+    PageCase.page = browser.Browser(home.name)
+    unittest.addModuleCleanup(PageCase.page.close)
+
+
 class PageCase(unittest.TestCase):
-    """A browser for all, and what must hold of whatever it opened."""
+    """What must hold of whatever the browser opened."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.home = tempfile.TemporaryDirectory(prefix="page-")
-        os.chmod(cls.home.name, 0o755)
-        cls.page = browser.Browser(cls.home.name)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.page.close()
-        cls.home.cleanup()
+    home = None
+    page = None
 
     def runtime(self, name):
-        path = os.path.join(self.home.name, name)
+        path = os.path.join(self.home, name)
         os.mkdir(path)
         os.chmod(path, 0o755)
         return path
@@ -122,6 +124,7 @@ class HostPage(PageCase):
         self.check_chart("energy-chart")
         self.check_names()
         self.check_headers(host)
+        self.check_meaning()
         self.take("host")
         host.stop()
         self.check_numbers(host)
@@ -137,6 +140,14 @@ class HostPage(PageCase):
         self.assertNotEqual(self.page.evaluate("document.title"), "taken")
         legend = self.page.evaluate("document.getElementById('legend').textContent")
         self.assertIn(SCRIPT, legend)
+
+    def check_meaning(self):
+        """Grams an hour are watts times the intensity that was given; and everyday things."""
+        self.page.until("document.querySelector('#carbon data') !== null", "grams")
+        power, rate = self.page.evaluate("[document.querySelector('#power data').value, document.querySelector('#carbon data').value]")
+        self.assertAlmostEqual(float(rate), int(power) / 1e9 * 100, places=3)
+        self.assertIn("100 g/kWh", self.page.evaluate("document.getElementById('carbon-note').textContent"))
+        self.assertEqual(self.page.evaluate("document.querySelectorAll('#equivalents li').length"), 3)
 
     def check_headers(self, host):
         for path in ("/", "/page/page.js", "/page/page.css", "/page/charts.js", "/api/v1/now", "/api/v1/history"):
@@ -198,7 +209,7 @@ class HostPage(PageCase):
         self.assertIsNotNone(row(self.page, NAMES[0])[3])
         history = json.loads(read(host.address + "/api/v1/history")[0])
         self.assertIsNone(history["total_uw"][-1])
-        self.take("host-gone", LOOKS[:1] + LOOKS[3:])
+        self.take("host-gone", LOOKS[:1])
 
     def test_without_the_library(self):
         """Tables, and the name of the package."""
@@ -223,7 +234,7 @@ class GuestPage(PageCase):
         self.page.open(guest.address + "/")
         self.check_chart("power-chart")
         self.check_chart("energy-chart")
-        self.take("guest")
+        self.take("guest", LOOKS[:1] + LOOKS[3:])
         self.check_kinds()
         guest.stop()
         self.check_numbers(guest)
