@@ -8,6 +8,10 @@
  *   - Of one that was never seen only its end is known, and not its control group. It was its
  *     parent's, where that is known; else that of the unit which has the most time that nobody
  *     accounts for.
+ *   - When the kernel tells of an end it has not looked at the clock since the task was scheduled,
+ * or since its last tick (kernel/delayacct.c reads se.sum_exec_runtime as it is): it tells up to a
+ *     tick too little of each, and of the shortest nothing. So what is left of the unit's time is
+ *     theirs alike, up to a tick each.
  *   - The unit's clock is finer than some of its processes', so that these may account for more or
  *     less than there was for a while: the difference is kept, and only what is left of it is taken
  *     for time of nobody.
@@ -29,6 +33,9 @@
 
 /* Processes may be ahead of their unit's clock by so much: further it is no rounding. */
 #define DIVIDE_AHEAD_NS_MAX INT64_C(10000000000)
+
+/* Kernels tick a hundred to a thousand times a second. */
+#define DIVIDE_TICK_NS_MAX UINT64_C(10000000)
 
 /* What is known of a unit beside the roster. */
 struct accounts_division_unit {
@@ -92,10 +99,14 @@ static void accounts_take_exit(void *context, const struct process_exit *exit)
 	const struct process *parent;
 
 	if (process == NULL) {
+		parent = process_times_find(accounts->processes, exit->parent);
+		if (parent == NULL)
+			parent = process_times_adopt(accounts->processes, accounts->cgroups,
+						     accounts->mounts.version, accounts->roster,
+						     exit->parent);
 		process = process_times_add_ended(accounts->processes, exit->pid);
 		if (process == NULL)
 			return;
-		parent = process_times_find(accounts->processes, exit->parent);
 		process->uid = exit->uid;
 		process->unit = parent != NULL && parent != process ? parent->unit : DIVIDE_NO_UNIT;
 		static_assert(sizeof(process->comm) >= sizeof(exit->comm), "it fits");
@@ -105,6 +116,7 @@ static void accounts_take_exit(void *context, const struct process_exit *exit)
 	if (!exit->last)
 		return;
 	process->ended = true;
+	process->told = true;
 	/* What it has used beyond what was told of it. */
 	if (process->exited_ns > process->time_ns) {
 		process->growth_ns =
@@ -188,6 +200,34 @@ static void accounts_place_orphans(struct accounts *accounts)
 		accounts_gather(accounts);
 }
 
+/* What the kernel has left out of those that ended: takes it from what is left over. */
+static void accounts_complete_ended(struct accounts_division *division, size_t index,
+				    int64_t *unclaimed_ns)
+{
+	const struct accounts_division_unit *known = &division->units[index];
+	uint64_t count = 0, each_ns;
+
+	for (size_t i = 0; i < known->count; i++)
+		count += division->order[known->first + i]->told ? 1 : 0;
+	if (count == 0 || *unclaimed_ns <= 0)
+		return;
+	/* Rounded up: the last of them may have less. */
+	each_ns = ((uint64_t)*unclaimed_ns + count - 1) / count;
+	if (each_ns > DIVIDE_TICK_NS_MAX)
+		each_ns = DIVIDE_TICK_NS_MAX;
+	for (size_t i = 0; i<known->count && * unclaimed_ns> 0; i++) {
+		struct process *process = division->order[known->first + i];
+		uint64_t part_ns = each_ns;
+
+		if (!process->told)
+			continue;
+		if (part_ns > (uint64_t)*unclaimed_ns)
+			part_ns = (uint64_t)*unclaimed_ns;
+		process->growth_ns = features_sum(process->growth_ns, part_ns);
+		*unclaimed_ns -= (int64_t)part_ns;
+	}
+}
+
 /* The claims' weights; returns how many processes have one, behind which the rest's stands. */
 static size_t accounts_weigh(struct accounts *accounts, size_t index, struct unit *unit)
 {
@@ -197,6 +237,7 @@ static size_t accounts_weigh(struct accounts *accounts, size_t index, struct uni
 	size_t count = 0;
 	bool used = false;
 
+	accounts_complete_ended(division, index, &unclaimed_ns);
 	unit->unseen_ns = unclaimed_ns > 0 ? 0 : unclaimed_ns;
 	if (unit->unseen_ns < -DIVIDE_AHEAD_NS_MAX)
 		unit->unseen_ns = -DIVIDE_AHEAD_NS_MAX;

@@ -421,6 +421,14 @@ struct cgroup_time cgroup_times_get(struct cgroup_times *times, size_t index)
 				    .owner = &node->owner};
 }
 
+int cgroup_times_find(const struct cgroup_times *times, const char *path)
+{
+	for (size_t i = 0; i < times->count; i++)
+		if (!times->nodes[i]->gone && strcmp(times->nodes[i]->path, path) == 0)
+			return (int)i;
+	return -ENOENT;
+}
+
 size_t cgroup_times_parent(const struct cgroup_times *times, size_t index)
 {
 	assert(index < times->count);

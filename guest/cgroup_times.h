@@ -59,6 +59,9 @@ size_t cgroup_times_count(const struct cgroup_times *times);
 /* Of index below the count; parents come before their children. Index 0 is the root. */
 struct cgroup_time cgroup_times_get(struct cgroup_times *times, size_t index);
 
+/* The index of the one of that path, or -ENOENT. */
+int cgroup_times_find(const struct cgroup_times *times, const char *path);
+
 /* The nearest one above, or 0 for the root's children and the root itself. */
 size_t cgroup_times_parent(const struct cgroup_times *times, size_t index);
 

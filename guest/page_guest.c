@@ -169,6 +169,7 @@ int page_guest_view(const struct meter_reading *reading, const struct accounts_v
 		return 0;
 	}
 	ret_view->since_ns = accounts->age_ns;
+	ret_view->learning = accounts->calibration_error_ppm == 0;
 	ret_view->total.energy_uj = accounts->total.energy_uj;
 	ret_view->total.idle_uj = accounts->total.idle_uj;
 	ret_view->total.other_uj = accounts->total.other_uj;

@@ -1,23 +1,19 @@
-#include "guest/process_times.h"
 #include "common/cleanup.h"
 #include "common/features.h"
 #include "common/file.h"
 #include "common/parse.h"
 #include "common/thread_stat.h"
 #include "common/utf8.h"
+#include "guest/process_times_internal.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define PROCESS_BUCKETS	      8192
-#define PROCESS_NONE	      UINT32_MAX
-#define PROCESS_LIST_SIZE_MAX (8U << 20)
-#define PROCESS_STATUS_SIZE   4096
+#define PROCESS_NONE UINT32_MAX
 
 /* Its owner and its threads are looked at anew after so many looks; in its first ones always. */
 #define PROCESS_VERIFY_LOOKS 16
@@ -27,23 +23,6 @@
 
 /* A process that began so long before the last look had been seen in it, if it had run by then. */
 #define PROCESS_START_NS UINT64_C(20000000)
-
-struct process_times {
-	const struct sysroot *root;
-	const struct clock *clock;
-	uint64_t look;
-	uint64_t looked_ns; /* since the machine's start: when the look before began */
-	uint64_t now_ns;
-	size_t descriptors;
-	size_t count;	      /* entries ever used */
-	uint32_t free;	      /* the first free entry below, or PROCESS_NONE */
-	size_t scanned_count; /* serials of the control groups that were looked at, ascending */
-	uint64_t scanned[CGROUP_TIMES_MAX];
-	char *list; /* of process numbers */
-	size_t list_size;
-	uint32_t buckets[PROCESS_BUCKETS];
-	struct process processes[PROCESS_MAX];
-};
 
 int process_times_create(const struct sysroot *root, const struct clock *clock,
 			 struct process_times **ret_times)
@@ -136,9 +115,9 @@ struct process *process_times_add_ended(struct process_times *times, int32_t pid
 	return process;
 }
 
-static void process_file(int32_t pid, const char *name, char path[static 64])
+void process_file(int32_t pid, const char *name, char path[static PROCESS_FILE_SIZE])
 {
-	(void)snprintf(path, 64, "%d/%s", pid, name);
+	(void)snprintf(path, PROCESS_FILE_SIZE, "%d/%s", pid, name);
 }
 
 /* "1234 (comm) S ..." */
@@ -156,7 +135,7 @@ static void process_take_comm(struct process *process, char *text)
 /* The real user, as the kernel's accounting has it. */
 static void process_read_owner(struct process_times *times, struct process *process)
 {
-	char path[64], text[PROCESS_STATUS_SIZE];
+	char path[PROCESS_FILE_SIZE], text[PROCESS_STATUS_SIZE];
 	const char *cursor;
 	uint64_t uid;
 	size_t length;
@@ -190,7 +169,7 @@ static void process_keep(struct process_times *times, struct process *process,
 			 const struct thread_stat *stat)
 {
 	uint64_t stat_ns = thread_ticks_to_ns(stat->time_ticks);
-	char path[64];
+	char path[PROCESS_FILE_SIZE];
 	uint64_t time_ns;
 	int fd;
 
@@ -223,7 +202,7 @@ static void process_advance(struct process *process, uint64_t time_ns)
 static bool process_verify(struct process_times *times, struct process *process,
 			   struct thread_stat *ret_stat)
 {
-	char path[64], text[THREAD_STAT_SIZE];
+	char path[PROCESS_FILE_SIZE], text[THREAD_STAT_SIZE];
 	char comm[PROCESS_COMM_SIZE];
 	size_t length;
 
@@ -273,7 +252,7 @@ static bool process_update(struct process_times *times, struct process *process)
 }
 
 /* One that was not known. All that it has used is of this interval, where it began in it. */
-static void process_meet(struct process_times *times, int32_t pid, uint64_t cgroup, uint32_t unit)
+void process_meet(struct process_times *times, int32_t pid, uint64_t cgroup, uint32_t unit)
 {
 	struct process *process = process_add(times, pid);
 	struct thread_stat stat;
@@ -298,7 +277,7 @@ static void process_meet(struct process_times *times, int32_t pid, uint64_t cgro
 		process->growth_ns = time_ns;
 }
 
-static void process_see(struct process_times *times, int32_t pid, uint64_t cgroup, uint32_t unit)
+void process_see(struct process_times *times, int32_t pid, uint64_t cgroup, uint32_t unit)
 {
 	struct process *process = process_times_find(times, pid);
 
@@ -314,152 +293,6 @@ static void process_see(struct process_times *times, int32_t pid, uint64_t cgrou
 		process->ended = true;
 	}
 	process_meet(times, pid, cgroup, unit);
-}
-
-/* All of the file, however long: numbers, one on a line. */
-static int process_read_list(struct process_times *times, int dir_fd, const char *path)
-{
-	size_t length;
-	int status = times->list == NULL
-			 ? -EFBIG
-			 : file_read_at(dir_fd, path, times->list, times->list_size, &length);
-
-	while (status == -EFBIG && times->list_size < PROCESS_LIST_SIZE_MAX) {
-		size_t size = times->list_size == 0 ? 4096 : times->list_size * 2;
-		char *list = realloc(times->list, size);
-
-		if (list == NULL)
-			return -ENOMEM;
-		times->list = list;
-		times->list_size = size;
-		status = file_read_at(dir_fd, path, times->list, times->list_size, &length);
-	}
-	return status;
-}
-
-static void process_look_at_list(struct process_times *times, uint64_t cgroup, uint32_t unit)
-{
-	char *cursor = times->list, *line;
-	uint32_t pid;
-
-	while ((line = strsep(&cursor, "\n")) != NULL)
-		if (parse_u32(line, &pid) == 0 && pid > 0 && pid <= INT32_MAX)
-			process_see(times, (int32_t)pid, cgroup, unit);
-}
-
-/* Without control groups: all that /proc lists. */
-static void process_look_at_all(struct process_times *times)
-{
-	int fd = openat(sysroot_proc_fd(times->root), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const struct dirent *entry;
-	DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
-	uint32_t pid;
-
-	if (list == NULL) {
-		if (fd >= 0)
-			(void)close(fd);
-		return;
-	}
-	while ((entry = readdir(list)) != NULL)
-		if (parse_u32(entry->d_name, &pid) == 0 && pid > 0 && pid <= INT32_MAX)
-			process_see(times, (int32_t)pid, 0, UNIT_ROOT);
-	(void)closedir(list);
-	times->scanned[times->scanned_count++] = 0;
-}
-
-static int process_compare_serials(const void *a, const void *b)
-{
-	const uint64_t *first = a, *second = b;
-
-	return *first < *second ? -1 : *first > *second;
-}
-
-/* Whoever was in a control group that was looked at, and is in none any more, has ended. */
-static void process_find_ended(struct process_times *times)
-{
-	for (size_t i = 0; i < times->count; i++) {
-		struct process *process = &times->processes[i];
-
-		if (process->pid != 0 && !process->ended && process->look != times->look &&
-		    bsearch(&process->cgroup, times->scanned, times->scanned_count,
-			    sizeof(times->scanned[0]), process_compare_serials) != NULL)
-			process->ended = true;
-	}
-}
-
-/* Where they were, how many they are, and the root's time where nothing else tells it. */
-static void process_tell_units(struct process_times *times, bool root_time,
-			       struct unit_roster *roster, const struct topology *topology)
-{
-	for (size_t i = 0; i < UNIT_MAX; i++)
-		if (unit_roster_unit(roster, i) != NULL)
-			unit_roster_unit(roster, i)->members = 0;
-	for (size_t i = 0; i < times->count; i++) {
-		const struct process *process = &times->processes[i];
-		struct unit *unit =
-		    process->pid != 0 ? unit_roster_unit(roster, process->unit) : NULL;
-		int cpu;
-
-		if (unit == NULL)
-			continue;
-		unit->members += process->ended ? 0 : 1;
-		if (root_time && process->unit == UNIT_ROOT)
-			unit->growth_ns = features_sum(unit->growth_ns, process->growth_ns);
-		cpu = topology_index(topology, process->cpu);
-		if (cpu >= 0)
-			unit->place_ns[cpu] = features_sum(unit->place_ns[cpu], process->growth_ns);
-	}
-}
-
-static int process_look_at_cgroups(struct process_times *times, struct cgroup_times *cgroups,
-				   bool root_time, struct unit_roster *roster)
-{
-	char path[CGROUP_FILE_PATH_SIZE];
-	int result = 0;
-
-	for (size_t i = 0; i < cgroup_times_count(cgroups); i++) {
-		struct cgroup_time cgroup = cgroup_times_get(cgroups, i);
-		int dir_fd, status;
-
-		if (*cgroup.unseen_ns == 0 && times->look > 1 && !cgroup.gone &&
-		    !(root_time && i == 0))
-			continue;
-		*cgroup.unseen_ns = 0;
-		times->scanned[times->scanned_count++] = cgroup.serial;
-		if (cgroup.gone)
-			continue;
-		dir_fd = cgroup_times_processes(cgroups, i, path);
-		status = process_read_list(times, dir_fd, path);
-		if (status == 0)
-			process_look_at_list(times, cgroup.serial,
-					     (uint32_t)unit_roster_of(roster, *cgroup.owner));
-		else if (status == -ENOMEM)
-			result = status;
-	}
-	return result;
-}
-
-int process_times_look(struct process_times *times, struct cgroup_times *cgroups,
-		       enum cgroup_version version, struct unit_roster *roster,
-		       const struct topology *topology)
-{
-	bool root_time = version != CGROUP_V1;
-	uint64_t now_ns =
-	    features_sum(clock_now_mono(times->clock).ns, clock_suspended_ns(times->clock));
-	int status = 0;
-
-	times->look++;
-	times->scanned_count = 0;
-	for (size_t i = 0; i < times->count; i++)
-		times->processes[i].growth_ns = 0;
-	if (version == CGROUP_NONE)
-		process_look_at_all(times);
-	else
-		status = process_look_at_cgroups(times, cgroups, root_time, roster);
-	process_find_ended(times);
-	process_tell_units(times, root_time, roster, topology);
-	times->looked_ns = now_ns;
-	return status;
 }
 
 void process_times_forget(struct process_times *times)

@@ -40,6 +40,7 @@ struct process {
 	uint64_t exited_ns; /* of threads of which the kernel told that they ended */
 	bool ended;	    /* found ended in this look, in which it is told for the last time */
 	bool fleeting;	    /* known from its end alone */
+	bool told;	    /* the kernel told of its end */
 	struct account_rank rank;
 	/* process_times.c's own. */
 	int fd; /* of its schedstat or stat, or -1 */
@@ -74,6 +75,14 @@ void process_times_leave(struct process_times *times, uint32_t unit);
 
 /* The living process of that number, or one that this look found ended, or NULL. */
 struct process *process_times_find(struct process_times *times, int32_t pid);
+
+/*
+ * One that began after the last look and lives, by asking for its control group: the next look
+ * tells what it has used. NULL where it is no more, or there is no room.
+ */
+struct process *process_times_adopt(struct process_times *times, struct cgroup_times *cgroups,
+				    enum cgroup_version version, struct unit_roster *roster,
+				    int32_t pid);
 
 /* One of which only its end is known; NULL where there is no room. */
 struct process *process_times_add_ended(struct process_times *times, int32_t pid);

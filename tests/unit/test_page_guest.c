@@ -52,6 +52,7 @@ static struct accounts_view *make_view(void)
 	view->reading.opened = true;
 	view->reading.time.ns = 5 * CLOCK_NS_PER_SECOND;
 	view->age_ns = 60 * CLOCK_NS_PER_SECOND;
+	view->calibration_error_ppm = 41000;
 	put_zone(view, 0, "package-0", 8000000);
 	put_zone(view, 1, "dram-0", 800000);
 	view->reading.zone_count = 3;
@@ -95,6 +96,7 @@ static void test_host_gone(void **state)
 
 	(void)state;
 	view->reading.up = false;
+	view->calibration_error_ppm = 0;
 	(void)diag_error(&view->reading.reason, -ESTALE, "the host measures no more");
 	check_view(view, "page_guest_gone.json");
 	accounts_view_release(view);
