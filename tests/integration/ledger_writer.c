@@ -8,9 +8,13 @@
  *     energy UUID SOCKET PACKAGE DRAM [CORE UNCORE]   in microjoules, absolute
  *     power UUID POWER LOAD              of the guest, in microwatts and millionths
  *     psys UUID ENERGY
- *     depart UUID
- *     publish                            shows it all, with the running machines' time now
- *     publish-old [AGE_MS]               likewise, without a new time, or with one of that age
+ *     name UUID TEXT                     to the end of the line
+ *     zone INDEX POWER IDLE OTHER        of the host: in microwatts and microjoules, absolute
+ *     share UUID INDEX POWER ACTIVE IDLE OVERHEAD  of its zone INDEX, likewise; the zone's energy
+ * is what idle, other and all shares are together flags ESTIMATE LEARNING            0 or 1; of the
+ * host, and of all its zones depart UUID publish                            shows it all, with the
+ * running machines' time now publish-old [AGE_MS]               likewise, without a new time, or
+ * with one of that age
  */
 #include "common/cleanup.h"
 #include "common/clock.h"
@@ -111,6 +115,91 @@ static int writer_power(struct writer *writer, char **words, size_t count)
 	return parse_u64(words[3], &vm->guest_load_ppm);
 }
 
+/* A uuid, and behind it the machine's name, to the end of the line. */
+static int writer_name(struct writer *writer, const char *line)
+{
+	char uuid[UUID_TEXT_SIZE];
+	struct ledger_vm *vm;
+	size_t length = strcspn(line, " ");
+
+	if (length >= sizeof(uuid) || line[length] == '\0')
+		return -EINVAL;
+	(void)snprintf(uuid, sizeof(uuid), "%.*s", (int)length, line);
+	if (writer_account(writer, uuid, &vm) < 0)
+		return -EINVAL;
+	(void)snprintf(vm->name, sizeof(vm->name), "%.*s", (int)sizeof(vm->name) - 1,
+		       line + length + 1);
+	vm->name[strcspn(vm->name, "\n")] = '\0';
+	return 0;
+}
+
+static int writer_index(const struct writer *writer, const char *text, uint32_t *ret_index)
+{
+	if (parse_u32(text, ret_index) < 0 || *ret_index >= ledger_host(writer->ledger)->zone_count)
+		return -EINVAL;
+	return 0;
+}
+
+static int writer_zone(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_zone *zone;
+	uint32_t index;
+
+	if (count != 5 || writer_index(writer, words[1], &index) < 0)
+		return -EINVAL;
+	zone = &ledger_host(writer->ledger)->zones[index];
+	zone->available = 1;
+	if (parse_u64(words[2], &zone->power_uw) < 0 || parse_u64(words[3], &zone->idle_uj) < 0)
+		return -EINVAL;
+	return parse_u64(words[4], &zone->other_uj);
+}
+
+static int writer_share(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_vm *vm;
+	uint32_t index;
+
+	if (count != 7 || writer_account(writer, words[1], &vm) < 0 ||
+	    writer_index(writer, words[2], &index) < 0 ||
+	    parse_u64(words[3], &vm->shares[index].power_uw) < 0)
+		return -EINVAL;
+	for (size_t part = 0; part < LEDGER_PART_COUNT; part++)
+		if (parse_u64(words[4 + part], &vm->shares[index].part_uj[part]) < 0)
+			return -EINVAL;
+	return 0;
+}
+
+/* What was measured is what there is: the sums hold in every ledger that is shown. */
+static void writer_balance(struct writer *writer)
+{
+	struct ledger_host *host = ledger_host(writer->ledger);
+
+	for (uint32_t i = 0; i < host->zone_count; i++) {
+		struct ledger_zone *zone = &host->zones[i];
+
+		zone->energy_uj = zone->idle_uj + zone->other_uj + zone->away_uj;
+		for (size_t slot = 0; slot < ledger_slot_count(writer->ledger); slot++) {
+			const struct ledger_vm *vm = ledger_vm(writer->ledger, slot);
+
+			if (vm != NULL)
+				zone->energy_uj += ledger_share_total_uj(&vm->shares[i]);
+		}
+	}
+}
+
+static int writer_flags(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_host *host = ledger_host(writer->ledger);
+	uint64_t learning;
+
+	if (count != 3 || parse_u32(words[1], &host->estimate) < 0 ||
+	    parse_u64(words[2], &learning) < 0)
+		return -EINVAL;
+	for (uint32_t i = 0; i < host->zone_count; i++)
+		host->zones[i].calibration_learning = learning;
+	return 0;
+}
+
 static int writer_publish(struct writer *writer, uint64_t now_ns)
 {
 	const struct ledger_instant told = {.time_ms = served_ms(clock_now_mono(clock_real()))};
@@ -121,8 +210,11 @@ static int writer_publish(struct writer *writer, uint64_t now_ns)
 		if (vm != NULL && vm->state == LEDGER_VM_RUNNING)
 			vm->updated_ns = now_ns;
 	}
-	if (now_ns > 0)
+	if (now_ns > 0) {
 		ledger_host(writer->ledger)->updated_ns = now_ns;
+		ledger_host(writer->ledger)->sample_count++;
+	}
+	writer_balance(writer);
 	(void)ledger_floors_advance(writer->floors, &told);
 	return ledger_map_publish(writer->map, writer->ledger);
 }
@@ -155,6 +247,12 @@ static int writer_obey(struct writer *writer, char **words, size_t count)
 		return writer_energy(writer, words, count);
 	if (strcmp(words[0], "power") == 0)
 		return writer_power(writer, words, count);
+	if (strcmp(words[0], "zone") == 0)
+		return writer_zone(writer, words, count);
+	if (strcmp(words[0], "share") == 0)
+		return writer_share(writer, words, count);
+	if (strcmp(words[0], "flags") == 0)
+		return writer_flags(writer, words, count);
 	if (strcmp(words[0], "psys") == 0 && count == 3 &&
 	    writer_account(writer, words[1], &vm) == 0)
 		return parse_u64(words[2], &vm->guest_psys_uj);
@@ -192,6 +290,12 @@ int main(int argc, char **argv)
 		size_t count = 0;
 		int status = -EINVAL;
 
+		if (strncmp(line, "name ", 5) == 0) {
+			status = writer_name(&writer, line + 5);
+			(void)printf(status < 0 ? "error\n" : "ok\n");
+			(void)fflush(stdout);
+			continue;
+		}
 		while (count < WORD_MAX && (words[count] = strtok_r(rest, " \n", &rest)) != NULL)
 			count++;
 		if (count > 0)
