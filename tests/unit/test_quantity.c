@@ -1,5 +1,5 @@
 /* quantity.h: every place where the digits or the unit change. */
-#include "host/quantity.h"
+#include "common/quantity.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

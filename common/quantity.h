@@ -3,8 +3,8 @@
  *
  * For tables on a terminal; programs get the exact integers. Pure: safe in any thread.
  */
-#ifndef WATTPORT_HOST_QUANTITY_H
-#define WATTPORT_HOST_QUANTITY_H
+#ifndef WATTPORT_COMMON_QUANTITY_H
+#define WATTPORT_COMMON_QUANTITY_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "host/quantity.h"
+#include "common/quantity.h"
 
 #include <inttypes.h>
 #include <stddef.h>
