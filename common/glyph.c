@@ -50,17 +50,6 @@ static bool glyph_is_selector(unsigned int character)
 	return character >= 0xfe00 && character <= 0xfe0f;
 }
 
-/* `text` is well-formed. */
-static unsigned int glyph_decode(const char *text, size_t length)
-{
-	static const unsigned char first_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-	unsigned int character = (unsigned char)text[0] & first_bits[length];
-
-	for (size_t i = 1; i < length; i++)
-		character = character << 6 | ((unsigned char)text[i] & 0x3f);
-	return character;
-}
-
 bool glyph_next(const char **text, struct glyph *ret_glyph)
 {
 	struct glyph glyph = {.text = "?", .width = 1, .known = true};
@@ -71,12 +60,9 @@ bool glyph_next(const char **text, struct glyph *ret_glyph)
 
 	if (*start == '\0')
 		return false;
-	*text += length > 0 ? length : 1;
+	*text += utf8_decode(start, &character);
 	*ret_glyph = glyph;
-	if (length == 0)
-		return true;
-	character = glyph_decode(start, length);
-	if (glyph_is_harmful(character))
+	if (length == 0 || glyph_is_harmful(character))
 		return true;
 	memset(glyph.text, 0, sizeof(glyph.text));
 	if (glyph_is_selector(character)) {

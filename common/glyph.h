@@ -9,18 +9,18 @@
 #ifndef WATTPORT_COMMON_GLYPH_H
 #define WATTPORT_COMMON_GLYPH_H
 
+#include "common/utf8.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-
-#define GLYPH_SIZE 5 /* of one character in UTF-8, with the NUL */
 
 /* Behind text with letters that are written from right to left: keeps what follows in its place. */
 #define GLYPH_LEFT_TO_RIGHT "\xe2\x80\x8e"
 
 struct glyph {
-	char text[GLYPH_SIZE]; /* to be shown; may be empty */
-	size_t width;	       /* columns: 0 (joins the one before), 1 or 2 */
-	bool known;	       /* the locale has it; else the width is a guess */
+	char text[UTF8_CHARACTER_SIZE]; /* to be shown; may be empty */
+	size_t width;			/* columns: 0 (joins the one before), 1 or 2 */
+	bool known;			/* the locale has it; else the width is a guess */
 	bool right_to_left;
 };
 

@@ -8,6 +8,10 @@
  *     energy UUID SOCKET PACKAGE DRAM [CORE UNCORE]   in microjoules, absolute
  *     power UUID POWER LOAD              of the guest, in microwatts and millionths
  *     psys UUID ENERGY
+ *     name UUID NAME                     %XX stands for the byte
+ *     cpu UUID VCPUS NANOSECONDS
+ *     share UUID ZONE POWER ACTIVE IDLE OVERHEAD      ZONE: its number; microwatts, microjoules
+ *     zone ZONE POWER ENERGY OTHER IDLE               likewise; a sample has been taken then
  *     depart UUID
  *     publish                            shows it all, with the running machines' time now
  *     publish-old [AGE_MS]               likewise, without a new time, or with one of that age
@@ -111,6 +115,72 @@ static int writer_power(struct writer *writer, char **words, size_t count)
 	return parse_u64(words[3], &vm->guest_load_ppm);
 }
 
+static int writer_name(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_vm *vm;
+	char name[SAMPLE_NAME_SIZE];
+	size_t size = 0;
+
+	if (count != 3 || writer_account(writer, words[1], &vm) < 0)
+		return -EINVAL;
+	for (const char *text = words[2]; *text != '\0' && size + 1 < sizeof(name); text++) {
+		uint32_t byte = (unsigned char)*text;
+
+		if (*text == '%' && text[1] != '\0' && text[2] != '\0') {
+			if (parse_hex_u32((const char[]){text[1], text[2], '\0'}, &byte) < 0)
+				return -EINVAL;
+			text += 2;
+		}
+		name[size++] = (char)byte;
+	}
+	name[size] = '\0';
+	memcpy(vm->name, name, size + 1);
+	return 0;
+}
+
+static int writer_cpu(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_vm *vm;
+
+	if (count != 4 || writer_account(writer, words[1], &vm) < 0 ||
+	    parse_u32(words[2], &vm->vcpu_count) < 0)
+		return -EINVAL;
+	return parse_u64(words[3], &vm->vcpu_ns);
+}
+
+static int writer_share(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_share *share;
+	struct ledger_vm *vm;
+	uint32_t zone;
+
+	if (count != 7 || writer_account(writer, words[1], &vm) < 0 ||
+	    parse_u32(words[2], &zone) < 0 || zone >= ZONE_MAX)
+		return -EINVAL;
+	share = &vm->shares[zone];
+	for (size_t part = 0; part < LEDGER_PART_COUNT; part++)
+		if (parse_u64(words[4 + part], &share->part_uj[part]) < 0)
+			return -EINVAL;
+	return parse_u64(words[3], &share->power_uw);
+}
+
+static int writer_zone(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_host *host = ledger_host(writer->ledger);
+	struct ledger_zone *row;
+	uint32_t zone;
+
+	if (count != 6 || parse_u32(words[1], &zone) < 0 || zone >= host->zone_count)
+		return -EINVAL;
+	row = &host->zones[zone];
+	row->available = 1;
+	host->sample_count++;
+	if (parse_u64(words[2], &row->power_uw) < 0 || parse_u64(words[3], &row->energy_uj) < 0 ||
+	    parse_u64(words[4], &row->other_uj) < 0)
+		return -EINVAL;
+	return parse_u64(words[5], &row->idle_uj);
+}
+
 static int writer_publish(struct writer *writer, uint64_t now_ns)
 {
 	const struct ledger_instant told = {.time_ms = served_ms(clock_now_mono(clock_real()))};
@@ -140,21 +210,28 @@ static int writer_publish_old(struct writer *writer, char **words, size_t count)
 
 static int writer_obey(struct writer *writer, char **words, size_t count)
 {
+	static const struct {
+		const char *word;
+		int (*obey)(struct writer *writer, char **words, size_t count);
+	} orders[] = {
+	    {"publish-old", writer_publish_old},
+	    {"host", writer_host},
+	    {"vm", writer_vm},
+	    {"energy", writer_energy},
+	    {"power", writer_power},
+	    {"name", writer_name},
+	    {"cpu", writer_cpu},
+	    {"share", writer_share},
+	    {"zone", writer_zone},
+	};
 	struct ledger_vm *vm;
 	struct uuid uuid;
 
 	if (strcmp(words[0], "publish") == 0)
 		return writer_publish(writer, clock_now_mono(clock_real()).ns);
-	if (strcmp(words[0], "publish-old") == 0)
-		return writer_publish_old(writer, words, count);
-	if (strcmp(words[0], "host") == 0)
-		return writer_host(writer, words, count);
-	if (strcmp(words[0], "vm") == 0)
-		return writer_vm(writer, words, count);
-	if (strcmp(words[0], "energy") == 0)
-		return writer_energy(writer, words, count);
-	if (strcmp(words[0], "power") == 0)
-		return writer_power(writer, words, count);
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++)
+		if (strcmp(words[0], orders[i].word) == 0)
+			return orders[i].obey(writer, words, count);
 	if (strcmp(words[0], "psys") == 0 && count == 3 &&
 	    writer_account(writer, words[1], &vm) == 0)
 		return parse_u64(words[2], &vm->guest_psys_uj);
