@@ -12,7 +12,7 @@
 
 #define TOP_WIDTH_DEFAULT  80
 #define TOP_ONCE_STEP_NS   (50 * CLOCK_NS_PER_MS)
-#define TOP_ONCE_NS_MAX	   (5 * CLOCK_NS_PER_SECOND) /* for a second sample */
+#define TOP_ONCE_NS_MAX	   (3 * CLOCK_NS_PER_SECOND) /* for a second sample */
 #define TOP_PAUSED_STEP_NS (3600 * CLOCK_NS_PER_SECOND)
 
 /* All that one run of `top` knows. */

@@ -144,7 +144,7 @@ static void top_head_draw_power(const struct top_scene *scene, struct top_canvas
 
 	top_power_text(scene->frame->measured, text, sizeof(text));
 	if (!scene->frame->measured.has_power)
-		(void)snprintf(text, sizeof(text), "? W");
+		(void)snprintf(text, sizeof(text), "- W");
 	(void)top_canvas_put(canvas, (struct top_place){line, TOP_MARGIN, TOP_POWER_WIDTH},
 			     scene->frame->fresh ? TOP_STRONG : TOP_FAINT, text);
 	if (canvas->width <= start + label + 4 || scene->history->count < TOP_SPARK_MIN)

@@ -17,7 +17,7 @@ static size_t top_keys_draw_range(const struct top_scene *scene, struct top_canv
 		return 0;
 	(void)snprintf(text, sizeof(text), "%zu-%zu of %zu", view->first + (view->shown > 0),
 		       view->first + view->shown, view->count);
-	return top_canvas_put_right(canvas, place, TOP_FAINT, text) + 1;
+	return top_canvas_put_right(canvas, place, TOP_FAINT, text) + 2;
 }
 
 /* In the columns up to `end`. */

@@ -72,8 +72,10 @@ static struct top_layout top_layout_make(const struct top_scene *scene,
 		gap = top_layout_take(&left, 1, 0);
 	facts = top_facts_count(scene);
 	layout.facts.count = top_layout_take(&left, facts, top_smaller(left, TOP_ROWS_MIN));
-	layout.rows = (struct top_lines){layout.head.count, left};
-	layout.facts.first = layout.rows.first + left;
+	/* What is below the rows comes right after the last one, wherever that is. */
+	layout.rows =
+	    (struct top_lines){layout.head.count, top_smaller(left, 1 + scene->view->count)};
+	layout.facts.first = layout.rows.first + layout.rows.count;
 	layout.sums.first = layout.facts.first + layout.facts.count + gap;
 	return layout;
 }
@@ -110,18 +112,20 @@ int top_screen_draw(const struct top_scene *scene, struct top_canvas *canvas)
 
 int top_screen_full_height(const struct top_scene *scene, size_t width, size_t *ret_height)
 {
-	const struct top_canvas large = {.width = width, .height = TOP_CANVAS_MAX};
+	struct top_canvas canvas = {.width = width, .height = TOP_CANVAS_MAX};
 	struct top_balance balance = {.count = 0};
-	size_t rows = 0;
+	size_t below = 0;
 	int status = top_view_arrange(scene->view, scene->frame, 0);
 
 	if (status < 0)
 		return status;
 	if (scene->frame->page_count > 0) {
 		top_balance_make(scene->frame, scene->history, scene->view, &balance);
-		rows = 1 + scene->view->count;
+		below = 1 + scene->view->count;
+		below += balance.count + (below >= TOP_ROWS_CALM);
 	}
-	*ret_height =
-	    top_head_count(scene, &large) + rows + balance.count + (rows >= TOP_ROWS_CALM);
+	/* The head takes less where all is not high. */
+	canvas.height = top_head_count(scene, &canvas) + below;
+	*ret_height = top_head_count(scene, &canvas) + below;
 	return 0;
 }

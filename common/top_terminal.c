@@ -16,6 +16,10 @@
 
 #define TOP_ESCAPE_DELAY_MS 50 /* a key's sequence comes in one piece, also over ssh */
 
+static const int top_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGWINCH};
+
+#define TOP_SIGNAL_COUNT (sizeof(top_signals) / sizeof(top_signals[0]))
+
 struct top_terminal {
 	SCREEN *screen;
 	int signal_fd;
@@ -46,11 +50,9 @@ static void top_terminal_set_styles(struct top_terminal *terminal)
 /* From now on they come through a descriptor, in the loop's order. */
 static int top_terminal_take_signals(struct top_terminal *terminal)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGWINCH};
-
 	(void)sigemptyset(&terminal->signals);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		(void)sigaddset(&terminal->signals, signals[i]);
+	for (size_t i = 0; i < TOP_SIGNAL_COUNT; i++)
+		(void)sigaddset(&terminal->signals, top_signals[i]);
 	if (sigprocmask(SIG_BLOCK, &terminal->signals, &terminal->signals_before) < 0)
 		return -errno;
 	terminal->signal_fd = signalfd(-1, &terminal->signals, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -78,6 +80,20 @@ static int top_terminal_check(struct diag *diag)
 	return 0;
 }
 
+/* Curses puts handlers of its own where there are none, which would exit at once. */
+static SCREEN *top_terminal_begin(void)
+{
+	struct sigaction before[TOP_SIGNAL_COUNT];
+	SCREEN *screen;
+
+	for (size_t i = 0; i < TOP_SIGNAL_COUNT; i++)
+		(void)sigaction(top_signals[i], NULL, &before[i]);
+	screen = newterm(NULL, stdout, stdin);
+	for (size_t i = 0; i < TOP_SIGNAL_COUNT; i++)
+		(void)sigaction(top_signals[i], &before[i], NULL);
+	return screen;
+}
+
 int top_terminal_open(struct top_terminal **ret_terminal, struct diag *diag)
 {
 	cleanup_free struct top_terminal *terminal = calloc(1, sizeof(*terminal));
@@ -90,7 +106,7 @@ int top_terminal_open(struct top_terminal **ret_terminal, struct diag *diag)
 	status = top_terminal_take_signals(terminal);
 	if (status < 0)
 		return diag_error(diag, status, "cannot take signals: %s", strerror(-status));
-	terminal->screen = newterm(NULL, stdout, stdin);
+	terminal->screen = top_terminal_begin();
 	if (terminal->screen == NULL) {
 		(void)close(terminal->signal_fd);
 		(void)sigprocmask(SIG_SETMASK, &terminal->signals_before, NULL);
