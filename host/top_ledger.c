@@ -116,8 +116,8 @@ int top_ledger_fill(const struct ledger_copy *copy, const struct summary *summar
 		return 0;
 	frame->time = (struct mono_time){.ns = host->updated_ns};
 	frame->estimate = host->estimate != 0;
-	(void)snprintf(frame->source, sizeof(frame->source), "%s, %s view",
-		       host->source, summary_guest_view_name(host));
+	(void)snprintf(frame->source, sizeof(frame->source), "%s, %s view", host->source,
+		       summary_guest_view_name(host));
 	for (uint32_t i = 0; i < host->zone_count; i++)
 		frame->learning = frame->learning || (summary_counts_zone(host, i) &&
 						      host->zones[i].calibration_learning);
