@@ -8,7 +8,9 @@
 #ifndef WATTPORT_GUEST_AGENT_H
 #define WATTPORT_GUEST_AGENT_H
 
+#include "common/carbon.h"
 #include "common/clock.h"
+#include "common/equivalents.h"
 #include "common/sysroot.h"
 #include "guest/meter.h"
 
@@ -27,6 +29,22 @@ struct agent {
 /* A child parser with a struct agent as its input: --sysroot and --at; the second adds --source. */
 extern const struct argp agent_place_argp;
 extern const struct argp agent_argp;
+
+/* What energy means: a child parser with a struct agent_meaning as its input. */
+struct agent_meaning {
+	struct carbon_options carbon; /* no spec: grams are not told */
+	const char *equivalents;      /* the file */
+};
+
+extern const struct argp agent_meaning_argp;
+
+/*
+ * The intensity (NULL where none was asked for) and the table; to be destroyed. Says why where one
+ * cannot be had: without an intensity -errno is returned; without a table there are no equivalents
+ * (NULL), and all else goes on.
+ */
+int agent_open_meaning(const struct agent *agent, const struct agent_meaning *meaning,
+		       struct carbon **ret_carbon, struct equivalents **ret_equivalents);
 
 /* Prints "wattport-agent: TEXT" and returns AGENT_EXIT_FAILED. */
 int agent_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

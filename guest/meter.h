@@ -56,9 +56,10 @@ struct meter_zone {
 
 struct meter_reading {
 	struct mono_time time;
-	bool up;	/* the figures are measured now; else `reason` says what is wrong */
-	bool opened;	/* there is a source; else the rest says nothing */
-	bool from_tree; /* else from powercap: `info` says nothing */
+	uint64_t read_ns; /* the counters were read within so long before `time` */
+	bool up;	  /* the figures are measured now; else `reason` says what is wrong */
+	bool opened;	  /* there is a source; else the rest says nothing */
+	bool from_tree;	  /* else from powercap: `info` says nothing */
 	bool has_info;
 	struct tree_info info;
 	size_t zone_count;
@@ -78,6 +79,18 @@ void meter_destroy(struct meter *meter);
 
 /* Takes a reading. Always fills it; what is wrong stands in it. */
 void meter_read(struct meter *meter, struct meter_reading *ret_reading);
+
+/*
+ * The zones alone, for who reads many times a second between two whole readings: what the host says
+ * of them is not asked, and `up` means no more than that they could be read.
+ */
+void meter_read_zones(struct meter *meter, struct meter_reading *ret_reading);
+
+/*
+ * Whether a zone of that id is part of the machine's energy: packages, or their dies, and DRAM. The
+ * others lie within these or overlap them.
+ */
+bool meter_zone_adds_up(const char *id);
 
 /* The zone of that id in another reading, or NULL where it is not available. */
 const struct meter_zone *meter_reading_find(const struct meter_reading *reading, const char *id);
