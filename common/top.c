@@ -10,16 +10,15 @@
 #include <signal.h>
 #include <stdio.h>
 
-#define TOP_WIDTH_DEFAULT  80
-#define TOP_ONCE_STEP_NS   (50 * CLOCK_NS_PER_MS)
-#define TOP_ONCE_NS_MAX	   (3 * CLOCK_NS_PER_SECOND) /* for a second sample */
-#define TOP_PAUSED_STEP_NS (3600 * CLOCK_NS_PER_SECOND)
+#define TOP_WIDTH_DEFAULT 80
+#define TOP_ONCE_NS_MAX	  (3 * CLOCK_NS_PER_SECOND) /* for a second sample */
 
 /* All that one run of `top` knows. */
 struct top {
 	const struct top_source *source;
 	const struct top_options *options;
-	struct top_frame frame;
+	struct top_frame frame; /* what is shown */
+	struct top_frame next;
 	struct top_history history;
 	struct top_view view;
 };
@@ -27,6 +26,7 @@ struct top {
 static void top_finish(struct top *top)
 {
 	top_frame_finish(&top->frame);
+	top_frame_finish(&top->next);
 	top_view_finish(&top->view);
 	free(top);
 }
@@ -43,16 +43,29 @@ static struct mono_time top_now(const struct top *top)
 	return clock_now_mono(top->source->clock);
 }
 
+/* While it is paused measuring goes on, since counters wrap; only nothing of it is shown. */
 static int top_take(struct top *top)
 {
 	int status;
 
-	top_frame_clear(&top->frame);
-	status = top->source->take(top->source->context, &top->frame);
-	if (status < 0)
-		return status;
-	top_history_add(&top->history, &top->frame);
-	return 0;
+	top_frame_clear(&top->next);
+	status = top->source->take(top->source->context, &top->next);
+	if (status == 0 && !top->view.paused) {
+		const struct top_frame before = top->frame;
+
+		top->frame = top->next;
+		top->next = before;
+		top_history_add(&top->history, &top->frame);
+	}
+	return status;
+}
+
+static void top_sleep(uint64_t duration_ns)
+{
+	const struct timespec time = {.tv_sec = (time_t)(duration_ns / CLOCK_NS_PER_SECOND),
+				      .tv_nsec = (long)(duration_ns % CLOCK_NS_PER_SECOND)};
+
+	(void)ppoll(NULL, 0, &time, NULL);
 }
 
 /* Of two samples, so that it is known which power is idle; where none comes, of one. */
@@ -63,7 +76,7 @@ static int top_take_two(struct top *top)
 
 	while (status == 0 && top->frame.fresh && top->history.frames < 2 &&
 	       clock_elapsed_ns(begin, top_now(top)) < TOP_ONCE_NS_MAX) {
-		(void)ppoll(NULL, 0, &(struct timespec){.tv_nsec = (long)TOP_ONCE_STEP_NS}, NULL);
+		top_sleep(top->source->step_ns);
 		status = top_take(top);
 	}
 	return status;
@@ -107,14 +120,15 @@ static int top_choose_page(struct top *top, struct diag *diag)
 
 static int top_print(struct top *top)
 {
-	const struct top_scene scene = top_scene_of(top, false);
+	struct top_scene scene = top_scene_of(top, false);
 	cleanup_top_canvas struct top_canvas canvas = {.cells = NULL};
 	size_t width = top->options->width, height = top->options->height;
 	int status = 0;
 
 	if (width == 0)
 		width = TOP_WIDTH_DEFAULT;
-	if (height == 0)
+	scene.whole = height == 0;
+	if (scene.whole)
 		status = top_screen_full_height(&scene, width, &height);
 	if (status == 0)
 		status = top_canvas_init(&canvas, width, height, top_is_unicode());
@@ -166,8 +180,6 @@ static uint64_t top_left_ns(const struct top *top, struct mono_time taken)
 {
 	const uint64_t elapsed_ns = clock_elapsed_ns(taken, top_now(top));
 
-	if (top->view.paused)
-		return TOP_PAUSED_STEP_NS;
 	return elapsed_ns < top->options->period_ns ? top->options->period_ns - elapsed_ns : 0;
 }
 

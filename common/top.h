@@ -26,6 +26,7 @@ struct top_source {
 	 */
 	int (*take)(void *context, struct top_frame *frame);
 	void *context;
+	uint64_t step_ns; /* --once looks so often for a second sample */
 };
 
 struct top_options {

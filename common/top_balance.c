@@ -37,20 +37,51 @@ static void top_balance_add(struct top_balance *balance, struct top_amount amoun
 		(void)snprintf(line->name, sizeof(line->name), "%zu %s", count, name);
 }
 
-/* What no row has, divided as it was booked between the last two samples. */
-static void top_balance_add_rest_of(struct top_balance *balance, const struct top_frame *frame,
-				    const struct top_history *history, struct top_amount left)
+/* What no row of the page has. */
+static struct top_amount top_balance_left(const struct top_frame *frame,
+					  const struct top_page *page)
 {
-	const struct top_ratio *ratio = &history->idle_of_both;
-	struct top_amount idle = {.energy_uj = frame->idle_uj};
-	struct top_amount other = {.energy_uj = frame->other_uj};
+	struct top_amount sum = page->rest;
 
-	idle.has_power = other.has_power =
-	    left.has_power && (history->has_split || left.power_uw == 0);
-	if (idle.has_power && left.power_uw > 0)
-		idle.power_uw = features_scale(left.power_uw, ratio->part, ratio->whole);
-	if (other.has_power)
-		other.power_uw = left.power_uw - idle.power_uw;
+	for (size_t i = 0; i < page->row_count; i++)
+		sum = top_amount_add(sum, page->rows[i].amount);
+	return top_amount_less(frame->measured, sum);
+}
+
+/* At most so much of what is left. */
+static uint64_t top_balance_take(uint64_t *left_uw, uint64_t wanted_uw)
+{
+	const uint64_t taken_uw = *left_uw < wanted_uw ? *left_uw : wanted_uw;
+
+	*left_uw -= taken_uw;
+	return taken_uw;
+}
+
+/*
+ * Idle and other power are the same for all pages: what the first one leaves, divided as the energy
+ * was between the last two samples. What another page leaves beyond that is pending there.
+ */
+static void top_balance_add_left(struct top_balance *balance, const struct top_frame *frame,
+				 const struct top_history *history, const struct top_page *page)
+{
+	const uint64_t first_uw = top_balance_left(frame, &frame->pages[0]).power_uw;
+	const struct top_amount left = top_balance_left(frame, page);
+	const bool known = left.has_power && (history->has_split || first_uw == 0);
+	struct top_amount idle = {frame->idle_uj, 0, known};
+	struct top_amount other = {frame->other_uj, 0, known};
+	struct top_amount pending = {page->pending_uj, 0, known};
+	uint64_t left_uw = left.power_uw;
+
+	if (known && first_uw > 0) {
+		idle.power_uw = features_scale(first_uw, history->idle_of_both.part,
+					       history->idle_of_both.whole);
+		other.power_uw = first_uw - idle.power_uw;
+	}
+	idle.power_uw = top_balance_take(&left_uw, idle.power_uw);
+	other.power_uw = top_balance_take(&left_uw, other.power_uw);
+	pending.power_uw = known ? left_uw : 0;
+	if (pending.energy_uj > 0 || pending.power_uw > 0)
+		top_balance_add(balance, pending, "not divided yet", SIZE_MAX);
 	top_balance_add(balance, other, "other processes", SIZE_MAX);
 	top_balance_add(balance, idle, "idle, not assigned", SIZE_MAX);
 }
@@ -60,7 +91,7 @@ void top_balance_make(const struct top_frame *frame, const struct top_history *h
 {
 	const struct top_page *page = &frame->pages[view->page];
 	struct top_amount shown = {.has_power = frame->measured.has_power};
-	struct top_amount hidden = shown, left;
+	struct top_amount hidden = shown;
 	struct top_balance balance = {.count = 0};
 	size_t passed = 0;
 
@@ -73,8 +104,6 @@ void top_balance_make(const struct top_frame *frame, const struct top_history *h
 		}
 		*sum = top_amount_add(*sum, page->rows[i].amount);
 	}
-	left = top_amount_less(frame->measured,
-			       top_amount_add(top_amount_add(shown, hidden), page->rest));
 	if (page->kind != TOP_NESTED) {
 		top_balance_add(&balance, shown, page->title, passed);
 		if (passed < page->row_count)
@@ -82,9 +111,10 @@ void top_balance_make(const struct top_frame *frame, const struct top_history *h
 		if (page->rest.energy_uj > 0)
 			top_balance_add(&balance, page->rest, page->rest_name, SIZE_MAX);
 		if (page->kind == TOP_WHOLE)
-			top_balance_add_rest_of(&balance, frame, history, left);
+			top_balance_add_left(&balance, frame, history, page);
 		else
-			top_balance_add(&balance, left, "everything else", SIZE_MAX);
+			top_balance_add(&balance, top_balance_left(frame, page), "everything else",
+					SIZE_MAX);
 	}
 	top_balance_add(&balance, frame->measured, "measured", SIZE_MAX);
 	*ret_balance = balance;

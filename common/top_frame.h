@@ -4,7 +4,7 @@
  * First stage of `top`: who has the figures fills it (host/top_ledger.c, guest/top_accounts.c), the
  * rest of common/top_* only reads it. In energy, for each page that is TOP_WHOLE,
  *
- *     measured = sum over its rows + its rest + other + idle
+ *     measured = sum over its rows + its rest + its pending + other + idle
  *
  * What is not known has no number: has_power is false, the frame is not fresh. Plain memory: one
  * thread.
@@ -66,6 +66,7 @@ struct top_page {
 	struct top_row *rows;
 	size_t row_capacity;
 	struct top_amount rest; /* accounts that have no row */
+	uint64_t pending_uj;	/* what is measured, but not yet in any account of this kind */
 };
 
 struct top_frame {

@@ -2,6 +2,7 @@
 #include "common/top_screen_internal.h"
 
 #include <assert.h>
+#include <stdint.h>
 #include <string.h>
 
 #define TOP_MARGIN	   1
@@ -21,7 +22,7 @@ struct top_head {
 static struct top_head top_head_make(const struct top_scene *scene, const struct top_canvas *canvas)
 {
 	const struct top_frame *frame = scene->frame;
-	const size_t height = canvas->height;
+	const size_t height = scene->whole ? SIZE_MAX : canvas->height;
 	struct top_head head = {
 	    .power = frame->sampled && height >= 4,
 	    .energy = frame->sampled && height >= 9,

@@ -2,6 +2,8 @@
 #include "common/quantity.h"
 #include "common/top_screen_internal.h"
 
+#include <stdint.h>
+
 #define TOP_ROWS_MIN  3	 /* rows that are there before sums and keys are */
 #define TOP_ROWS_CALM 10 /* rows and sums with a blank line between them */
 
@@ -68,7 +70,7 @@ static struct top_layout top_layout_make(const struct top_scene *scene,
 		left += layout.sums.count;
 		layout.sums.count = top_layout_take(&left, balance->count > 0, TOP_ROWS_MIN);
 	}
-	if (left > TOP_ROWS_CALM && layout.sums.count > 1)
+	if ((left >= TOP_ROWS_CALM || scene->whole) && layout.sums.count > 1)
 		gap = top_layout_take(&left, 1, 0);
 	facts = top_facts_count(scene);
 	layout.facts.count = top_layout_take(&left, facts, top_smaller(left, TOP_ROWS_MIN));
@@ -112,7 +114,7 @@ int top_screen_draw(const struct top_scene *scene, struct top_canvas *canvas)
 
 int top_screen_full_height(const struct top_scene *scene, size_t width, size_t *ret_height)
 {
-	struct top_canvas canvas = {.width = width, .height = TOP_CANVAS_MAX};
+	const struct top_canvas canvas = {.width = width, .height = SIZE_MAX};
 	struct top_balance balance = {.count = 0};
 	size_t below = 0;
 	int status = top_view_arrange(scene->view, scene->frame, 0);
@@ -122,10 +124,8 @@ int top_screen_full_height(const struct top_scene *scene, size_t width, size_t *
 	if (scene->frame->page_count > 0) {
 		top_balance_make(scene->frame, scene->history, scene->view, &balance);
 		below = 1 + scene->view->count;
-		below += balance.count + (below >= TOP_ROWS_CALM);
+		below += balance.count + (balance.count > 1);
 	}
-	/* The head takes less where all is not high. */
-	canvas.height = top_head_count(scene, &canvas) + below;
 	*ret_height = top_head_count(scene, &canvas) + below;
 	return 0;
 }

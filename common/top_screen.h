@@ -18,6 +18,7 @@ struct top_scene {
 	struct top_view *view; /* is arranged for the size of the canvas */
 	struct mono_time now;  /* where the picture of the last minutes ends */
 	bool interactive;      /* keys are told; else it is one picture, for --once */
+	bool whole;	       /* of top_screen_full_height(): nothing has to be left out */
 };
 
 /* Draws it on a canvas that is blank. 0 or -ENOMEM. */

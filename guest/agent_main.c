@@ -21,6 +21,7 @@ static const struct agent_command {
     {"mount", agent_mount},
     {"status", agent_status},
     {"exec", agent_exec},
+    {"top", agent_top},
 };
 
 struct agent_main {
@@ -84,12 +85,13 @@ int main(int argc, char **argv)
 	    .options = options,
 	    .parser = agent_main_parse,
 	    .args_doc = "\nmount [OPTION...]\nstatus [OPTION...]\nexec [OPTION...] -- COMMAND "
-			"[ARGUMENT...]",
+			"[ARGUMENT...]\ntop [OPTION...]",
 	    .doc = "Reads the energy of this machine, from the host's tree or from its own RAPL.\v"
 		   "Without a command: the service, which exports the readings for Prometheus.\n"
 		   "  mount   lay the host's tree over this machine's powercap\n"
 		   "  status  show power and energy now\n"
 		   "  exec    measure a command\n"
+		   "  top     show who uses the power, on a terminal\n"
 		   "Each has its own --help.",
 	    .children = children,
 	};

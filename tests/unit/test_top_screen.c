@@ -80,6 +80,7 @@ static void test_once(void **state)
 
 	(void)state;
 	stage->scene.interactive = false;
+	stage->scene.whole = true;
 	stage->frame.page_count = 1; /* the users of the fixture are for Tab */
 	assert_int_equal(top_screen_full_height(&stage->scene, 100, &height), 0);
 	draw_golden(stage, 100, height, "top_once.text");

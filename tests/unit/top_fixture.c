@@ -29,8 +29,8 @@ static const struct fixture_row {
 
 static void fixture_add_units(struct top_frame *frame, uint64_t seconds)
 {
-	static const struct top_page units = {"units", "UNIT", "SLICE", "ended",      TOP_WHOLE,
-					      0,       NULL,   0,	{0, 0, false}};
+	static const struct top_page units = {"units", "UNIT", "SLICE", "ended",       TOP_WHOLE,
+					      0,       NULL,   0,	{0, 0, false}, 0};
 	struct top_page *page = top_frame_add_page(frame, &units);
 
 	page->rest = (struct top_amount){FIXTURE_REST_UJ, 0, true};
@@ -57,8 +57,8 @@ static void fixture_add_units(struct top_frame *frame, uint64_t seconds)
 /* Two users have half of it each; nobody else has anything. */
 static void fixture_add_users(struct top_frame *frame)
 {
-	static const struct top_page users = {"users", "USER", "", "ended",	 TOP_PART,
-					      0,       NULL,   0,  {0, 0, false}};
+	static const struct top_page users = {"users", "USER", "", "ended",	  TOP_PART,
+					      0,       NULL,   0,  {0, 0, false}, 0};
 	struct top_page *page = top_frame_add_page(frame, &users);
 
 	for (size_t i = 0; i < 2; i++) {
