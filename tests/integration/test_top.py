@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""wattport top as a person uses it: on a terminal of tmux's, over a ledger made by hand.
+"""wattport top and wattport-agent top as a person uses them: on a terminal of tmux's, over a ledger and a guest made by hand.
 
 Nothing here is about time: what is to appear is waited for. Exit status 77: tmux is missing.
 """
@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 import unittest
+
+import made_up_guest
 
 SKIPPED = 77
 PATIENCE_S = 60
@@ -76,6 +78,7 @@ class Terminal:
 
     def __init__(self, directory, width=80, height=24):
         self.socket = os.path.join(directory, "tmux")
+        self.meanwhile = lambda: None  # what goes on while it is looked at
         self.directory = directory
         environment = {"PATH": os.environ["PATH"], "HOME": directory, "LANG": "C.UTF-8", "PS1": "ready$ ", "SHELL": "/bin/sh"}
         environment.update({name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")})
@@ -106,6 +109,7 @@ class Terminal:
                 return screen
             if time.monotonic() > deadline:
                 raise AssertionError(f"never came: {what}\n{screen}")
+            self.meanwhile()
             time.sleep(0.05)
 
     def wait(self, *texts):
@@ -306,6 +310,83 @@ class TopTest(unittest.TestCase):
         self.is_sane(0)
 
 
+class AgentTest(unittest.TestCase):
+    """wattport-agent top: the same screen, with the kinds of a guest."""
+
+    UNITS = {
+        "system.slice/nginx.service": 1.5, "system.slice/database.service": 0.5,
+        "user.slice/user-1000.slice/session-3.scope": 0.25, "system.slice/evil\x1b[31mred.service": 0.1,
+    }
+
+    def setUp(self):
+        stack = contextlib.ExitStack()
+        self.addCleanup(stack.close)
+        self.directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="wattport-top-"))
+        self.root = os.path.join(self.directory, "root")
+        self.guest = made_up_guest.Guest(self.root, self.UNITS)
+        self.command = [PROGRAMS.wattport_agent, "top", "--sysroot", self.root, "--at", self.directory + "/tree"]
+
+    def test_shows_the_kinds_of_a_guest(self):
+        terminal = Terminal(self.directory)
+        self.addCleanup(terminal.close)
+        terminal.meanwhile = self.guest.step
+        before = terminal.modes("before")
+        terminal.run(shlex.join([*self.command, "-d", "200ms"]))
+        screen = terminal.wait("[units ", "processes", "slices 3", "jobs 0", "own powercap", "idle, not assigned")
+        self.assertIn("wattport-agent top", screen)
+        screen = terminal.wait_for(
+            lambda screen: re.search(r"\n nginx.service .*\n database.service .*\n session-3.scope ", screen), "by power")
+        self.assertRegex(screen, r"\n nginx.service +(system.slice)? +\d+.*W")
+        self.assertIn("evil?[31mred.service", screen)
+        terminal.keys("Enter")
+        terminal.wait("processes that live", "package-0")
+        terminal.keys("Enter", "Tab", "Tab", "Tab")
+        screen = terminal.wait("[slices 3]", "user-1000.slice")
+        self.assertNotIn("idle, not assigned", screen)  # they lie in each other: there is no sum
+        terminal.keys("Tab")
+        terminal.wait("[containers 0]", "everything else")
+        terminal.keys("BTab", "/")
+        terminal.keys("-l", "1000")
+        terminal.wait_for(lambda screen: "user-1000.slice" in screen and "system.slice" not in screen, "the filter")
+        terminal.keys("Escape", "q")
+        terminal.wait_for(lambda _: terminal.flags() == "1 0", "the first screen")
+        self.assertEqual(terminal.modes("after"), before)
+
+    def run_once(self, *options):
+        """--once, to its end."""
+        with subprocess.Popen(
+            [*self.command, "--once", "-d", "300ms", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+        ) as process:
+            while process.poll() is None:
+                self.guest.step()
+                time.sleep(0.01)
+            stdout, stderr = process.communicate(timeout=PATIENCE_S)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def test_one_plain_picture(self):
+        done = self.run_once("--width", "120", "--carbon", "56")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("g CO2e", done.stdout)
+        self.assertRegex(done.stdout, r"\n nginx.service +system.slice +\d")
+        self.assertRegex(done.stdout, r"\n measured +\d[\d.]* W +100.0 % +\d")
+        self.assertNotIn("\x1b", done.stdout)
+        slices = self.run_once("--kind", "slices", "--sort", "name")
+        self.assertEqual(re.findall(r"^ (\S+\.slice)", slices.stdout, re.MULTILINE),
+                         ["system.slice", "user-1000.slice", "user.slice"])
+        wrong = self.run_once("--kind", "machines")
+        self.assertEqual((wrong.returncode, wrong.stdout), (1, ""))
+        self.assertIn("there is no kind machines here; there are:", wrong.stderr)
+
+    def test_without_a_source_it_says_so(self):
+        os.rename(os.path.join(self.root, "sys/devices/virtual"), os.path.join(self.root, "away"))
+        done = self.run_once()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no data", done.stdout)
+        self.assertNotIn("0 W", done.stdout)
+        self.assertIn("neither a host's tree nor a RAPL of its own is here", done.stderr)
+
+
 class OnceTest(unittest.TestCase):
     """wattport top --once, and where there is nothing to paint on."""
 
@@ -384,6 +465,7 @@ def main():
     """Takes the programs from the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--wattport", required=True)
+    parser.add_argument("--wattport-agent", required=True)
     parser.add_argument("--ledger-writer", required=True)
     _, rest = parser.parse_known_args(namespace=PROGRAMS)
     for program in ("tmux", "script", "pgrep"):
