@@ -70,17 +70,18 @@ struct top_page {
 };
 
 struct top_frame {
-	char place[TOP_NAME_SIZE];   /* whose figures: the machine's name */
-	char source[TOP_TEXT_SIZE];  /* "powercap, isolated view" */
-	bool estimate;		     /* they are computed, not measured */
-	bool learning;		     /* how they divide is still being learned */
-	bool sampled;		     /* there are figures; else only the notice says anything */
-	bool fresh;		     /* and they are of now */
-	uint64_t age_ns;	     /* of the figures */
-	struct mono_time time;	     /* of the sample; tells one from the next */
-	uint64_t since_ns;	     /* how long energy has been counted; 0: nobody knows */
-	char meaning[TOP_NAME_SIZE]; /* what the energy means: "12 g CO2e"; or empty */
-	struct diag notice;	     /* what a person has to know; or empty */
+	char place[TOP_NAME_SIZE];    /* whose figures: the machine's name */
+	char source[TOP_TEXT_SIZE];   /* "powercap, isolated view" */
+	bool estimate;		      /* they are computed, not measured */
+	bool learning;		      /* how they divide is still being learned */
+	bool sampled;		      /* there are figures; else only the notice says anything */
+	bool fresh;		      /* and they are of now */
+	uint64_t age_ns;	      /* of the figures */
+	struct mono_time time;	      /* of the sample; tells one from the next */
+	uint64_t since_ns;	      /* how long energy has been counted; 0: nobody knows */
+	char likeness[TOP_NAME_SIZE]; /* what all of the energy does: "charges a phone 2 times" */
+	char grams[TOP_TEXT_SIZE]; /* CO2e since `top` began: "12 g CO2e"; these two may be empty */
+	struct diag notice;	   /* what a person has to know; or empty */
 	struct top_amount measured;
 	uint64_t other_uj; /* of it: work that is in no account */
 	uint64_t idle_uj;  /* of it: power at rest that nobody's work causes */

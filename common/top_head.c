@@ -15,7 +15,7 @@
 
 /* What is in the head at this height; each is a line, the notice some. */
 struct top_head {
-	bool power, energy, pages, blank;
+	bool power, energy, watched, pages, blank;
 	size_t notice;
 };
 
@@ -23,6 +23,7 @@ static struct top_head top_head_make(const struct top_scene *scene, const struct
 {
 	const struct top_frame *frame = scene->frame;
 	const size_t height = scene->whole ? SIZE_MAX : canvas->height;
+	const uint64_t watched_ns = clock_elapsed_ns(scene->history->begin, scene->history->last);
 	struct top_head head = {
 	    .power = frame->sampled && height >= 4,
 	    .energy = frame->sampled && height >= 9,
@@ -31,6 +32,10 @@ static struct top_head top_head_make(const struct top_scene *scene, const struct
 	};
 	struct top_canvas scratch;
 
+	head.watched =
+	    head.energy && height >= TOP_HEAD_ROOMY && frame->since_ns == 0 &&
+	    (watched_ns >= TOP_WATCHED_NS_MIN || (watched_ns > 0 && frame->grams[0] != '\0')) &&
+	    frame->measured.energy_uj >= scene->history->energy_uj;
 	if (frame->notice.text[0] == '\0' || height < 3)
 		return head;
 	head.notice = 1;
@@ -47,8 +52,8 @@ static struct top_head top_head_make(const struct top_scene *scene, const struct
 size_t top_head_count(const struct top_scene *scene, const struct top_canvas *canvas)
 {
 	const struct top_head head = top_head_make(scene, canvas);
-	const size_t count =
-	    (size_t)1 + head.power + head.energy + head.notice + head.pages + head.blank;
+	const size_t count = (size_t)1 + head.power + head.energy + head.watched + head.notice +
+			     head.pages + head.blank;
 
 	return count < canvas->height ? count : canvas->height;
 }
@@ -162,39 +167,54 @@ static void top_head_draw_power(const struct top_scene *scene, struct top_canvas
 				   TOP_FAINT, text);
 }
 
-/* What was measured since the beginning, of it what was watched, and what it means. */
+/* "89.0 kJ  in 3 min 05 s: what that means". */
+static void top_head_put_energy(const struct top_scene *scene, struct top_canvas *canvas,
+				size_t line, uint64_t energy_uj, const char *text)
+{
+	const enum top_style style = scene->frame->fresh ? TOP_PLAIN : TOP_FAINT;
+	struct top_place place = {line, TOP_MARGIN, TOP_POWER_WIDTH - 1};
+	char energy[QUANTITY_SIZE];
+
+	top_energy_text(scene->view, energy_uj, energy, sizeof(energy));
+	(void)top_canvas_put(canvas, place, style, energy);
+	place.column += TOP_POWER_WIDTH;
+	place.width = canvas->width > place.column ? canvas->width - place.column : 0;
+	(void)top_canvas_put(canvas, place, style, text);
+}
+
+/* All that was measured, since when, and what that means. */
 static void top_head_draw_energy(const struct top_scene *scene, struct top_canvas *canvas,
 				 size_t line)
 {
 	const struct top_frame *frame = scene->frame;
-	const struct top_history *history = scene->history;
-	const uint64_t watched_ns = clock_elapsed_ns(history->begin, history->last);
-	const enum top_style style = frame->fresh ? TOP_PLAIN : TOP_FAINT;
-	char energy[QUANTITY_SIZE], span[QUANTITY_SIZE], text[3 * TOP_NAME_SIZE];
-	struct top_place place = {line, TOP_MARGIN, 0};
+	const char *grams = frame->since_ns > 0 ? frame->grams : "";
+	const bool both = grams[0] != '\0' && frame->likeness[0] != '\0';
+	const bool any = grams[0] != '\0' || frame->likeness[0] != '\0';
+	char span[QUANTITY_SIZE], since[TOP_TEXT_SIZE] = "booked so far";
+	char text[3 * TOP_NAME_SIZE];
 
-	top_energy_text(scene->view, frame->measured.energy_uj, energy, sizeof(energy));
-	place.width = TOP_POWER_WIDTH - 1;
-	(void)top_canvas_put(canvas, place, style, energy);
-	place.column += TOP_POWER_WIDTH;
-	place.width = canvas->width > place.column ? canvas->width - place.column : 0;
 	if (frame->since_ns > 0) {
 		quantity_duration(frame->since_ns, span);
-		(void)snprintf(text, sizeof(text), "in %s", span);
-	} else {
-		(void)snprintf(text, sizeof(text), "booked so far");
+		(void)snprintf(since, sizeof(since), "in %s", span);
 	}
-	if (frame->since_ns == 0 && watched_ns >= TOP_WATCHED_NS_MIN) {
-		top_energy_text(scene->view, frame->measured.energy_uj - history->energy_uj, energy,
-				sizeof(energy));
-		quantity_duration(watched_ns, span);
-		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text),
-			       ", of it %s in the last %s", energy, span);
-	}
-	if (frame->meaning[0] != '\0')
-		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "; %s",
-			       frame->meaning);
-	(void)top_canvas_put(canvas, place, frame->fresh ? TOP_PLAIN : TOP_FAINT, text);
+	(void)snprintf(text, sizeof(text), "%s%s%s%s%s", since, any ? ": " : "", grams,
+		       both ? ", " : "", frame->likeness);
+	top_head_put_energy(scene, canvas, line, frame->measured.energy_uj, text);
+}
+
+/* Of what has been counted for longer, what came while somebody watched. */
+static void top_head_draw_watched(const struct top_scene *scene, struct top_canvas *canvas,
+				  size_t line)
+{
+	const struct top_frame *frame = scene->frame;
+	const struct top_history *history = scene->history;
+	char span[QUANTITY_SIZE], text[2 * TOP_NAME_SIZE];
+
+	quantity_duration(clock_elapsed_ns(history->begin, history->last), span);
+	(void)snprintf(text, sizeof(text), "of it in the last %s%s%s", span,
+		       frame->grams[0] != '\0' ? ": " : "", frame->grams);
+	top_head_put_energy(scene, canvas, line, frame->measured.energy_uj - history->energy_uj,
+			    text);
 }
 
 /* The kinds that Tab leads through. */
@@ -228,6 +248,8 @@ void top_head_draw(const struct top_scene *scene, struct top_canvas *canvas, str
 		top_head_draw_power(scene, canvas, line++);
 	if (head.energy)
 		top_head_draw_energy(scene, canvas, line++);
+	if (head.watched)
+		top_head_draw_watched(scene, canvas, line++);
 	if (head.notice > 0)
 		line += top_canvas_put_lines(canvas,
 					     (struct top_place){line, TOP_MARGIN, canvas->width},

@@ -1,7 +1,6 @@
 #include "common/top_meaning.h"
 
 #include <stdio.h>
-#include <string.h>
 
 static void top_meaning_count(struct top_meaning *meaning, const struct top_frame *frame)
 {
@@ -23,9 +22,9 @@ static void top_meaning_add_grams(const struct carbon_sum *sum, struct top_frame
 	char grams[CARBON_TEXT_SIZE];
 
 	if (sum->energy_uj == 0 && sum->unknown_uj > 0)
-		(void)snprintf(frame->meaning, sizeof(frame->meaning), "CO2e unknown");
+		(void)snprintf(frame->grams, sizeof(frame->grams), "CO2e unknown");
 	else
-		(void)snprintf(frame->meaning, sizeof(frame->meaning), "%s%s CO2e",
+		(void)snprintf(frame->grams, sizeof(frame->grams), "%s%s CO2e",
 			       sum->unknown_uj > 0 ? "more than " : "",
 			       carbon_grams_text(sum->co2e_ug, grams));
 }
@@ -34,7 +33,6 @@ void top_meaning_tell(struct top_meaning *meaning, struct top_frame *frame)
 {
 	const struct equivalent *equivalent;
 	char text[EQUIVALENT_TEXT_SIZE];
-	size_t used;
 
 	if (!frame->sampled)
 		return;
@@ -45,8 +43,6 @@ void top_meaning_tell(struct top_meaning *meaning, struct top_frame *frame)
 	if (meaning->equivalents == NULL || frame->measured.energy_uj == 0)
 		return;
 	equivalent = equivalents_choose(meaning->equivalents, frame->measured.energy_uj);
-	used = strlen(frame->meaning);
-	(void)snprintf(frame->meaning + used, sizeof(frame->meaning) - used, "%s%s",
-		       used > 0 ? ", " : "",
+	(void)snprintf(frame->likeness, sizeof(frame->likeness), "%s",
 		       equivalent_text(equivalent, frame->measured.energy_uj, text));
 }

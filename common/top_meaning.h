@@ -19,7 +19,7 @@ struct top_meaning {
 	uint64_t energy_uj; /* of the frame before */
 };
 
-/* Takes in what came since the frame before, and tells it in frame->meaning. */
+/* Takes in what came since the frame before, and tells it in the frame's grams and likeness. */
 void top_meaning_tell(struct top_meaning *meaning, struct top_frame *frame);
 
 #endif

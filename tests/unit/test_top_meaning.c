@@ -25,11 +25,11 @@ static void test_grams_are_of_what_came(void **state)
 	assert_int_equal(meaning.sum.co2e_ug, 0);
 	frame = frame_of(1001 * KWH_UJ);
 	top_meaning_tell(&meaning, &frame);
-	assert_string_equal(frame.meaning, "56.0 g CO2e");
+	assert_string_equal(frame.grams, "56.0 g CO2e");
 	/* A ledger made anew takes nothing back. */
 	frame = frame_of(0);
 	top_meaning_tell(&meaning, &frame);
-	assert_string_equal(frame.meaning, "56.0 g CO2e");
+	assert_string_equal(frame.grams, "56.0 g CO2e");
 	carbon_destroy(meaning.carbon);
 }
 
@@ -46,7 +46,7 @@ static void test_unknown_intensity_has_no_grams(void **state)
 	top_meaning_tell(&meaning, &frame);
 	frame = frame_of(KWH_UJ);
 	top_meaning_tell(&meaning, &frame);
-	assert_string_equal(frame.meaning, "CO2e unknown");
+	assert_string_equal(frame.grams, "CO2e unknown");
 	carbon_destroy(meaning.carbon);
 }
 
@@ -62,10 +62,10 @@ static void test_a_thing_of_everyday_life(void **state)
 	    equivalents_parse("test", "phone = 10 Wh : charges a phone {}\n", &table, &diag), 0);
 	meaning.equivalents = table;
 	top_meaning_tell(&meaning, &frame);
-	assert_string_equal(frame.meaning, "charges a phone 200 times");
+	assert_string_equal(frame.likeness, "charges a phone 200 times");
 	frame = frame_of(0);
 	top_meaning_tell(&meaning, &frame);
-	assert_string_equal(frame.meaning, "");
+	assert_string_equal(frame.likeness, "");
 	equivalents_destroy(table);
 }
 

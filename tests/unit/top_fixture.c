@@ -77,8 +77,8 @@ void top_fixture_fill(struct top_frame *frame, uint64_t seconds)
 	top_frame_clear(frame);
 	(void)snprintf(frame->place, sizeof(frame->place), "kvm1.example.org");
 	(void)snprintf(frame->source, sizeof(frame->source), "powercap, isolated view");
-	(void)snprintf(frame->meaning, sizeof(frame->meaning),
-		       "3.4 g CO2e, charges a phone 2 times");
+	(void)snprintf(frame->grams, sizeof(frame->grams), "3.4 g CO2e");
+	(void)snprintf(frame->likeness, sizeof(frame->likeness), "charges a phone 2 times");
 	frame->sampled = frame->fresh = true;
 	frame->age_ns = 400 * CLOCK_NS_PER_MS;
 	frame->time.ns = TOP_FIXTURE_TIME_NS + seconds * CLOCK_NS_PER_SECOND;
