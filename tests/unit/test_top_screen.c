@@ -216,6 +216,34 @@ static void test_sums(void **state)
 	end(stage);
 }
 
+/* A page that lags behind the first says what it has not divided yet; it adds up all the same. */
+static void test_sums_with_what_is_pending(void **state)
+{
+	struct stage *stage = begin();
+	struct top_page *users = &stage->frame.pages[1];
+	struct top_balance balance;
+	uint64_t energy_uj = 0, power_uw = 0;
+
+	(void)state;
+	users->kind = TOP_WHOLE;
+	stage->view.page = 1;
+	users->pending_uj = stage->frame.measured.energy_uj - stage->frame.idle_uj -
+			    stage->frame.other_uj - users->rows[0].amount.energy_uj -
+			    users->rows[1].amount.energy_uj;
+	assert_int_equal(top_view_arrange(&stage->view, &stage->frame, 5), 0);
+	top_balance_make(&stage->frame, &stage->history, &stage->view, &balance);
+	assert_int_equal(balance.count, 5);
+	assert_string_equal(balance.lines[1].name, "not divided yet");
+	for (size_t line = 0; line < 4; line++) {
+		energy_uj += balance.lines[line].amount.energy_uj;
+		power_uw += balance.lines[line].amount.power_uw;
+	}
+	assert_int_equal(energy_uj, stage->frame.measured.energy_uj);
+	assert_int_equal(power_uw, stage->frame.measured.power_uw);
+	assert_int_equal(balance.lines[3].amount.power_uw, 15700000);
+	end(stage);
+}
+
 /* Before a second sample nobody knows what is idle, and no number is made up. */
 static void test_sums_of_one_sample(void **state)
 {
@@ -262,6 +290,7 @@ int main(void)
 	    cmocka_unit_test(test_ascii),
 	    cmocka_unit_test(test_every_size),
 	    cmocka_unit_test(test_sums),
+	    cmocka_unit_test(test_sums_with_what_is_pending),
 	    cmocka_unit_test(test_sums_of_one_sample),
 	    cmocka_unit_test(test_words_are_broken_at_spaces),
 	};
