@@ -94,7 +94,8 @@ static struct top_scene top_scene_of(struct top *top, bool interactive)
 	    .frame = &top->frame,
 	    .history = &top->history,
 	    .view = &top->view,
-	    .now = interactive || top->frame.fresh ? top->history.last : top_now(top),
+	    /* Old figures move away from the end of the picture. */
+	    .now = top->frame.fresh ? top->history.last : top_now(top),
 	    .interactive = interactive,
 	};
 }

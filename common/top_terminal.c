@@ -94,6 +94,14 @@ static SCREEN *top_terminal_begin(void)
 	return screen;
 }
 
+static void top_terminal_resize(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
+		(void)resizeterm(size.ws_row, size.ws_col);
+}
+
 int top_terminal_open(struct top_terminal **ret_terminal, struct diag *diag)
 {
 	cleanup_free struct top_terminal *terminal = calloc(1, sizeof(*terminal));
@@ -122,6 +130,8 @@ int top_terminal_open(struct top_terminal **ret_terminal, struct diag *diag)
 	(void)keypad(stdscr, TRUE);
 	(void)nodelay(stdscr, TRUE);
 	(void)curs_set(0);
+	/* Not by LINES and COLUMNS, which stay as they are when the terminal changes. */
+	top_terminal_resize();
 	top_terminal_set_styles(terminal);
 	/* Without a guard all is the same, but for a killing. */
 	(void)top_guard_start(&terminal->guard);
@@ -177,14 +187,6 @@ static void top_terminal_stop(void)
 	/* It goes on. Who stopped us may have used the terminal, or resized it. */
 	(void)clearok(curscr, TRUE);
 	(void)refresh();
-}
-
-static void top_terminal_resize(void)
-{
-	struct winsize size;
-
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
-		(void)resizeterm(size.ws_row, size.ws_col);
 }
 
 static void top_terminal_obey(struct top_terminal *terminal, struct top_event *ret_event)
@@ -284,8 +286,8 @@ void top_terminal_wait(struct top_terminal *terminal, uint64_t timeout_ns,
 		return;
 	if ((fds[1].revents & POLLIN) != 0)
 		top_terminal_obey(terminal, ret_event);
-	else if ((fds[0].revents & POLLIN) != 0)
-		(void)top_terminal_key(ret_event);
-	else if (fds[0].revents != 0)
+	else if ((fds[0].revents & ~POLLIN) != 0)
 		*ret_event = (struct top_event){.kind = TOP_EVENT_END};
+	else if (fds[0].revents != 0)
+		(void)top_terminal_key(ret_event);
 }
