@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-#define TOP_ROWS_MIN  3	 /* rows that are there before sums and keys are */
-#define TOP_ROWS_CALM 10 /* rows and sums with a blank line between them */
+#define TOP_ROWS_MIN  ((size_t)3) /* rows that are there before sums and keys are */
+#define TOP_ROWS_CALM 10	  /* rows and sums with a blank line between them */
 
 /* Which lines each part has. */
 struct top_layout {

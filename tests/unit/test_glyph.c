@@ -28,8 +28,13 @@ static void test_what_obeys_is_defused(void **state)
 				  text),
 			    "?31m");
 	assert_string_equal(shown("\xff\xc3", text), "??");
+	/* An override and an isolate, each with its end. */
 	assert_string_equal(shown("a\xe2\x80\xae"
-				  "b\xe2\x81\xa6",
+				  "b\xe2\x80\xac",
+				  text),
+			    "a?b?");
+	assert_string_equal(shown("a\xe2\x81\xa6"
+				  "b\xe2\x81\xa9",
 				  text),
 			    "a?b?");
 	assert_string_equal(shown("web\xe2\x80\x8b", text), "web?");
@@ -67,7 +72,7 @@ static void test_widths_and_directions(void **state)
 	assert_int_equal(glyph_text_width("J\xc3\xbcrgen"), 6);
 	assert_int_equal(glyph_text_width("e\xcc\x81"), 1);
 	assert_int_equal(glyph_text_width("\xe6\x97\xa5\xe6\x9c\xac"), 4);
-	assert_int_equal(glyph_text_width("\x1b\xe2\x80\xae"), 2);
+	assert_int_equal(glyph_text_width("\x1b\xe2\x80\xae\xe2\x80\xac"), 3);
 	assert_true(glyph_next(&hebrew, &glyph) && glyph.right_to_left && glyph.known);
 	assert_true(glyph_next(&latin, &glyph) && !glyph.right_to_left);
 	assert_false(glyph_next(&latin, &glyph));
