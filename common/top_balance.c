@@ -34,7 +34,7 @@ static void top_balance_add(struct top_balance *balance, struct top_amount amoun
 	if (count == SIZE_MAX)
 		(void)snprintf(line->name, sizeof(line->name), "%s", name);
 	else
-		(void)snprintf(line->name, sizeof(line->name), "%zu %s", count, name);
+		(void)snprintf(line->name, sizeof(line->name), "%s (%zu)", name, count);
 }
 
 /* What no row of the page has. */
