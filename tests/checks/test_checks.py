@@ -14,6 +14,7 @@ import format as format_check
 import layers
 import manpages
 import messages
+import prometheus
 import scripts
 import seams
 import tidy
@@ -174,6 +175,53 @@ class CheckTest(unittest.TestCase):
         self.expect(messages.check(self.root))
         self.write("docs/troubleshooting.md", "x\n**`never said`**\n")
         self.expect(messages.check(self.root), "2: no program says: never said")
+
+    def test_prometheus(self):
+        self.need("promtool")
+        shutil.copytree(os.path.join(ROOT, "packaging/prometheus"), os.path.join(self.root, "packaging/prometheus"))
+        alert = """groups:
+  - name: some
+    rules:
+      - alert: WattportDown
+        expr: |
+          up{job="a"} == 0
+        labels:
+          severity: warning
+        annotations:
+          summary: "a"
+          description: "b"
+          runbook: "do; docs/troubleshooting.md#wattportdown"
+"""
+        test = """rule_files: [../../packaging/prometheus/wattport.alerts.yml]
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'up{job="a"}', values: 1 0 0}
+      - {series: 'up{job="b"}', values: 0 0 0}
+    promql_expr_test:
+      - {expr: ALERTS, eval_time: 0m}
+      - expr: ALERTS
+        eval_time: 1m
+        exp_samples:
+          - labels: ALERTS{alertname="WattportDown",alertstate="firing",job="a",severity="warning"}
+            value: 1
+"""
+        self.write(prometheus.RECORDING, "groups: []\n")
+        self.write(prometheus.ALERTS, alert)
+        self.write(prometheus.TESTS, test)
+        self.write(prometheus.DOCUMENT, "### WattportDown\n")
+        self.expect(prometheus.check(self.root))
+        self.write(prometheus.TESTS, test.replace('      - {series: \'up{job="b"}\', values: 0 0 0}\n', "").replace(
+            "      - {expr: ALERTS, eval_time: 0m}\n", ""))
+        self.expect(prometheus.check(self.root), "WattportDown when it lacks == 0", 'WattportDown when it lacks {job="a"}')
+        self.write(prometheus.TESTS, test.replace("value: 1", "value: 2"))
+        self.assertTrue(any("FAILED" in finding for finding in prometheus.check(self.root)))
+        self.write(prometheus.TESTS, test)
+        self.write(prometheus.ALERTS, alert.replace('summary: "a"', 'summary: "{{ $labels.a"').replace("#wattportdown", ""))
+        self.write(prometheus.DOCUMENT, "### WattportDown\n### WattportGone\n")
+        found = "\n".join(prometheus.check(self.root))
+        for part in ("the runbook of WattportDown", "no alert WattportGone", "unclosed action"):
+            self.assertIn(part, found)
 
     def test_scripts(self):
         self.write("good", "#!/bin/bash\ntrue\n", 0o755)
