@@ -10,6 +10,7 @@ import unittest
 import architecture
 import clients
 import cppcheck
+import dashboards
 import format as format_check
 import layers
 import manpages
@@ -222,6 +223,31 @@ tests:
         found = "\n".join(prometheus.check(self.root))
         for part in ("the runbook of WattportDown", "no alert WattportGone", "unclosed action"):
             self.assertIn(part, found)
+
+    def test_dashboards(self):
+        self.need("promtool")
+        folder = "packaging/grafana"
+        shutil.copytree(os.path.join(ROOT, folder), os.path.join(self.root, folder))
+        self.expect(dashboards.check(self.root))
+        path = os.path.join(self.root, folder, "wattport-host.json")
+        with open(path, encoding="utf-8") as file:
+            whole = json.load(file)
+
+        def expect(change, *wanted):
+            model = json.loads(json.dumps(whole))
+            change(model, model["panels"][1])
+            self.write(f"{folder}/wattport-host.json", json.dumps(model))
+            self.expect(dashboards.check(self.root), "is not what", *wanted)
+
+        expect(lambda model, panel: panel.update(type="some-plugin"), "does not come with Grafana", "has no legend")
+        expect(lambda model, panel: panel.update(description=""), "does not say")
+        expect(lambda model, panel: panel.update(targets=[]), "asks nothing")
+        expect(lambda model, panel: panel["gridPos"].update(x=3), "lies over")
+        expect(lambda model, panel: panel["fieldConfig"]["defaults"].update(unit=""), "no unit")
+        expect(lambda model, panel: panel["targets"][0].update(datasource={"uid": "P1"}), "the data source")
+        expect(lambda model, panel: panel["targets"][0].update(expr="sum(up{x=\"$nobody\"})"), "nobody defines $nobody")
+        expect(lambda model, panel: panel["targets"][0].update(expr="sum(up"), "unclosed left paren")
+        expect(lambda model, panel: model["templating"]["list"].append({"name": "more", "type": "custom"}), "nobody uses $more")
 
     def test_scripts(self):
         self.write("good", "#!/bin/bash\ntrue\n", 0o755)
