@@ -127,7 +127,8 @@ static int activity_vm_reshape(struct activity_vm *vm, size_t units, uint32_t so
 	return 0;
 }
 
-/* Room for that many vCPUs: one that is new starts from what it shows now, the others go on. */
+/* Room for that many vCPUs: one that is new starts from what it shows now, the others go on. Those
+ * of a VM that was born since the sample before start from 0. */
 static int activity_vm_plug(struct activity_previous *previous, const struct sample_vm *sampled)
 {
 	size_t known = previous->vcpus != NULL ? previous->vcpu_count : 0;
@@ -140,19 +141,23 @@ static int activity_vm_plug(struct activity_previous *previous, const struct sam
 	if (vcpus == NULL)
 		return -ENOMEM;
 	for (size_t i = known; i < sampled->vcpu_count; i++)
-		vcpus[i] = features_counters(&sampled->vcpus[i]);
+		vcpus[i] = sampled->born && known == 0
+			       ? (struct features_counters){.cpu = sampled->vcpus[i].cpu}
+			       : features_counters(&sampled->vcpus[i]);
 	previous->vcpus = vcpus;
 	previous->vcpu_count = sampled->vcpu_count;
 	return 0;
 }
 
-/* A VM's first sample: nothing to compare with. */
+/* A VM's first sample: nothing to compare with, unless its counters began at 0 just now. */
 static void activity_admit(struct activity *activity, size_t at, const struct sample_vm *sampled)
 {
+	uint64_t overhead_ns = sampled->born ? 0 : sampled->overhead_ns;
+
 	memmove(&activity->vms[at + 1], &activity->vms[at],
 		(activity->vm_count - at) * sizeof(activity->vms[0]));
-	activity->vms[at] = (struct activity_vm){.uuid = sampled->uuid,
-						 .previous = {.overhead_ns = sampled->overhead_ns}};
+	activity->vms[at] =
+	    (struct activity_vm){.uuid = sampled->uuid, .previous = {.overhead_ns = overhead_ns}};
 	activity->vm_count++;
 }
 
@@ -363,7 +368,7 @@ static int activity_take_vm(struct activity *activity, const struct sample *samp
 	status = activity_vm_plug(&vm->previous, sampled);
 	if (status < 0)
 		return status;
-	vm->present = known;
+	vm->present = known || (sampled->born && activity->primed);
 	vm->sample = index;
 	vm->vcpu_count = (uint32_t)sampled->vcpu_count;
 	vm->memory_bytes = sampled->memory_bytes;

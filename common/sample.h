@@ -64,7 +64,9 @@ struct sample_vm {
 	struct uuid uuid;
 	char name[SAMPLE_NAME_SIZE]; /* UTF-8, as libvirt has it */
 	bool running;		     /* false: known, but has no process; its counters rest */
-	int32_t pid;		     /* of its QEMU, or 0 */
+	bool born;   /* its counters began at 0 since the sample before: all of them is this
+			interval's. Not in traces */
+	int32_t pid; /* of its QEMU, or 0 */
 	enum sample_precision precision;
 	uint32_t short_threads; /* whose times or events there were too few descriptors for */
 	uint32_t socket_count;	/* virtual sockets, at least 1 */

@@ -9,7 +9,7 @@
  * within the package, so neither is in any account. For each zone, and for their sum, exactly, in
  * whole microjoules since the agent began to divide:
  *
- *     energy_uj = sum over the accounts of a kind + its rest + idle_uj + other_uj
+ *     energy_uj = sum over the accounts of a kind + its rest + pending_uj + idle_uj + other_uj
  *
  * for each of the kinds that have everything in them: units, users and processes. The other kinds
  * (slices, containers, pods, jobs) are sums over units, by which some of these are looked at.
@@ -19,6 +19,7 @@
 
 #include "guest/meter.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,6 +61,22 @@ struct accounts_group {
 	struct account *accounts;
 	size_t rest_count;   /* accounts that live and found no place */
 	struct account rest; /* theirs, and that of all that have ended; named "(rest)" */
+	/*
+	 * Of units and zones together: what is divided, but not yet among processes and users,
+	 * because looking at all processes costs too much to do it at each tick. Usually 0; goes up
+	 * and down. In no account and not in the rest.
+	 */
+	uint64_t pending_uj;
+	uint64_t *pending_zones_uj; /* [zone_count of the view], or NULL: nothing is pending */
+	uint64_t lost_uj;	    /* of the rest: work of processes that nobody saw */
+};
+
+/* How processes that end between two looks are told: process_exits.h. */
+struct accounts_exits {
+	bool counted; /* the kernel tells of each */
+	uint64_t ended;
+	uint64_t lost;	  /* times that the kernel had more to tell than room for it */
+	char reason[128]; /* why they are not counted, with what would mend it; or empty */
 };
 
 struct accounts_zone {
@@ -81,7 +98,18 @@ struct accounts_view {
 	struct accounts_zone total; /* all of them; its id is "total" */
 	uint64_t steal_ns;	    /* CPU time that the hypervisor gave to others meanwhile */
 	struct accounts_group groups[ACCOUNT_KIND_COUNT];
+	struct accounts_exits exits;
+	uint64_t calibration_error_ppm; /* how far off the found static power may be, of the power;
+					   0: not known yet */
+	uint64_t process_period_ns;	/* over which processes and users are divided */
 };
+
+/*
+ * Views that accounts.h made, by reference: each acquire has its release. NULL is let through.
+ * Views made by hand are not for these.
+ */
+const struct accounts_view *accounts_view_acquire(const struct accounts_view *view);
+void accounts_view_release(const struct accounts_view *view);
 
 /* "unit", "user", "process", ...: literals. */
 const char *account_kind_name(enum account_kind kind);

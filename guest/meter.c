@@ -15,6 +15,7 @@ __extension__ typedef unsigned __int128 wide;
 /* A zone as long as the agent runs, through all reopenings of the source. */
 struct meter_track {
 	char id[ZONE_ID_SIZE];
+	struct zone zone; /* as of the last reading */
 	struct counter counter;
 	uint64_t total_uj;
 	bool read_now; /* its last reading was good */
@@ -210,6 +211,7 @@ static int meter_sample(struct meter *meter, struct meter_reading *reading)
 
 		if (track == NULL)
 			continue;
+		track->zone = *zone;
 		meter_book(track, zone, &meter->sample.zones[i], reading->time);
 		if (track->read_now)
 			count++;
@@ -265,8 +267,13 @@ static void meter_show(const struct meter *meter, struct mono_time now,
 		const struct meter_track *track = &meter->tracks[i];
 		struct meter_zone *zone = &reading->zones[i];
 
-		*zone =
-		    (struct meter_zone){.available = track->read_now, .energy_uj = track->total_uj};
+		*zone = (struct meter_zone){
+		    .available = track->read_now,
+		    .energy_uj = track->total_uj,
+		    .kind = track->zone.kind,
+		    .package = track->zone.package,
+		    .die = track->zone.die,
+		};
 		memcpy(zone->id, track->id, sizeof(zone->id));
 		if (!track->read_now || !reading->up || i >= meter->base.count ||
 		    !meter->base.read[i] || elapsed_ns == 0)

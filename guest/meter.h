@@ -49,6 +49,9 @@ struct meter_zone {
 	uint64_t energy_uj;
 	bool has_power;
 	uint64_t power_uw; /* mean since the last reading that is METER_POWER_PERIOD_NS_MIN old */
+	enum zone_kind kind;
+	uint32_t package;
+	uint32_t die; /* or ZONE_ANY_DIE */
 };
 
 struct meter_reading {

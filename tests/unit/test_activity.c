@@ -353,6 +353,30 @@ static void test_machines_come_and_go(void **state)
 	host_stop(&host);
 }
 
+/* Whoever began since the sample before has used all that it shows in this interval. */
+static void test_the_born_have_an_interval(void **state)
+{
+	struct host host;
+	struct sample_vm *vm;
+
+	(void)state;
+	host_start(&host, 1);
+	step(&host, 1);
+	vm = add_vm(&host, 1, 2, 30 * MS);
+	vm->born = true;
+	vm->overhead_ns = 5 * MS;
+	step(&host, 1000 * MS);
+	assert_true(only_vm(&host)->present);
+	assert_int_equal(only_vm(&host)->vcpu_ns, 60 * MS);
+	assert_int_equal(only_vm(&host)->overhead_ns, 5 * MS);
+	/* Once only. */
+	vm = add_vm(&host, 1, 2, 40 * MS);
+	vm->born = true;
+	step(&host, 1000 * MS);
+	assert_int_equal(only_vm(&host)->vcpu_ns, 20 * MS);
+	host_stop(&host);
+}
+
 static void test_vcpus_are_plugged_and_unplugged(void **state)
 {
 	struct host host;
@@ -504,6 +528,7 @@ int main(void)
 	    cmocka_unit_test(test_other_time_is_what_no_vm_spent),
 	    cmocka_unit_test(test_counters_that_go_back_make_no_time),
 	    cmocka_unit_test(test_machines_come_and_go),
+	    cmocka_unit_test(test_the_born_have_an_interval),
 	    cmocka_unit_test(test_vcpus_are_plugged_and_unplugged),
 	    cmocka_unit_test(test_sockets_change),
 	    cmocka_unit_test(test_sockets_beyond_the_limit_count_in_the_last),

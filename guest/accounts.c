@@ -1,0 +1,278 @@
+/*
+ * The round of a tick:
+ *
+ *   1. a reading of the meter; without one nothing is divided until there is one again
+ *   2. CPU times: of the CPUs, the control groups, their processes
+ *   3. the engine divides each zone's energy among the units
+ *   4. what each unit got goes on to its slices, container, pod and job, and to its processes
+ *   5. the view
+ *
+ * To the engine the meter's totals are counters that never wrap, so what is divided is what the
+ * meter shows, to the microjoule.
+ */
+#include "common/cleanup.h"
+#include "common/ledger.h"
+#include "guest/accounts_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#define ACCOUNTS_RANGE_UJ (UINT64_MAX / 2)
+
+/* Whoever has ended is shown for so long, where nobody else wants the seat. */
+#define ACCOUNTS_PROCESS_ENDED_NS (60 * CLOCK_NS_PER_SECOND)
+
+static int accounts_create_seats(struct accounts *accounts)
+{
+	for (int kind = 0; kind < ACCOUNT_KIND_COUNT; kind++) {
+		const struct account_seats_options options = {
+		    .seats = accounts->options.top,
+		    .by_name = kind != ACCOUNT_PROCESS,
+		    .ended_ns = kind == ACCOUNT_PROCESS ? ACCOUNTS_PROCESS_ENDED_NS : 0,
+		};
+		int status = account_seats_create(&options, &accounts->seats[kind]);
+
+		if (status < 0)
+			return status;
+	}
+	return 0;
+}
+
+static int accounts_create_parts(struct accounts *accounts)
+{
+	const struct topology *topology = sampler_guest_topology(accounts->sampler);
+	int status = cgroup_times_create(&accounts->mounts, &accounts->cgroups);
+
+	if (status == 0)
+		status = unit_roster_create(topology->cpu_count, &accounts->roster);
+	if (status == 0)
+		status = ledger_create(&accounts->ledger);
+	return status == 0 ? accounts_create_seats(accounts) : status;
+}
+
+int accounts_create(const struct sysroot *root, const struct clock *clock, struct meter *meter,
+		    const struct accounts_options *options, struct accounts **ret_accounts,
+		    struct diag *diag)
+{
+	cleanup_accounts struct accounts *accounts = calloc(1, sizeof(*accounts));
+	int status;
+
+	if (accounts == NULL)
+		return diag_error(diag, -ENOMEM, "out of memory");
+	accounts->mounts = (struct cgroup_mounts){.time_fd = -1, .memory_fd = -1};
+	accounts->root = root;
+	accounts->clock = clock;
+	accounts->meter = meter;
+	accounts->options = *options;
+	if (accounts->options.top == 0)
+		accounts->options.top = ACCOUNTS_TOP_DEFAULT;
+	assert(accounts->options.top <= ACCOUNTS_TOP_MAX);
+	status = sampler_guest_create(root, clock, &accounts->sampler, diag);
+	if (status < 0)
+		return status;
+	/* Without control groups all is one unit. */
+	(void)cgroup_mounts_open(root, &accounts->mounts);
+	status = accounts_create_parts(accounts);
+	if (status < 0)
+		return diag_error(diag, status, "out of memory");
+	*ret_accounts = TAKE_PTR(accounts);
+	return 0;
+}
+
+void accounts_destroy(struct accounts *accounts)
+{
+	if (accounts == NULL)
+		return;
+	accounts_view_release(accounts->view);
+	for (int kind = 0; kind < ACCOUNT_KIND_COUNT; kind++)
+		account_seats_destroy(accounts->seats[kind]);
+	engine_destroy(accounts->engine);
+	ledger_destroy(accounts->ledger);
+	unit_roster_destroy(accounts->roster);
+	cgroup_times_destroy(accounts->cgroups);
+	cgroup_mounts_close(&accounts->mounts);
+	sampler_guest_destroy(accounts->sampler);
+	free(accounts);
+}
+
+const struct accounts_view *accounts_latest(const struct accounts *accounts)
+{
+	return accounts_view_acquire(accounts->view);
+}
+
+/* Packages or their dies, and DRAM on top of them. */
+static bool accounts_adds_up(const struct meter_zone *zone)
+{
+	return zone->kind == ZONE_PACKAGE || zone->kind == ZONE_DRAM;
+}
+
+static int accounts_open_engine(struct accounts *accounts)
+{
+	const struct engine_config config = {
+	    .idle = ATTRIBUTION_IDLE_NONE,
+	    .guest_view_exact = true,
+	    .package = accounts->options.package,
+	    .dram = accounts->options.dram,
+	};
+
+	engine_destroy(accounts->engine);
+	accounts->engine = NULL;
+	/* What an engine before has read is of no use to one that knows other zones. */
+	ledger_forget_readings(accounts->ledger);
+	return engine_create(&config, sampler_guest_topology(accounts->sampler), accounts->zones,
+			     accounts->zone_count, accounts->ledger, &accounts->engine);
+}
+
+/* Zones may come while the agent runs: another tree is mounted. They stay, like the meter's. */
+static int accounts_take_zones(struct accounts *accounts)
+{
+	const struct meter_reading *reading = &accounts->reading;
+	size_t before = accounts->zone_count;
+
+	for (size_t i = 0; i < reading->zone_count; i++) {
+		const struct meter_zone *zone = &reading->zones[i];
+		struct zone *added = &accounts->zones[accounts->zone_count];
+
+		if (!accounts_adds_up(zone) ||
+		    zone_find(accounts->zones, accounts->zone_count, zone->id) >= 0)
+			continue;
+		assert(accounts->zone_count < ZONE_MAX);
+		*added = (struct zone){.kind = zone->kind,
+				       .package = zone->package,
+				       .die = zone->die,
+				       .range_uj = ACCOUNTS_RANGE_UJ};
+		memcpy(added->id, zone->id, sizeof(added->id));
+		accounts->divides_dram = accounts->divides_dram || zone->kind == ZONE_DRAM;
+		accounts->zone_count++;
+	}
+	if (accounts->engine != NULL && accounts->zone_count == before)
+		return 0;
+	return accounts->zone_count > 0 ? accounts_open_engine(accounts) : 0;
+}
+
+/* Every zone has its place in the reading: the meter forgets none. */
+static void accounts_find_zones(const struct accounts *accounts, size_t ret_zones[])
+{
+	for (size_t i = 0; i < accounts->zone_count; i++) {
+		ret_zones[i] = 0;
+		for (size_t k = 0; k < accounts->reading.zone_count; k++)
+			if (strcmp(accounts->reading.zones[k].id, accounts->zones[i].id) == 0)
+				ret_zones[i] = k;
+	}
+}
+
+/* What the engine has booked to the unit since it was last asked. */
+static void accounts_take_growth(struct accounts *accounts, struct unit *unit, uint64_t grown_uj[])
+{
+	int slot = ledger_find(accounts->ledger, &unit->uuid);
+	const struct ledger_vm *account;
+
+	memset(grown_uj, 0, accounts->zone_count * sizeof(grown_uj[0]));
+	if (slot < 0)
+		return;
+	account = ledger_vm_const(accounts->ledger, (size_t)slot);
+	for (size_t i = 0; i < accounts->zone_count; i++) {
+		uint64_t total_uj = ledger_share_total_uj(&account->shares[i]);
+
+		assert(total_uj >= unit->booked_uj[i]);
+		grown_uj[i] = total_uj - unit->booked_uj[i];
+		unit->booked_uj[i] = total_uj;
+	}
+}
+
+static void accounts_book_unit(struct accounts *accounts, size_t index, struct unit *unit)
+{
+	uint64_t grown_uj[ZONE_MAX];
+	const struct account_amount amount = {.zones_uj = grown_uj, .cpu_ns = unit->growth_ns};
+	const struct account_label label = {.name = unit->name, .detail = unit->detail};
+
+	accounts_take_growth(accounts, unit, grown_uj);
+	account_seats_book(accounts->seats[ACCOUNT_UNIT], index == UNIT_MORE ? NULL : &unit->rank,
+			   &label, &amount);
+	for (size_t i = 0; i < unit->parent_count; i++) {
+		struct unit_group *group = unit->parents[i];
+		const struct account_label parent = {.name = group != NULL ? group->name : "",
+						     .detail = group != NULL ? group->detail : ""};
+
+		account_seats_book(accounts->seats[unit->parent_kinds[i]],
+				   group != NULL ? &group->rank : NULL, &parent, &amount);
+	}
+	account_seats_book(accounts->seats[ACCOUNT_USER], NULL, &label, &amount);
+	account_seats_book(accounts->seats[ACCOUNT_PROCESS], NULL, &label, &amount);
+}
+
+static void accounts_leave(void *context, size_t index, struct unit *unit)
+{
+	struct accounts *accounts = context;
+	int slot = ledger_find(accounts->ledger, &unit->uuid);
+
+	(void)index;
+	account_seats_end(accounts->seats[ACCOUNT_UNIT], &unit->rank);
+	if (slot >= 0)
+		(void)ledger_depart(accounts->ledger, (size_t)slot);
+}
+
+static void accounts_leave_group(void *context, struct unit_group *group)
+{
+	struct accounts *accounts = context;
+
+	account_seats_end(accounts->seats[group->kind], &group->rank);
+}
+
+static int accounts_divide(struct accounts *accounts)
+{
+	const struct sample *sample;
+	size_t zones[ZONE_MAX];
+	int status;
+
+	accounts_find_zones(accounts, zones);
+	status = sampler_guest_fill(accounts->sampler, accounts->roster, &accounts->reading, zones,
+				    accounts->zone_count, &sample);
+	/* Units that found no memory count as other; conservation holds. */
+	(void)engine_step(accounts->engine, sample);
+	for (size_t i = 0; i < UNIT_MAX; i++) {
+		struct unit *unit = unit_roster_unit(accounts->roster, i);
+
+		if (unit != NULL)
+			accounts_book_unit(accounts, i, unit);
+	}
+	unit_roster_leave(accounts->roster, accounts_leave, accounts_leave_group, accounts);
+	return status;
+}
+
+static void accounts_begin_seats(struct accounts *accounts)
+{
+	for (int kind = 0; kind < ACCOUNT_KIND_COUNT; kind++)
+		account_seats_begin(accounts->seats[kind], accounts->zone_count,
+				    accounts->reading.time.ns);
+}
+
+int accounts_tick(struct accounts *accounts)
+{
+	uint64_t before_ns = accounts->last.ns;
+	int status;
+
+	accounts->interval_ns = 0;
+	meter_read(accounts->meter, &accounts->reading);
+	if (accounts->reading.up) {
+		status = accounts_take_zones(accounts);
+		if (status < 0)
+			return status;
+	}
+	accounts_begin_seats(accounts);
+	if (!accounts->reading.up || accounts->engine == NULL)
+		return accounts_show(accounts);
+	(void)sampler_guest_read(accounts->sampler, accounts->reading.time);
+	status = cgroup_times_step(accounts->cgroups);
+	unit_roster_step(accounts->roster, accounts->cgroups, accounts->divides_dram);
+	accounts->last = accounts->reading.time;
+	if (accounts->begun)
+		accounts->interval_ns = accounts->last.ns - before_ns;
+	else
+		accounts->begin = accounts->last;
+	accounts->begun = true;
+	if (accounts_divide(accounts) < 0)
+		status = -ENOMEM;
+	return accounts_show(accounts) < 0 ? -ENOMEM : status;
+}

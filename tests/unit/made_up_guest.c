@@ -1,0 +1,205 @@
+#include "tests/unit/made_up_guest.h"
+#include "tests/unit/check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TICK_NS	 UINT64_C(10000000)
+#define RANGE_UJ "262143328850"
+
+static void write_cpus(struct made_up_guest *made_up)
+{
+	char text[1024];
+	int length = snprintf(text, sizeof(text), "cpu 0 0 0 0 0 0 0 0 0 0\n");
+
+	/* All are equally busy. */
+	for (int cpu = 0; cpu < MADE_UP_CPUS; cpu++)
+		length += snprintf(text + length, sizeof(text) - (size_t)length,
+				   "cpu%d %" PRIu64 " 0 0 %" PRIu64 " 0 0 0 0 0 0\n", cpu,
+				   made_up->busy_ns / TICK_NS / MADE_UP_CPUS,
+				   made_up->idle_ns / TICK_NS / MADE_UP_CPUS);
+	tree_write(&made_up->guest.tree, "proc/stat", "%s", text);
+}
+
+static void cgroup_file(const struct made_up_guest *made_up, size_t cgroup, const char *name,
+			char *path, size_t size)
+{
+	(void)snprintf(path, size, "sys/fs/cgroup%s/%s", made_up->cgroups[cgroup].path, name);
+}
+
+static void write_usage(struct made_up_guest *made_up, size_t cgroup)
+{
+	char path[MADE_UP_CGROUP_PATH + 64];
+	const struct made_up_cgroup *row = &made_up->cgroups[cgroup];
+
+	if (!row->there)
+		return;
+	cgroup_file(made_up, cgroup, made_up->version == 1 ? "cpuacct.usage" : "cpu.stat", path,
+		    sizeof(path));
+	if (made_up->version == 1)
+		tree_write(&made_up->guest.tree, path, "%" PRIu64 "\n", row->usage_ns);
+	else
+		tree_write(&made_up->guest.tree, path,
+			   "usage_usec %" PRIu64 "\nuser_usec 0\nsystem_usec 0\n",
+			   row->usage_ns / 1000);
+}
+
+static size_t open_cgroup(struct made_up_guest *made_up, const char *path, size_t parent)
+{
+	char file[MADE_UP_CGROUP_PATH + 64];
+	struct made_up_cgroup *row = &made_up->cgroups[made_up->count];
+
+	assert_true(made_up->count < MADE_UP_CGROUP_MAX);
+	*row = (struct made_up_cgroup){.there = true, .parent = parent};
+	(void)snprintf(row->path, sizeof(row->path), "%s", path);
+	cgroup_file(made_up, made_up->count, "cgroup.procs", file, sizeof(file));
+	tree_write(&made_up->guest.tree, file, "%s", "");
+	cgroup_file(made_up, made_up->count,
+		    made_up->version == 1 ? "memory.usage_in_bytes" : "memory.current", file,
+		    sizeof(file));
+	tree_write(&made_up->guest.tree, file, "1048576\n");
+	write_usage(made_up, made_up->count);
+	return made_up->count++;
+}
+
+void made_up_guest_create(struct made_up_guest *made_up, int version)
+{
+	const struct tree *tree = &made_up->guest.tree;
+
+	*made_up = (struct made_up_guest){.version = version, .energy_uj = 1000000};
+	guest_tree_create(&made_up->guest);
+	made_up->cgroups = calloc(MADE_UP_CGROUP_MAX, sizeof(*made_up->cgroups));
+	assert_non_null(made_up->cgroups);
+	manual_clock_init(&made_up->clock, (struct mono_time){1000 * CLOCK_NS_PER_SECOND},
+			  (struct wall_time){0});
+	tree_write(tree, "proc/meminfo", "MemTotal: 1000000 kB\nMemAvailable: 400000 kB\n");
+	tree_write(tree, "sys/devices/system/cpu/present", "0-%d\n", MADE_UP_CPUS - 1);
+	for (int cpu = 0; cpu < MADE_UP_CPUS; cpu++) {
+		char path[128];
+
+		(void)snprintf(path, sizeof(path), "sys/devices/system/cpu/cpu%d/topology/core_id",
+			       cpu);
+		tree_write(tree, path, "%d\n", cpu);
+		(void)snprintf(path, sizeof(path),
+			       "sys/devices/system/cpu/cpu%d/topology/physical_package_id", cpu);
+		tree_write(tree, path, "0\n");
+	}
+	made_up_guest_pass(made_up, 0, 0);
+	guest_tree_add_zone(&made_up->guest, "sys", 0, made_up->energy_uj, RANGE_UJ);
+	if (version == 0)
+		return;
+	(void)open_cgroup(made_up, "", 0);
+	if (version == 1)
+		tree_write(tree, "proc/self/mountinfo",
+			   "1 0 0:1 / / rw - ext4 root rw\n"
+			   "2 1 0:2 / %s/sys/fs/cgroup rw - cgroup cgroup rw,cpu,cpuacct\n"
+			   "3 1 0:3 / %s/sys/fs/cgroup rw - cgroup cgroup rw,memory\n",
+			   tree->path, tree->path);
+	else
+		tree_write(tree, "proc/self/mountinfo",
+			   "1 0 0:1 / / rw - ext4 root rw\n"
+			   "2 1 0:2 / %s/sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n",
+			   tree->path);
+}
+
+void made_up_guest_remove(struct made_up_guest *made_up)
+{
+	accounts_view_release(made_up->view);
+	accounts_destroy(made_up->accounts);
+	meter_destroy(made_up->meter);
+	free(made_up->cgroups);
+	guest_tree_remove(&made_up->guest);
+}
+
+void made_up_guest_open(struct made_up_guest *made_up, const struct accounts_options *options)
+{
+	const struct meter_options meter = {.source = METER_POWERCAP, .at = made_up->guest.at};
+	struct diag diag = DIAG_INIT;
+
+	assert_int_equal(
+	    meter_create(made_up->guest.root, &made_up->clock.clock, &meter, &made_up->meter), 0);
+	assert_int_equal(accounts_create(made_up->guest.root, &made_up->clock.clock, made_up->meter,
+					 options, &made_up->accounts, &diag),
+			 0);
+}
+
+size_t made_up_guest_add(struct made_up_guest *made_up, const char *path)
+{
+	char parent[MADE_UP_CGROUP_PATH];
+	char *slash;
+
+	for (size_t i = made_up->count; i > 0; i--)
+		if (made_up->cgroups[i - 1].there &&
+		    strcmp(made_up->cgroups[i - 1].path, path) == 0)
+			return i - 1;
+	(void)snprintf(parent, sizeof(parent), "%s", path);
+	slash = strrchr(parent, '/');
+	CHECK_POINTER(slash);
+	*slash = '\0';
+	return open_cgroup(made_up, path, made_up_guest_add(made_up, parent));
+}
+
+void made_up_guest_rmdir(struct made_up_guest *made_up, size_t cgroup)
+{
+	char path[MADE_UP_CGROUP_PATH + 64];
+
+	for (size_t i = cgroup + 1; i < made_up->count; i++)
+		if (made_up->cgroups[i].there && made_up->cgroups[i].parent == cgroup)
+			made_up_guest_rmdir(made_up, i);
+	cgroup_file(made_up, cgroup, ".", path, sizeof(path));
+	path[strlen(path) - 2] = '\0';
+	tree_delete(&made_up->guest.tree, path);
+	made_up->cgroups[cgroup].there = false;
+}
+
+void made_up_guest_run(struct made_up_guest *made_up, size_t cgroup, uint64_t time_ns)
+{
+	size_t at = cgroup;
+
+	made_up->busy_ns += time_ns;
+	for (;;) {
+		made_up->cgroups[at].usage_ns += time_ns;
+		write_usage(made_up, at);
+		if (at == 0)
+			return;
+		at = made_up->cgroups[at].parent;
+	}
+}
+
+void made_up_guest_be_busy(struct made_up_guest *made_up, uint64_t time_ns)
+{
+	made_up->busy_ns += time_ns;
+}
+
+void made_up_guest_pass(struct made_up_guest *made_up, uint64_t elapsed_ns, uint64_t energy_uj)
+{
+	manual_clock_advance(&made_up->clock, elapsed_ns);
+	made_up->energy_uj += energy_uj;
+	guest_tree_set_energy(&made_up->guest, "sys", 0, made_up->energy_uj);
+	/* The CPUs' idle time is what is left of all time; the machine is old. */
+	made_up->idle_ns = (1000000 * CLOCK_NS_PER_SECOND + made_up->clock.mono.ns) * MADE_UP_CPUS -
+			   made_up->busy_ns;
+	write_cpus(made_up);
+}
+
+void made_up_guest_tick(struct made_up_guest *made_up)
+{
+	assert_int_equal(accounts_tick(made_up->accounts), 0);
+	accounts_view_release(made_up->view);
+	made_up->view = accounts_latest(made_up->accounts);
+	assert_non_null(made_up->view);
+}
+
+const struct account *made_up_guest_account(const struct made_up_guest *made_up,
+					    enum account_kind kind, const char *name)
+{
+	const struct accounts_group *group = &made_up->view->groups[kind];
+
+	for (size_t i = 0; i < group->count; i++)
+		if (strcmp(group->accounts[i].name, name) == 0)
+			return &group->accounts[i];
+	return NULL;
+}
