@@ -6,9 +6,17 @@
 #include "common/served.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 /* Less is what a clock is slewed by, or what passes between readings of two. */
 #define LEAP_NS_MIN ((int64_t)CLOCK_NS_PER_SECOND)
+
+/* Until a saving that failed is tried again: meanwhile a power cut would take more than it may. */
+#define RETRY_NS CLOCK_NS_PER_SECOND
+
+/* What a saving opens at a time, and one more. */
+#define SPARE_COUNT 2
 
 struct ledger_life {
 	struct ledger_life_context context;
@@ -20,6 +28,8 @@ struct ledger_life {
 	struct mono_time saved;
 	int saving_error;
 	struct diag saving;
+	/* Kept for a saving: who has too few descriptors loses precision, not accounts. */
+	int spare[SPARE_COUNT];
 };
 
 static struct ledger_instant life_instant(const struct ledger_life *life)
@@ -66,6 +76,22 @@ static bool life_is_same_boot(const struct ledger_life *life, const struct ledge
 	       told->time_ms <= now->time_ms;
 }
 
+static void life_set_aside(struct ledger_life *life)
+{
+	for (size_t i = 0; i < SPARE_COUNT; i++)
+		if (life->spare[i] < 0)
+			life->spare[i] = fcntl(life->context.state_fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static void life_set_free(struct ledger_life *life)
+{
+	for (size_t i = 0; i < SPARE_COUNT; i++) {
+		if (life->spare[i] >= 0)
+			(void)close(life->spare[i]);
+		life->spare[i] = -1;
+	}
+}
+
 int ledger_life_open(const struct ledger_life_context *context, struct ledger_life **ret_life,
 		     struct diag *diag)
 {
@@ -76,6 +102,9 @@ int ledger_life_open(const struct ledger_life_context *context, struct ledger_li
 	if (life == NULL)
 		return diag_error(diag, -ENOMEM, "out of memory");
 	life->context = *context;
+	for (size_t i = 0; i < SPARE_COUNT; i++)
+		life->spare[i] = -1;
+	life_set_aside(life);
 	life->saved = clock_now_mono(context->clock);
 	status = ledger_create(&life->ledger);
 	if (status == 0)
@@ -101,6 +130,7 @@ void ledger_life_close(struct ledger_life *life)
 {
 	if (life == NULL)
 		return;
+	life_set_free(life);
 	ledger_map_close(life->map);
 	ledger_floors_destroy(life->floors);
 	ledger_destroy(life->ledger);
@@ -120,8 +150,10 @@ const struct ledger_life_start *ledger_life_start(const struct ledger_life *life
 static int life_store(struct ledger_life *life, const struct ledger_floors *floors)
 {
 	life->saving = (struct diag)DIAG_INIT;
+	life_set_free(life);
 	life->saving_error =
 	    ledger_store_save(life->context.state_fd, life->ledger, floors, &life->saving);
+	life_set_aside(life);
 	life->saved = clock_now_mono(life->context.clock);
 	return life->saving_error;
 }
@@ -177,9 +209,12 @@ void ledger_life_bring(struct ledger_life *life, size_t slot, const struct ledge
 
 bool ledger_life_is_due(const struct ledger_life *life)
 {
+	uint64_t period_ns = life->context.checkpoint_ns;
+
+	if (life->saving_error < 0 && period_ns > RETRY_NS)
+		period_ns = RETRY_NS;
 	return life->room != LEDGER_FLOORS_AMPLE ||
-	       clock_elapsed_ns(life->saved, clock_now_mono(life->context.clock)) >=
-		   life->context.checkpoint_ns;
+	       clock_elapsed_ns(life->saved, clock_now_mono(life->context.clock)) >= period_ns;
 }
 
 int ledger_life_save(struct ledger_life *life)

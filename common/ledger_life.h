@@ -65,7 +65,10 @@ void ledger_life_bring(struct ledger_life *life, size_t slot, const struct ledge
 /* Whether it is time to save: by the clock, or because a floor is near its ceiling. */
 bool ledger_life_is_due(const struct ledger_life *life);
 
-/* Writes a checkpoint. Errors of ledger_store_save(). */
+/*
+ * Writes a checkpoint, also where this process may open nothing any more: it keeps descriptors for
+ * that. Errors of ledger_store_save(); then it is due again after a second.
+ */
 int ledger_life_save(struct ledger_life *life);
 
 /* Writes the last word of this run: nothing may be published after it. Errors as above. */

@@ -47,6 +47,7 @@ class Readers:
     def __init__(self, program):
         self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.reads = 0
+        self.count = 0
 
     def _order(self, line):
         self.process.stdin.write(f"{line}\n")
@@ -78,7 +79,7 @@ class Readers:
         report = self._order("report")
         if not report or report.startswith("violation"):
             raise Violation(f"readers: {report or 'they have ended'}")
-        self.reads = int(report.split()[0])
+        self.reads, self.count = map(int, report.split())
 
     def stop(self):
         """The end of all of them."""

@@ -59,6 +59,16 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* Those that have not been dropped; the lock is held. */
+static size_t living(void)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < reader_count; i++)
+		count += !readers[i].dropped && !readers[i].ended;
+	return count;
+}
+
 static void report(const struct reader *reader, const char *what, const char *text)
 {
 	(void)pthread_mutex_lock(&lock);
@@ -251,7 +261,7 @@ int main(void)
 			if (violation[0] != '\0')
 				(void)printf("%s\n", violation);
 			else
-				(void)printf("%" PRIu64 " %zu\n", reads, reader_count);
+				(void)printf("%" PRIu64 " %zu\n", reads, living());
 			(void)pthread_mutex_unlock(&lock);
 		}
 		(void)fflush(stdout);

@@ -293,6 +293,7 @@ class System:
 
         def read_on():
             self.readers.check()
-            return self.readers.reads > reads or not self.machines
+            # Machines that nobody awaited yet are read by nobody.
+            return self.readers.reads > reads or self.readers.count == 0
 
         self.wait("readers to read", read_on)

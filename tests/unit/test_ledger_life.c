@@ -9,6 +9,7 @@
 #include "tests/unit/tree.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -209,14 +210,41 @@ static void test_a_saving_that_fails_is_told_and_harms_no_reader(void **state)
 	assert_int_equal(ledger_life_saving(fixture->life, &text), -ENOSPC);
 	check_contains(text, "--state-dir");
 	assert_false(ledger_life_is_due(fixture->life));
-	manual_clock_advance(&fixture->clock, 1000 * MS);
+	manual_clock_advance(&fixture->clock, 1000 * MS - 1);
 	publish(fixture, 50000000);
 	assert_int_equal(on_disk(fixture).guest_psys_uj, 0);
-	manual_clock_advance(&fixture->clock, CHECKPOINT_MS * MS);
+	assert_false(ledger_life_is_due(fixture->life));
+	manual_clock_advance(&fixture->clock, 1);
 	assert_true(ledger_life_is_due(fixture->life));
 	assert_int_equal(ledger_life_save(fixture->life), 0);
 	assert_int_equal(ledger_life_saving(fixture->life, &text), 0);
 	assert_int_equal(on_disk(fixture).guest_psys_uj, 100000000);
+}
+
+/* Its limit is what it has open: the accounts are saved all the same, again and again. */
+static void test_saves_when_nothing_more_may_be_opened(void **state)
+{
+	struct fixture *fixture = *state;
+	struct rlimit former, limit;
+	int lowest;
+
+	(void)begin(fixture);
+	publish(fixture, 5000);
+	lowest = dup(fixture->context.state_fd);
+	assert_true(lowest >= 0);
+	(void)close(lowest);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &former), 0);
+	limit = former;
+	limit.rlim_cur = (rlim_t)lowest;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(dup(fixture->context.state_fd), -1);
+		assert_int_equal(ledger_life_save(fixture->life), 0);
+		publish(fixture, 5000);
+	}
+	assert_int_equal(ledger_life_end(fixture->life), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &former), 0);
+	assert_int_equal(on_disk(fixture).guest_psys_uj, 20000);
 }
 
 /* RAPL's counters, process ids and clocks are those of one boot. */
@@ -319,6 +347,7 @@ int main(void)
 	    LIFE_TEST(test_saves_before_a_floor_passes_its_ceiling),
 	    LIFE_TEST(test_when_it_is_due),
 	    LIFE_TEST(test_a_saving_that_fails_is_told_and_harms_no_reader),
+	    LIFE_TEST(test_saves_when_nothing_more_may_be_opened),
 	    LIFE_TEST(test_readings_are_good_for_their_boot_alone),
 	    LIFE_TEST(test_a_wall_clock_that_is_set_moves_what_it_told),
 	    LIFE_TEST(test_opening_may_fail_at_any_call),
