@@ -59,17 +59,18 @@ def services(board):
     board.add(24, 10, on_top(units, "divided"))
     board.add(
         12, 9,
-        bars("Energy of the top $top units", "Joules in the time shown. Units that ended are in (rest).",
+        bars("Energy of the top $top units", "Joules in the time shown. Units that ended, and those that the agent does not show by name (--accounts.top), are in (rest).",
              top_energy("unit", "instance, unit"), "joule", "{{unit}}"),
         pie("Energy by slice", """In the time shown. A slice has all that is below it, so a slice within a slice is counted in both: compare
             them, do not add them.""",
             [query(top_energy("slice", "instance, slice"), "{{slice}}", instant=True)], "joule"),
     )
     board.add(24, 8, table(
-        "Units", "Energy in the time shown, power its mean, and the unit's part of what was divided.",
+        "Units", "Energy in the time shown, power its mean, and the unit's part of what was divided. CPUs busy: 1 is one CPU all the time.",
         {"instance": "Machine", "unit": "Unit"},
         {"Energy": (f"sum by (instance, unit) (increase(wattport_unit_energy_joules_total{{{GUEST}}}[$__range]))", "joule"),
          "Mean power": (f"sum by (instance, unit) (rate(wattport_unit_energy_joules_total{{{GUEST}}}[$__range]))", "watt"),
+         "CPUs busy": (f"sum by (instance, unit) (rate(wattport_unit_cpu_seconds_total{{{GUEST}}}[$__range]))", "short"),
          "Part": (f"""sum by (instance, unit) (rate(wattport_unit_energy_joules_total{{{GUEST}}}[$__range])) / on (instance)
                   group_left () sum by (instance) (rate(wattport_guest_divided_joules_total{{{GUEST}}}[$__range]))""",
                   "percentunit")}))
@@ -85,7 +86,8 @@ def others(board):
         ("Containers", "container", "instance, container, engine", "{{engine}} {{container}}",
          "Of docker, podman, containerd, CRI-O and LXC, by their cgroups. Empty where there are none."),
         ("Pods", "pod", "instance, pod", "{{pod}}", "Of Kubernetes: all containers of a pod together. Empty where there are none."),
-        ("Batch jobs", "job", "instance, exported_job, job, scheduler", "{{scheduler}} {{exported_job}}{{job}}",
+        # Prometheus calls the agent's label `job` so, for `job` is the scrape's own.
+        ("Batch jobs", "job", "instance, exported_job, scheduler", "{{scheduler}} {{exported_job}}",
          "Of SLURM and OAR, all steps and tasks. Empty where there are none."),
     )
     for title, kind, by, legend, description in kinds:
@@ -125,12 +127,25 @@ def belief(board):
         graph("Age of the figures", "Of the host's last sample; 0 where a machine's own RAPL is read.",
               [query(f"max by (instance) (wattport_data_age_seconds{{{GUEST}}})", "{{instance}}")], "s",
               thresholds=steps((None, GREEN), (10, RED)), min=0),
-        states("Outputs", "By output: whether its sink takes records. Empty where none is configured.",
+        graph("Calibration error of the agent", """How far off the static power and the costs are that the agent has found, of the power. It is absent for
+              the first minutes. Above a quarter, which unit used how much is doubtful; the sum is exact whatever it is.""",
+              [query(f"max by (instance) (wattport_guest_calibration_error_ratio{{{GUEST}}})", "{{instance}}")], "percentunit",
+              thresholds=steps((None, GREEN), (0.25, RED)), min=0),
+        graph("Time stolen", """CPUs' worth of time that the hypervisor gave to others while this machine wanted it. It is reckoned with:
+              nobody is billed for it. Much of it means that the host is overcommitted.""",
+              [query(f"sum by (instance) (rate(wattport_guest_steal_seconds_total{{{GUEST}}}{RATE}))", "{{instance}}")], "short",
+              min=0),
+        graph("Energy of processes that nobody saw", """Of the processes' rest: work of processes so short that not even the kernel's notice of their end
+              was had. Units have that energy all the same.""",
+              [query(f"sum by (instance) (rate(wattport_guest_unseen_joules_total{{{GUEST}}}{RATE}))", "{{instance}}")], "watt",
+              min=0),
+        states("Outputs", "By output: whether its sink takes rows. Empty where none is configured.",
                f"min by (instance, output) (wattport_output_up{{{GUEST}}})", "{{instance}} {{output}}",
                words(_0=("fails", RED), _1=("works", GREEN))),
-        graph("Records that wait", "By output: they wait while its sink takes none, up to a bound.",
+        graph("Rows that wait", "By output: they wait while its sink takes none, up to a bound.",
               [query(f"sum by (instance, output) (wattport_output_queued{{{GUEST}}})", "{{instance}} {{output}}")], "short", min=0),
-        graph("Records dropped", "By output: lost to its sink since the bound was reached. The counters in later records are right all the same.",
+        graph("Rows dropped", """By output: they will never be delivered, as there was no room for them to wait, or the server refused
+              them. The counters in later rows are right all the same.""",
               [query(f"sum by (instance, output) (increase(wattport_output_dropped_total{{{GUEST}}}{RATE}))", "{{instance}} {{output}}")],
               "short", min=0),
     )
