@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/sysroot.h"
+#include "guest/accounts.h"
 #include "guest/meter.h"
 
 #include <argp.h>
@@ -43,7 +44,9 @@ int agent_exec(struct agent *agent, int argc, char **argv);
 /* The service: what the program does without a command. */
 struct agent_service_options {
 	const char *listen;
-	const char *web_config; /* TLS and passwords (common/web_config.h), or NULL */
+	const char *web_config;		  /* TLS and passwords (common/web_config.h), or NULL */
+	struct accounts_options accounts; /* top 0: nothing is divided */
+	uint64_t accounts_period_ns;
 };
 int agent_serve(const struct agent *agent, const struct agent_service_options *options);
 

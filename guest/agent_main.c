@@ -1,4 +1,5 @@
 #include "common/http_address.h"
+#include "common/parse.h"
 #include "guest/agent.h"
 #include "guest/mount.h"
 
@@ -12,6 +13,9 @@
 enum {
 	AGENT_KEY_LISTEN = 0x200,
 	AGENT_KEY_WEB_CONFIG_FILE,
+	AGENT_KEY_ACCOUNTS_TOP,
+	AGENT_KEY_ACCOUNTS_PERIOD,
+	AGENT_KEY_ACCOUNTS_IDLE_POWER,
 };
 
 static const struct agent_command {
@@ -40,6 +44,39 @@ static const struct agent_command *agent_find_command(const char *name)
 	return NULL;
 }
 
+static void agent_main_parse_accounts(int key, const char *argument, struct argp_state *state,
+				      struct agent_service_options *options)
+{
+	struct engine_idle_power *idle = &options->accounts.package;
+	uint32_t top;
+
+	switch (key) {
+	case AGENT_KEY_ACCOUNTS_TOP:
+		if (parse_u32(argument, &top) < 0 || top > ACCOUNTS_TOP_MAX)
+			argp_error(
+			    state,
+			    "--accounts.top is a number from 0 (divide nothing) to %d, not '%s'",
+			    ACCOUNTS_TOP_MAX, argument);
+		options->accounts.top = top;
+		break;
+	case AGENT_KEY_ACCOUNTS_PERIOD:
+		if (parse_duration_ns(argument, &options->accounts_period_ns) < 0 ||
+		    options->accounts_period_ns < ACCOUNTS_PERIOD_NS_MIN ||
+		    options->accounts_period_ns > ACCOUNTS_PERIOD_NS_MAX)
+			argp_error(state, "--accounts.period is a time from 100ms to 30s, not '%s'",
+				   argument);
+		break;
+	default:
+		idle->given = strcmp(argument, "auto") != 0;
+		if (idle->given && parse_power_uw(argument, &idle->power_uw) < 0)
+			argp_error(state,
+				   "--accounts.idle-power is a power of each package, as 12.5W, or "
+				   "auto, not '%s'",
+				   argument);
+		break;
+	}
+}
+
 static error_t agent_main_parse(int key, char *argument, struct argp_state *state)
 {
 	struct agent_main *main_options = state->input;
@@ -57,6 +94,11 @@ static error_t agent_main_parse(int key, char *argument, struct argp_state *stat
 		return 0;
 	case AGENT_KEY_WEB_CONFIG_FILE:
 		main_options->service.web_config = argument;
+		return 0;
+	case AGENT_KEY_ACCOUNTS_TOP:
+	case AGENT_KEY_ACCOUNTS_PERIOD:
+	case AGENT_KEY_ACCOUNTS_IDLE_POWER:
+		agent_main_parse_accounts(key, argument, state, &main_options->service);
 		return 0;
 	case ARGP_KEY_ARG:
 		main_options->command = agent_find_command(argument);
@@ -78,6 +120,13 @@ int main(int argc, char **argv)
 	     "Where the service listens (" AGENT_LISTEN_DEFAULT ": every address)", 0},
 	    {"web.config.file", AGENT_KEY_WEB_CONFIG_FILE, "FILE", 0,
 	     "The service: TLS and passwords, as Prometheus' exporters take them", 0},
+	    {"accounts.top", AGENT_KEY_ACCOUNTS_TOP, "NUMBER", 0,
+	     "So many units, processes, users and so on are shown by name (50); 0: divide nothing",
+	     0},
+	    {"accounts.period", AGENT_KEY_ACCOUNTS_PERIOD, "TIME", 0,
+	     "How often energy is divided (1s)", 0},
+	    {"accounts.idle-power", AGENT_KEY_ACCOUNTS_IDLE_POWER, "POWER", 0,
+	     "What each package draws at rest, or auto: it is found (auto)", 0},
 	    {.name = NULL}};
 	static const struct argp_child children[] = {{.argp = &agent_argp}, {.argp = NULL}};
 	static const struct argp argp = {
@@ -98,7 +147,9 @@ int main(int argc, char **argv)
 		      .at = MOUNT_AT_DEFAULT,
 		      .source = METER_AUTO,
 		      .clock = clock_real()},
-	    .service = {.listen = AGENT_LISTEN_DEFAULT},
+	    .service = {.listen = AGENT_LISTEN_DEFAULT,
+			.accounts = {.top = ACCOUNTS_TOP_DEFAULT, .exits = true},
+			.accounts_period_ns = ACCOUNTS_PERIOD_NS_DEFAULT},
 	};
 	char name[64];
 	int rest;

@@ -11,6 +11,7 @@
 
 struct agent_service {
 	struct exporter *exporter;
+	struct accounts_thread *accounts; /* NULL: nothing is divided */
 	struct http_server *server;
 	bool up; /* of the last tick: only changes are told */
 };
@@ -68,6 +69,8 @@ static int agent_service_start(struct agent_service *service,
 	if (status < 0)
 		return status;
 	status = http_server_start(service->server, diag);
+	if (status == 0 && service->accounts != NULL)
+		status = accounts_thread_start(service->accounts, diag);
 	if (status < 0)
 		return status;
 	status = privilege_filter(&privilege_table_wattport_agent, diag);
@@ -112,10 +115,40 @@ static void agent_service_run(struct agent_service *service, const sigset_t *sig
 	}
 }
 
+/*
+ * As root, where it is: a first tick opens what only root may open. A machine on which nothing can
+ * be divided is told why, and its energy is exported all the same.
+ */
+static int agent_service_open_accounts(const struct agent *agent, const struct sysroot *root,
+				       const struct agent_service_options *options,
+				       struct meter *meter, struct accounts **ret_accounts)
+{
+	cleanup_accounts struct accounts *accounts = NULL;
+	struct diag diag = DIAG_INIT;
+	int status;
+
+	if (options->accounts.top == 0)
+		return 0;
+	status = accounts_create(root, agent->clock, meter, &options->accounts, &accounts, &diag);
+	if (status < 0) {
+		log_warning("nothing is divided among services: %s", diag.text);
+		return 0;
+	}
+	status = accounts_tick(accounts);
+	if (status < 0)
+		return status;
+	*ret_accounts = TAKE_PTR(accounts);
+	return 0;
+}
+
 int agent_serve(const struct agent *agent, const struct agent_service_options *options)
 {
 	cleanup_sysroot struct sysroot *root = NULL;
+	cleanup_sysroot struct sysroot *accounts_root = NULL;
 	cleanup_meter struct meter *meter = NULL;
+	cleanup_meter struct meter *accounts_meter = NULL;
+	cleanup_accounts struct accounts *accounts = NULL;
+	cleanup_accounts_thread struct accounts_thread *thread = NULL;
 	cleanup_exporter struct exporter *exporter = NULL;
 	struct agent_service service = {.up = false};
 	struct diag diag = DIAG_INIT;
@@ -129,11 +162,19 @@ int agent_serve(const struct agent *agent, const struct agent_service_options *o
 	(void)sigaddset(&signals, SIGHUP);
 	/* Blocked before the server's thread is made, so that it never takes them. */
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
-	if (agent_open_meter(agent, &root, &meter) < 0)
+	/* A meter has one thread: the accounts' and that of the requests have one each. */
+	if (agent_open_meter(agent, &root, &meter) < 0 ||
+	    agent_open_meter(agent, &accounts_root, &accounts_meter) < 0)
 		return AGENT_EXIT_FAILED;
-	if (exporter_create(meter, &exporter) < 0)
+	if (exporter_create(meter, &exporter) < 0 ||
+	    agent_service_open_accounts(agent, accounts_root, options, accounts_meter, &accounts) <
+		0 ||
+	    (accounts != NULL &&
+	     accounts_thread_create(accounts, options->accounts_period_ns, &thread) < 0))
 		return agent_fail("out of memory");
+	exporter_set_accounts(exporter, thread);
 	service.exporter = exporter;
+	service.accounts = thread;
 	status = agent_service_start(&service, options, &diag);
 	if (status == 0) {
 		log_info("listening on port %u (%s)", http_server_port(service.server),

@@ -1,6 +1,7 @@
 #include "guest/exporter.h"
 #include "common/cleanup.h"
 #include "common/metrics.h"
+#include "guest/accounts_json.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,7 +11,8 @@ struct exporter {
 	pthread_mutex_t lock; /* for the meter and the reading */
 	struct meter *meter;
 	struct meter_reading reading;
-	struct metrics *metrics; /* of the HTTP server's thread alone */
+	struct metrics *metrics;	  /* of the HTTP server's thread alone */
+	struct accounts_thread *accounts; /* NULL: nothing is divided */
 };
 
 static const struct metrics_family exporter_energy = {
@@ -58,6 +60,11 @@ void exporter_destroy(struct exporter *exporter)
 	(void)pthread_mutex_destroy(&exporter->lock);
 	metrics_destroy(exporter->metrics);
 	free(exporter);
+}
+
+void exporter_set_accounts(struct exporter *exporter, struct accounts_thread *accounts)
+{
+	exporter->accounts = accounts;
 }
 
 /* Nobody holds the lock for longer than a reading takes. */
@@ -135,16 +142,44 @@ static int exporter_handle_metrics(void *context, const struct http_request *req
 {
 	struct exporter *exporter = context;
 	enum metrics_format format = metrics_negotiate(request->accept);
+	const struct accounts_view *view = accounts_thread_view(exporter->accounts);
 	int status;
 
 	exporter_read(exporter, &exporter->reading);
 	metrics_begin(exporter->metrics, format);
 	exporter_write_metrics(exporter->metrics, &exporter->reading);
+	if (view != NULL)
+		exporter_write_accounts(exporter->metrics, view);
+	accounts_view_release(view);
 	status = metrics_finish(exporter->metrics, &response->body, &response->body_size);
 	if (status < 0)
 		return status;
 	response->content_type = metrics_content_type(format);
 	return 0;
+}
+
+/* What is not there yet, or not at all, is the empty answer of a machine without it. */
+static int exporter_handle_accounts(void *context, const struct http_request *request,
+				    struct http_response *response)
+{
+	struct exporter *exporter = context;
+	const struct accounts_view *view = accounts_thread_view(exporter->accounts);
+	int status;
+
+	(void)request;
+	response->content_type = "application/json";
+	if (view == NULL) {
+		static const char text[] = "{\"up\":false,\"reason\":\"nothing is divided\"}\n";
+
+		response->status = 503;
+		response->body = text;
+		response->body_size = sizeof(text) - 1;
+		return 0;
+	}
+	status = accounts_json(view, &response->allocated, &response->body_size);
+	accounts_view_release(view);
+	response->body = response->allocated;
+	return status;
 }
 
 /* The agent is healthy while it answers; whether the host's side is, tells `wattport_up`. */
@@ -180,6 +215,7 @@ static int exporter_handle_page(void *context, const struct http_request *reques
 const struct http_route exporter_routes[] = {
     {"/metrics", exporter_handle_metrics},
     {"/healthz", exporter_handle_health},
+    {"/api/v1/accounts", exporter_handle_accounts},
     {"/", exporter_handle_page},
 };
 const size_t exporter_route_count = sizeof(exporter_routes) / sizeof(exporter_routes[0]);

@@ -13,6 +13,7 @@
 #define WATTPORT_GUEST_EXPORTER_H
 
 #include "common/http_server.h"
+#include "guest/accounts_thread.h"
 #include "guest/meter.h"
 
 #include <stddef.h>
@@ -22,6 +23,9 @@ struct exporter;
 /* The meter stays the caller's and outlives the exporter. */
 int exporter_create(struct meter *meter, struct exporter **ret_exporter);
 void exporter_destroy(struct exporter *exporter);
+
+/* Shows these accounts, too; they outlive the exporter. Before the server starts. */
+void exporter_set_accounts(struct exporter *exporter, struct accounts_thread *accounts);
 
 /* For http_server_options: the routes, and `exporter` itself as their context. */
 extern const struct http_route exporter_routes[];
@@ -33,6 +37,9 @@ bool exporter_tick(struct exporter *exporter, struct diag *diag);
 /* The page of a reading, for /metrics; the text belongs to `metrics`. */
 struct metrics;
 void exporter_write_metrics(struct metrics *metrics, const struct meter_reading *reading);
+
+/* The accounts' part of it: nothing while the machine's energy cannot be read. */
+void exporter_write_accounts(struct metrics *metrics, const struct accounts_view *view);
 
 /* The page for people; malloc()ed. */
 int exporter_write_page(const struct meter_reading *reading, char **ret_text, size_t *ret_size);
