@@ -245,7 +245,7 @@ class Over9pTest(Transport, unittest.TestCase):
         # Each kind of account has one with a name.
         asked += [dashboards.Question("", kind, f'wattport_{kind}_energy_joules_total{{{label}!="(rest)"}} > 0')
                   for kind, label in KINDS.items()]
-        self.assertEqual(self.unanswered(prometheus, asked), [])
+        self.assert_none(self.unanswered(prometheus, asked))
         self.assertEqual([each for each in excused if prometheus.query(each.expression)], [], "EMPTY excuses what is not empty")
         # A query that asks for what nobody exports would be seen.
         wrong = dashboards.Question("", "", "sum(wattport_vm_enregy_joules_total)")
@@ -278,7 +278,11 @@ class Over9pTest(Transport, unittest.TestCase):
         names |= {name for rule in rules for name in re.findall(r"\bwattport_\w+", rule["query"])}
         self.assertGreater(len(names), 20)
         wanted = [dashboards.Question("rules", name, name) for name in sorted(names)]
-        self.assertEqual(self.unanswered(prometheus, wanted), [])
+        self.assert_none(self.unanswered(prometheus, wanted))
+
+    def assert_none(self, questions):
+        """Fails with each of them, a line each."""
+        self.assertFalse(questions, "without an answer:\n" + "\n".join(map(str, questions)))
 
     @staticmethod
     def evaluated(prometheus):

@@ -93,9 +93,11 @@ class Host:
         self._units[name] = self._lab.process(name, words)
 
     def stop(self, name, _command):
-        """Stops it, if it runs."""
+        """Stops it, if it runs. After a stop, not after a restart, the unit of wattport-fs takes its mount away."""
         if name in self._units:
             self._units.pop(name).stop()
+        if name == "wattport-fs":
+            subprocess.run(["wattport-fs", "--unmount"], check=True)
 
 
 class Inside:
