@@ -138,15 +138,19 @@ static struct heritage_pages heritage_find_pages(const struct heritage_mapping *
 	pages.written = calloc(count, sizeof(*pages.written));
 	if (pages.written == NULL)
 		return pages;
-	/* The error at the end is ENXIO: there is nothing behind. */
 	while ((start = lseek(mapping->fd, start, SEEK_DATA)) >= 0) {
 		off_t end = lseek(mapping->fd, start, SEEK_HOLE);
 
+		if (end < 0)
+			break;
 		for (size_t i = (size_t)start / pages.size; (off_t)(i * pages.size) < end; i++)
 			pages.written[i] = true;
-		if (end <= start)
-			break;
 		start = end;
+	}
+	/* At the end there is nothing behind; any other error leaves unknown what there is. */
+	if (errno != ENXIO) {
+		free(pages.written);
+		pages.written = NULL;
 	}
 	return pages;
 }

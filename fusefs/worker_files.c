@@ -153,7 +153,13 @@ static bool worker_park_read(struct worker *worker, fuse_req_t request, uint32_t
 
 void worker_answer_read(struct worker *worker, const struct worker_parked *parked)
 {
-	worker_reply_fresh(worker, parked->request, parked->handle, parked->unique, parked->size);
+	/* A worker that was killed may have left it twice. With the first answer the reader reads
+	 * on, and what it reads must not be made anew. */
+	if (handle_table_frozen_for(&worker->memory->handles, parked->handle, parked->unique))
+		worker_reply_frozen(worker, parked->request, parked->handle, parked->size, 0);
+	else
+		worker_reply_fresh(worker, parked->request, parked->handle, parked->unique,
+				   parked->size);
 }
 
 void worker_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,

@@ -223,6 +223,9 @@ static void worker_replay(struct worker *worker)
 		memcpy(message.bytes, memory->parked[i].bytes, FS_PARKED_SIZE);
 		worker_process(worker, message.bytes,
 			       wire_end(message.bytes, length, sizeof(message.bytes)));
+		/* An answer that is lost is the successor's to give, and so is the rest. */
+		if (worker->lost != 0)
+			return;
 		/* It waits again in the first free place: here or before. */
 		if (worker->parked_now != i)
 			wire_clear(memory->parked[i].bytes);
@@ -232,6 +235,8 @@ static void worker_replay(struct worker *worker)
 	if (length != 0)
 		worker_process(worker, message.bytes,
 			       wire_end(message.bytes, length, sizeof(message.bytes)));
+	if (worker->lost != 0)
+		return;
 	wire_clear(memory->current.bytes);
 	worker->again = false;
 }

@@ -129,5 +129,5 @@ class Machine:
     def run(self, *arguments, through=()):
         """Runs the agent, through another program if one is named: its exit status, output and messages."""
         command = [*through, *self.command(*arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         return done.returncode, done.stdout, done.stderr

@@ -45,7 +45,7 @@ class ServiceTest(unittest.TestCase):
         """Ends it as a service manager does; it must end well, once."""
         if self.service.returncode is None:
             self.service.send_signal(signal.SIGTERM)
-            self.assertEqual(self.service.wait(10), 0)
+            self.assertEqual(self.service.wait(60), 0)
             self.service.stderr.close()
 
     def get(self, path, accept=None, scheme="http", authorization=None, context=None):
@@ -55,7 +55,7 @@ class ServiceTest(unittest.TestCase):
             request.add_header("Accept", accept)
         if authorization:
             request.add_header("Authorization", authorization)
-        with urllib.request.urlopen(request, timeout=30, context=context) as response:
+        with urllib.request.urlopen(request, timeout=60, context=context) as response:
             return response.read().decode()
 
     def metrics(self):
@@ -147,7 +147,7 @@ class ServiceTest(unittest.TestCase):
         self.machine.add_share()
         self.start()
         done = subprocess.run([AGENT, "--sysroot", self.machine.root, "--at", self.machine.at, "--http.listen",
-                               f"127.0.0.1:{self.port}"], capture_output=True, text=True, timeout=10, check=False)
+                               f"127.0.0.1:{self.port}"], capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("--http.listen", done.stderr)
 

@@ -16,8 +16,8 @@ import time
 import unittest
 
 import test_fusefs
-from test_fusefs import ENERGY, VM, Server, mounted, until
-from test_handover import HandoverTest, Reader, gone
+from test_fusefs import ENERGY, PATIENCE_S, VM, Reader, Server, mounted, until
+from test_handover import HandoverTest, gone
 
 ALL = os.environ.get("WATTPORT_FAULTS") == "all"
 
@@ -111,7 +111,7 @@ class FaultTest(HandoverTest):
     def detach(self, tracer):
         if tracer.poll() is None:
             tracer.send_signal(signal.SIGTERM)
-            tracer.wait(10)
+            tracer.wait(PATIENCE_S)
 
     def injected(self):
         with open(self.trace, encoding="utf-8", errors="replace") as file:
@@ -136,7 +136,7 @@ class TestTakeovers(FaultTest):
         def said():
             with open(log, encoding="utf-8") as file:
                 return file.read()
-        until(lambda: "ready: " in said() or process.poll() is not None, f"{inject}: an outcome", 30)
+        until(lambda: "ready: " in said() or process.poll() is not None, f"{inject}: an outcome")
         self.detach(tracer)
         return process.poll(), said()
 
@@ -166,7 +166,7 @@ class TestTakeovers(FaultTest):
         self.start()
         self.readers = [Reader("kept", self.path(ENERGY)), Reader("parts", self.path("wattport/snapshot"))]
         self.run_points("--replace", *options)
-        self.server.process.wait(20)
+        self.server.process.wait(PATIENCE_S)
         self.server = self.replace_all()
         self.stop_readers()
 
@@ -198,7 +198,7 @@ class TestFirst(TestTakeovers):
         process = self.others[-2]
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        return process.wait(20)
+        return process.wait(PATIENCE_S)
 
     def test_each_call_of_a_start(self):
         self.ledger.tell("host isolated replay package", f"vm {VM} 1 running 1", f"energy {VM} 0 1000000 0", "publish")
@@ -237,7 +237,7 @@ class TestServing(FaultTest):
                 time.sleep(0.3)
                 self.detach(tracer)
                 happened += self.injected()
-                until(lambda: not gone(self.server.worker()), f"{call} {error}: a worker", 20)
+                until(lambda: not gone(self.server.worker()), f"{call} {error}: a worker")
                 self.assertIsNone(self.server.process.poll(), f"{call} {error}: {self.server.text()}")
         print(f"\n    {happened} faults", end="")
         self.assertGreater(happened, 2)
@@ -246,7 +246,7 @@ class TestServing(FaultTest):
     def finish_told(self):
         """Ends it; what Server.finish() complains of is what is provoked here."""
         self.server.process.send_signal(signal.SIGTERM)
-        self.assertEqual(self.server.process.wait(20), 0)
+        self.assertEqual(self.server.process.wait(PATIENCE_S), 0)
         self.assertNotIn("Assertion", self.server.text())
         self.server.said.close()
         self.server.log.close()
@@ -268,7 +268,7 @@ class TestServing(FaultTest):
     def kill_worker(self):
         victim = self.server.worker()
         os.kill(victim, signal.SIGKILL)
-        until(lambda: self.server.worker() != victim, "another worker", 20)
+        until(lambda: self.server.worker() != victim, "another worker")
 
 
 if __name__ == "__main__":

@@ -20,48 +20,7 @@ import time
 import unittest
 
 import test_fusefs
-from test_fusefs import ENERGY, OTHER, PROGRAMS, VM, Server, mounted, until
-
-# Reads until it is told to stop, and has read as often as it is told then, however slow the machine: `kept` the same
-# descriptor, `fresh` a new one each time, `parts` a long file in pieces.
-READER = """
-import json, os, select, sys, time
-kind, path = sys.argv[1:]
-least = None
-kept = os.open(path, os.O_RDONLY)
-counts = dict(reads=0, errors=0, decreases=0, equals=0, torn=0)
-texts, worst, last, told = set(), 0.0, 0, 0.0
-def read():
-    if kind == "kept":
-        return int(os.pread(kept, 64, 0))
-    if kind == "fresh":
-        with open(path, "rb", buffering=0) as file:
-            return int(file.read(64))
-    text = b""
-    while piece := os.pread(kept, 40, len(text)):
-        text += piece
-    values = dict(line.split() for line in text.decode().splitlines())
-    counts["torn"] += values["package-0"] != values["dram-0"]
-    return int(values["package-0"])
-print("reading", flush=True)
-while least is None or counts["reads"] + counts["errors"] < least:
-    if least is None and select.select([sys.stdin], [], [], 0)[0]:
-        least = int(sys.stdin.readline() or 0)
-    start = time.monotonic()
-    try:
-        value = read()
-    except (OSError, ValueError, KeyError) as error:
-        counts["errors"] += 1
-        texts.add(repr(error))
-        continue
-    end = time.monotonic()
-    worst = max(worst, end - start)
-    counts["decreases"] += value < last
-    counts["equals"] += value == last and start - told >= 0.001
-    last, told = value, end
-    counts["reads"] += 1
-print(json.dumps({**counts, "worst_ms": worst * 1000, "texts": sorted(texts)}))
-"""
+from test_fusefs import ENERGY, OTHER, PATIENCE_S, PROGRAMS, VM, Reader, Server, mounted, until
 
 # Puts descriptors where a service manager puts them, and says so to the program that it becomes.
 LAUNCHER = """
@@ -157,20 +116,6 @@ def gone(pid):
             return file.read().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
-
-
-class Reader:
-    """A process that polls a file; what it has seen when it is stopped."""
-
-    def __init__(self, kind, path, prefix=()):
-        self.kind = kind
-        self.process = subprocess.Popen([*prefix, sys.executable, "-c", READER, kind, path], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline() == "reading\n"
-
-    def stop(self, least):
-        said, _ = self.process.communicate(f"{least}\n", timeout=60)
-        return json.loads(said)
 
 
 class HandoverTest(test_fusefs.FusefsTest):
@@ -385,7 +330,7 @@ class TestFirstStep(HandoverTest):
     def mount_first(self, stored=0):
         command = Server.command(self.runtime, *self.OPTIONS, f"--mount={stored}")
         command = self.manager.command(command) if self.manager.kept else command
-        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, **self.manager.popen())
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, **self.manager.popen())
 
     def begin(self):
         self.ledger.tell("host isolated replay package dram psys", f"vm {VM} 2 running 1", f"energy {VM} 0 1000000 1000000", "publish")
@@ -413,7 +358,7 @@ class TestFirstStep(HandoverTest):
     def test_without_a_manager(self):
         self.begin()
         command = Server.command(self.runtime, *self.OPTIONS, "--mount")
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("without one start wattport-fs without --mount", done.stderr)
         self.assertEqual(mounted(self.mount), self.STAYS)
@@ -442,7 +387,7 @@ class TestWhoServes(HandoverTest):
     """One keeper a directory, whatever is started beside it."""
 
     def run_beside(self, *options):
-        return subprocess.run(Server.command(self.runtime, *options), capture_output=True, text=True, timeout=20, check=False)
+        return subprocess.run(Server.command(self.runtime, *options), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
     def test_mount_without_a_server_that_somebody_holds(self):
         """Whoever asks such a mount hangs: a wattport-fs that was not given the descriptors must not."""
@@ -489,7 +434,7 @@ class TestWhoServes(HandoverTest):
 
     def end(self, winner):
         winner.send_signal(signal.SIGTERM)
-        self.assertEqual(winner.wait(20), 0)
+        self.assertEqual(winner.wait(PATIENCE_S), 0)
 
     def race(self, *options):
         """Starts several at the same time: one serves in the end, which is returned; the others have said why not."""
@@ -500,17 +445,19 @@ class TestWhoServes(HandoverTest):
                 racers[subprocess.Popen(Server.command(self.runtime, *options), stderr=file)] = log
         self.addCleanup(lambda: [(racer.kill(), racer.wait()) for racer in racers])
         until(lambda: sum(racer.poll() is None for racer in racers) <= 1, "all but one have given up")
-        time.sleep(PAUSE)
         (winner,) = [racer for racer in racers if racer.poll() is None]
-        for racer, log in racers.items():
-            with open(log, encoding="utf-8") as file:
-                said = file.read()
-            if racer is winner:
-                self.assertIn("ready: ", said)
-            elif racer.returncode == 1:
-                self.assertRegex(said, "another wattport-fs serves|is about to serve")
-            else:
-                self.assertEqual(racer.returncode, -signal.SIGKILL, said)
+
+        def said(racer):
+            with open(racers[racer], encoding="utf-8") as file:
+                return file.read()
+
+        until(lambda: "ready: " in said(winner) or winner.poll() is not None, "the one that is left serves")
+        self.assertIsNone(winner.poll(), said(winner))
+        for racer in racers:
+            if racer.returncode == 1:
+                self.assertRegex(said(racer), "another wattport-fs serves|is about to serve")
+            elif racer is not winner:
+                self.assertEqual(racer.returncode, -signal.SIGKILL, said(racer))
         return winner
 
     def test_number_of_an_innocent_process(self):

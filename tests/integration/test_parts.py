@@ -18,7 +18,8 @@ import unittest
 SKIPPED = 77
 PROGRAMS = argparse.Namespace()
 VM = "22222222-3333-4444-8555-666666666666"
-BUSY_S = 3
+PATIENCE_S = 60
+BUSY_UJ = 2_000_000  # so much it spends while it is looked at, however long that takes
 
 # vCPU 0 rests and vCPU 1 runs: each is a socket. The threads' names are QEMU's, see debug-threads in qemu_cmdline.h.
 MACHINE = """
@@ -52,14 +53,16 @@ class PartsTest(unittest.TestCase):
         with open(f"{self.path}/log", "ab") as log:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, **options)
         self.addCleanup(process.stdout.close)
-        self.addCleanup(process.wait, 30)
+        self.addCleanup(process.wait, PATIENCE_S)
         self.addCleanup(process.terminate)
-        end = time.monotonic() + 60
-        while not ready(process):
-            self.assertIsNone(process.poll(), self.log())
+        self.wait(lambda: ready(process) or self.assertIsNone(process.poll(), self.log()))
+        return process
+
+    def wait(self, condition):
+        end = time.monotonic() + PATIENCE_S
+        while not condition():
             self.assertLess(time.monotonic(), end, self.log())
             time.sleep(0.02)
-        return process
 
     def log(self):
         with open(f"{self.path}/log", encoding="utf-8") as file:
@@ -105,31 +108,29 @@ class PartsTest(unittest.TestCase):
 
     def wait_for_machine(self):
         """It is found a moment after it began."""
-        end = time.monotonic() + 30
-        while not os.path.exists(f"{self.runtime}/vm/{VM}/class/powercap/intel-rapl:1"):
-            self.assertLess(time.monotonic(), end, self.log())
-            time.sleep(0.05)
+        self.wait(lambda: os.path.exists(f"{self.runtime}/vm/{VM}/class/powercap/intel-rapl:1"))
 
     def wattport(self, *arguments):
-        done = subprocess.run([PROGRAMS.wattport, *arguments], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([PROGRAMS.wattport, *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
     def test_core_and_uncore(self):
         self.start_all("--tree.core=yes", "--tree.uncore=yes")
         trace = f"{self.path}/trace"
-        recorder = subprocess.Popen([PROGRAMS.wattport, "record", "--runtime-dir", self.runtime, f"--duration={BUSY_S}s",
-                                     trace], stderr=subprocess.DEVNULL)
         self.wait_for_machine()
+        recorder = self.start(lambda _: os.path.exists(trace) and os.path.getsize(trace) > 0, PROGRAMS.wattport, "record",
+                              "--runtime-dir", self.runtime, trace)
         before = self.zones()
-        self.assertEqual(recorder.wait(60), 0)
+        self.wait(lambda: self.zones()["core-1"] > before["core-1"] + BUSY_UJ)
+        recorder.terminate()
+        self.assertEqual(recorder.wait(PATIENCE_S), 0)
         after = self.zones()
         spent = {name: after[name] - before[name] for name in after}
         self.assertEqual(list(spent), ["t_ns", *(f"{kind}-{socket}" for kind in ("package", "core", "uncore", "dram")
                                                  for socket in (0, 1))])
         self.assertEqual(self.children(), ["core", "uncore", "dram"])
         # All that the cores spend is busy power, which only socket 1 has; the counter of a rest makes 1 uJ in each ms.
-        self.assertGreater(spent["core-1"], 1000000)
         self.assertLess(spent["core-0"], spent["core-1"] / 20)
         self.assertLess(spent["core-1"], spent["package-1"])
         self.check_host()
@@ -152,7 +153,8 @@ class PartsTest(unittest.TestCase):
         self.assertEqual(replayed["conservation_error_uj"], 0)
         core = replayed["vms"][VM]["core-0"]
         self.assertEqual(core["guest_view_uj"], core["active_uj"] + core["idle_uj"] + core["overhead_uj"])
-        self.assertGreater(core["active_uj"], 500000)
+        # But for what fell between two samples before it and after it.
+        self.assertGreater(core["active_uj"], BUSY_UJ / 4)
 
     def test_only_what_was_asked_for(self):
         self.start_all("--tree.uncore=yes")

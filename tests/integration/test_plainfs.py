@@ -24,13 +24,14 @@ from test_fusefs import ENERGY, OTHER, PROGRAMS, SKIPPED, UNKNOWN, VM, until
 MODE = "--tree.mode=tmpfs"
 STRANGER = 4242  # neither root nor whom the files belong to
 FIRST_PERIOD = "--meter.period=200ms"
+LONG_S = 30  # so long no start of a machine may be held up, by whatever
 
 DOMAIN = """<domain type='kvm'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>64</memory><vcpu>{vcpus}</vcpu>
 <cpu><topology sockets='{vcpus}' cores='1' threads='1'/></cpu></domain>"""
 
-# Reads as fast as it can, a kept descriptor and fresh ones by turns; stops at a signal.
+# Reads as fast as it can, a kept descriptor and fresh ones by turns; stops at a signal, when it has seen enough.
 READER = """
-import json, os, signal, sys, time
+import json, os, signal, sys
 going = [True]
 signal.signal(signal.SIGTERM, lambda *_: going.clear())
 path = sys.argv[1]
@@ -38,7 +39,7 @@ kept = os.open(path, os.O_RDONLY)
 reads = last = blank = changes = 0
 bad = []
 print("ready", flush=True)
-while going and len(bad) < 10:
+while (going or reads < 100 or changes < 3) and len(bad) < 10:
     for number in range(100):
         fresh = os.open(path, os.O_RDONLY) if number % 4 == 0 else kept
         text = os.pread(fresh, 4096, 0)
@@ -89,12 +90,10 @@ class PlainTest(fusefs.FusefsTest):
         for process in readers:
             process.send_signal(signal.SIGTERM)
         for process in readers:
-            result = json.loads(process.communicate(timeout=30)[0])
+            result = json.loads(process.communicate(timeout=fusefs.PATIENCE_S)[0])
             print(f"\n    {result['reads']} reads, last {result['last']}", end="")
             self.assertEqual(result["bad"], [])
             self.assertLess(result["blank"], 16)
-            self.assertGreater(result["reads"], 100)
-            self.assertGreater(result["changes"], 2)
 
 
 class TestTree(PlainTest):
@@ -128,7 +127,8 @@ class TestTree(PlainTest):
                 with open(path, "rb") as file:
                     text = file.read()
                 self.assertTrue(text.endswith(b"\n"), path)
-                self.assertEqual(text.count(b"\n"), 5 if name == "snapshot" else 1, path)
+                # One that became longer while it was read has a newline more: plain_tree.h.
+                self.assertEqual(text.rstrip(b"\n").count(b"\n"), 4 if name == "snapshot" else 0, path)
                 self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o444)
         self.assertEqual(self.read("wattport/uuid"), VM + "\n")
         self.assertEqual(sorted(os.listdir(self.mount)), [VM, OTHER])
@@ -211,22 +211,24 @@ class TestTree(PlainTest):
 
 class TestValues(PlainTest):
     def test_what_is_read_is_fresh(self):
+        """What a reader sees has been sampled for it: it gets on with no other reader, and long before the next period."""
+        self.OPTIONS = (MODE, "--meter.period=60s")
         self.start()
         descriptor = self.open(ENERGY)
-        values = []
-        for _ in range(100):
-            values.append(int(os.pread(descriptor, 64, 0)))
-            time.sleep(0.01)
-        self.assertEqual(values, sorted(values))
-        # Rewritten once a period alone, it would have been no more than six.
-        self.assertGreater(len(set(values)), 20)
-        self.assertGreater(values[-1] - values[0], self.meter.STEP_UJ * 5)
-        self.assertLessEqual(values[-1], self.meter.energy_uj + 1 + 1000)
+        last, begun = int(os.pread(descriptor, 64, 0)), fusefs.now()
+        for _ in range(20):
+            before = last + self.meter.STEP_UJ // 2
+            until(lambda least=before: int(os.pread(descriptor, 64, 0)) > least, "a sample for who reads")
+            value = int(os.pread(descriptor, 64, 0))
+            self.assertGreater(value, last)
+            last = value
+            self.assertLess(last, self.meter.energy_uj + self.meter.STEP_UJ // 2)
+        print(f"\n    20 samples in {fusefs.now() - begun:.1f} s", end="")
 
     def test_nobody_asks_while_nobody_reads(self):
         self.start()
         time.sleep(1)
-        self.assertEqual(self.meter.asked, [])
+        self.assertEqual(self.meter.heard(), [])
         self.ledger.tell(f"energy {VM} 0 7000000 7000000", "publish")
         until(lambda: int(self.read(ENERGY)) > 7000000, "the next period")
 
@@ -243,20 +245,26 @@ class TestValues(PlainTest):
     def test_text_that_becomes_shorter(self):
         self.start(meter=False)
         until(lambda: int(self.read("wattport/age_ms")) >= 1000, "four digits")
-        self.ledger.tell("host isolated p package dram psys", "publish")
-        until(lambda: int(self.read("wattport/age_ms")) < 1000, "three digits")
-        self.assertRegex(self.read("wattport/age_ms"), r"^\d{1,3} +\n$")
+        texts = []
+
+        def short():
+            self.ledger.tell("host isolated p package dram psys", "publish")
+            time.sleep(0.05)
+            texts.append(self.read("wattport/age_ms"))
+            return int(texts[-1]) < 1000
+
+        until(short, "three digits")
+        self.assertRegex(texts[-1], r"^\d{1,3} +\n$")
         until(lambda: self.read("wattport/source") == "p     \n", "a source of one letter")
 
     def test_polling_costs_no_more_than_reading(self):
         self.start()
         readers = [self.reader(self.path(file)) for file in (ENERGY, "class/powercap/intel-rapl:1/energy_uj") * 4]
-        time.sleep(0.5)
-        asked, begin = len(self.meter.asked), fusefs.now()
-        time.sleep(2)
-        asked, took = len(self.meter.asked) - asked, fusefs.now() - begin
+        until(lambda: len(self.meter.asked) > 5, "the readers are seen")
+        asked, begin = len(self.meter.heard()), fusefs.now()
+        until(lambda: len(self.meter.asked) >= asked + 20, "samples for the readers")
+        asked, took = len(self.meter.heard()) - asked, fusefs.now() - begin
         self.check_readers(readers)
-        self.assertGreater(asked, 5)
         self.assertLessEqual(asked, took / 0.02 + 2)
 
 
@@ -292,7 +300,7 @@ class TestEnds(PlainTest):
     def test_only_one_a_directory(self):
         self.start()
         second = subprocess.run([PROGRAMS["wattport_fs"], "--runtime-dir", self.runtime, "--config", "/dev/null", MODE],
-                                capture_output=True, text=True, timeout=20, check=False)
+                                capture_output=True, text=True, timeout=fusefs.PATIENCE_S, check=False)
         self.assertEqual(second.returncode, 1)
         self.assertIn("another wattport-fs serves", second.stderr)
 
@@ -308,7 +316,7 @@ class TestEnds(PlainTest):
     def test_unmount_ends_it_for_good(self):
         self.start()
         command = fusefs.Server.command(self.runtime, "--unmount")
-        refused = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=fusefs.PATIENCE_S, check=False)
         self.assertEqual(refused.returncode, 1)
         self.assertIn("another wattport-fs serves", refused.stderr)
         kept = self.open(ENERGY)
@@ -349,7 +357,7 @@ class TestPrepare(PlainTest):
         begin = fusefs.now()
         done = subprocess.run(
             [PROGRAMS["wattport"], "prepare", "--runtime-dir", self.runtime, "--config", "/dev/null", *(options or (MODE,))],
-            input=text, capture_output=True, text=True, timeout=60, check=False)
+            input=text, capture_output=True, text=True, timeout=fusefs.PATIENCE_S, check=False)
         return done, fusefs.now() - begin
 
     def hook(self, *arguments, text=None):
@@ -358,7 +366,7 @@ class TestPrepare(PlainTest):
             script = re.sub(r'"[^"]*/wattport" prepare', f'"{PROGRAMS["wattport"]}" prepare --runtime-dir {self.runtime}'
                             f" --config /dev/null {MODE}", file.read())
         return subprocess.run(["sh", "-c", script, "wattport", *arguments], input=text, capture_output=True, text=True,
-                              timeout=60, check=False)
+                              timeout=fusefs.PATIENCE_S, check=False)
 
     @staticmethod
     def domain(uuid=UNKNOWN, vcpus=2, name="new"):
@@ -413,7 +421,7 @@ class TestPrepare(PlainTest):
         done, took = self.prepare(self.domain())
         self.assertEqual(done.returncode, 1)
         self.assertIn("systemctl start wattport-fs", done.stderr)
-        self.assertLess(took, 10)
+        self.assertLess(took, LONG_S)
         path = os.path.join(self.runtime, "fs.sock")
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as silent:
             silent.bind(path)
@@ -421,15 +429,22 @@ class TestPrepare(PlainTest):
             done, took = self.prepare(self.domain())
         self.assertEqual(done.returncode, 1)
         self.assertIn("does not answer", done.stderr)
-        self.assertLess(took, 10)
+        self.assertLess(took, LONG_S)
         with subprocess.Popen([PROGRAMS["wattport"], "prepare", "--runtime-dir", self.runtime, "--config", "/dev/null", MODE],
                               stdin=subprocess.PIPE, stderr=subprocess.PIPE) as endless:
-            self.assertEqual(endless.wait(30), 1)
-        late = subprocess.Popen([PROGRAMS["wattport"], "prepare", "--runtime-dir", self.runtime, "--config", "/dev/null", MODE],
-                                stdin=subprocess.PIPE, text=True)
-        self.start(meter=False)
-        late.communicate(self.domain(), timeout=30)
-        self.assertEqual(late.returncode, 0)
+            self.assertEqual(endless.wait(LONG_S), 1)
+        until(self.comes_late, "a wattport-fs that begins while it is waited for")
+
+    def comes_late(self):
+        """Whether it came in time for who had come before it."""
+        if self.server is not None:
+            self.server.stop()
+        with subprocess.Popen([PROGRAMS["wattport"], "prepare", "--runtime-dir", self.runtime, "--config", "/dev/null", MODE],
+                              stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as waiting:
+            waiting.stdin.write(self.domain())
+            waiting.stdin.close()
+            self.start(meter=False)
+            return waiting.wait(LONG_S) == 0
 
     def test_hook_never_stops_a_machine(self):
         for arguments in (("new", "prepare", "begin", "-"), ("new", "started", "begin", "-"), ("new", "migrate", "begin", "-"), ()):

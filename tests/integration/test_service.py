@@ -18,7 +18,7 @@ import unittest
 
 import test_fusefs
 import test_handover
-from test_fusefs import ENERGY, PROGRAMS, SKIPPED, VM, until
+from test_fusefs import ENERGY, PATIENCE_S, PROGRAMS, SKIPPED, VM, until
 
 SYSTEMD = "/lib/systemd/systemd"
 UNIT = "wattport-fs.service"
@@ -90,7 +90,7 @@ class Machine:
         return ["nsenter", "--target", init, "--mount", "--uts", "--ipc", "--net", "--pid", *command]
 
     def run(self, *command):
-        return subprocess.run(self.command(*command), capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(self.command(*command), capture_output=True, text=True, timeout=60, check=False)
 
     def check(self, *command):
         done = self.run(*command)
@@ -120,7 +120,7 @@ class Machine:
         if self.outer.poll() is None:
             for init in self.children():
                 os.kill(int(init), signal.SIGKILL)
-        self.outer.wait(20)
+        self.outer.wait(PATIENCE_S)
         self.log.close()
         for directory, _, _ in os.walk(self.cgroup, topdown=False):
             os.rmdir(directory)
@@ -132,7 +132,7 @@ class ServiceTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.directory)
         self.machine = Machine(self.directory)
         self.addCleanup(self.machine.close)
-        until(lambda: self.machine.runs() or self.machine.outer.poll() is not None, "systemd", 20)
+        until(lambda: self.machine.runs() or self.machine.outer.poll() is not None, "systemd")
         if self.machine.outer.poll() is not None:
             self.skipTest(f"systemd does not start here: {self.machine.text()}")
         self.machine.check("mkdir", "-p", "/run/wattport")
@@ -163,10 +163,10 @@ class ServiceTest(unittest.TestCase):
     def end_writer(self):
         self.writer.stdin.close()
         self.writer.stdout.close()
-        self.writer.wait(10)
+        self.writer.wait(PATIENCE_S)
 
     def reader(self, kind):
-        return test_handover.Reader(kind, f"{TREE}/{ENERGY}", self.machine.command())
+        return test_fusefs.Reader(kind, f"{TREE}/{ENERGY}", self.machine.command())
 
     def main_pid(self, unit=UNIT):
         return self.machine.show("MainPID", unit)
@@ -175,7 +175,7 @@ class ServiceTest(unittest.TestCase):
         """Asks systemctl for something that starts the service anew, and waits for it."""
         before = self.main_pid()
         self.machine.systemctl(*arguments, UNIT)
-        until(lambda: self.main_pid() not in (before, "0") and self.machine.show("ActiveState") == "active", arguments, 20)
+        until(lambda: self.main_pid() not in (before, "0") and self.machine.show("ActiveState") == "active", arguments)
 
     def test_only_a_stop_is_noticed(self):
         machine = self.machine
@@ -208,7 +208,7 @@ class ServiceTest(unittest.TestCase):
         self.assertGreater(int(machine.check("cat", f"{TREE}/{ENERGY}")), 1000000)
         # A machine that goes down stops all its units.
         machine.systemctl("isolate", "--no-block", "shutdown.target")
-        until(lambda: machine.show("ActiveState") == "inactive", "the stop at shutdown", 20)
+        until(lambda: machine.show("ActiveState") == "inactive", "the stop at shutdown")
         self.assertNotIn("/run/wattport/vm", machine.check("cat", "/proc/self/mountinfo"))
 
     def test_exporter_answers(self):
@@ -216,11 +216,11 @@ class ServiceTest(unittest.TestCase):
         self.install("wattport-exporter")
         self.machine.systemctl("start", "wattport-exporter")
         try:
-            until(lambda: self.asked() == 200, "its metrics", 10)
+            until(lambda: self.asked() == 200, "its metrics")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.machine.systemctl('show', 'wattport-exporter')}\n{self.machine.text()}") from None
         self.machine.systemctl("reload", "wattport-exporter")
-        until(lambda: "there is no web configuration to read again" in self.machine.text(), "the reload", 10)
+        until(lambda: "there is no web configuration to read again" in self.machine.text(), "the reload")
         self.assertEqual(self.asked(), 200)
 
         self.assert_given_up(self.main_pid("wattport-exporter"), 0)
@@ -297,18 +297,18 @@ class ServiceTest(unittest.TestCase):
                 ("wattport-agent", ("--http.listen=127.0.0.1:19772",), 0, False)):
             process = subprocess.Popen(machine.command("sh", "-c", 'echo $$; exec "$@"', "sh", PROGRAMS[name], *options),
                                        stdout=subprocess.PIPE, stderr=machine.log, text=True)
-            self.addCleanup(process.wait, 10)
+            self.addCleanup(process.wait, PATIENCE_S)
             self.addCleanup(process.stdout.close)
             self.addCleanup(process.terminate)
             # The number that it has inside; terminate() reaches it by nsenter, which waits for nobody else.
             pid = process.stdout.readline().strip()
             self.addCleanup(machine.run, "kill", pid)
-            until(lambda number=pid: machine.status(number)["Seccomp"] == "2", f"the filter of {name}", 10)
+            until(lambda number=pid: machine.status(number)["Seccomp"] == "2", f"the filter of {name}")
             self.assert_given_up(pid, capabilities & had, root)
             if name == "wattport-fs":
                 until(lambda number=pid: machine.run("pgrep", "-P", number).stdout.strip() != "", "its worker")
                 worker = machine.check("pgrep", "-P", pid)
-                until(lambda number=worker: machine.status(number)["Uid"] != "0", "a worker that is nobody", 10)
+                until(lambda number=worker: machine.status(number)["Uid"] != "0", "a worker that is nobody")
                 self.assert_given_up(worker, 0)
 
     def test_agent(self):
@@ -320,7 +320,7 @@ class ServiceTest(unittest.TestCase):
                       "ln -s ../../devices/virtual/powercap/intel-rapl/intel-rapl:0 /run/root/sys/class/powercap/")
         self.install("wattport-agent", settings="ExecStart=\nExecStart=/run/wattport-agent --sysroot /run/root --source powercap\n")
         machine.systemctl("start", "wattport-agent")
-        until(lambda: self.asked(AGENT_PORT) == 200, "the agent's metrics", 10)
+        until(lambda: self.asked(AGENT_PORT) == 200, "the agent's metrics")
         page = machine.check(sys.executable, "-c", "import urllib.request; "
                              f"print(urllib.request.urlopen('http://127.0.0.1:{AGENT_PORT}/metrics', timeout=5).read().decode())")
         self.assertIn("\nwattport_up 1\n", page, machine.text())

@@ -182,6 +182,7 @@ FAULT_WRAP(FAULT_STAT, int, -1, fstat64, (int fd, struct stat *status), (fd, sta
 FAULT_WRAP(FAULT_STAT, int, -1, fstatat64,
 	   (int dir_fd, const char *path, struct stat *status, int flags),
 	   (dir_fd, path, status, flags))
+FAULT_WRAP(FAULT_STAT, off_t, -1, lseek64, (int fd, off_t offset, int whence), (fd, offset, whence))
 FAULT_WRAP(FAULT_LIST, DIR *, NULL, fdopendir, (int fd), (fd))
 FAULT_WRAP(FAULT_LIST, struct dirent *, NULL, readdir64, (DIR * directory), (directory))
 FAULT_WRAP(FAULT_ROOM, int, -1, ftruncate64, (int fd, off_t size), (fd, size))

@@ -19,7 +19,7 @@ enum fault_call {
 	FAULT_MEMORY = 1 << 6,	 /* malloc, calloc, realloc, strdup, asprintf: ENOMEM */
 	FAULT_UNLINK = 1 << 7,
 	FAULT_MAKE = 1 << 8,	   /* mkdirat, symlinkat */
-	FAULT_STAT = 1 << 9,	   /* fstat, fstatat, readlinkat */
+	FAULT_STAT = 1 << 9,	   /* fstat, fstatat, readlinkat, lseek */
 	FAULT_LIST = 1 << 10,	   /* fdopendir, readdir */
 	FAULT_ROOM = 1 << 11,	   /* ftruncate, posix_fallocate */
 	FAULT_MAP = 1 << 12,	   /* mmap */

@@ -80,11 +80,18 @@ static int attempt_memory(void *context, struct diag *diag)
 	if (status < 0)
 		return status;
 	memcpy(memory->init.bytes, context, WIRE_OPENING_SIZE);
+	/* Far from each other, with pages between them that nobody has written. */
+	memory->trees.trees[TREE_MAX - 1].generation = 1;
+	memory->handles.handles[HANDLE_MAX - 1].length = 2;
+	memory->handles.pages[HANDLE_PAGE_MAX - 1][0] = 3;
 	again_fd = fd;
 	status = fs_memory_inherit(&again_fd, true, &again, &old, diag);
 	if (status == 0) {
 		fs_memory_adopt(again, &old);
 		assert_true(wire_is_opening(again->init.bytes));
+		assert_int_equal(again->trees.trees[TREE_MAX - 1].generation, 1);
+		assert_int_equal(again->handles.handles[HANDLE_MAX - 1].length, 2);
+		assert_int_equal(again->handles.pages[HANDLE_PAGE_MAX - 1][0], 3);
 		fs_memory_destroy(again);
 	}
 	fs_memory_destroy(memory);

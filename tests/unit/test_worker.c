@@ -164,6 +164,43 @@ static void test_lost_answer_is_the_successors(void **state)
 	assert_int_equal(kernel->worker->lost, -EPIPE);
 	assert_int_equal(wire_unique(kernel->memory->current.bytes), kernel->unique);
 	assert_int_not_equal(wire_length(kernel->memory->current.bytes), 0);
+	/* Nor can the next one give it, nor that of one which waits: both are left to who comes
+	 * then. */
+	memcpy(kernel->memory->parked[7].bytes, kernel->memory->current.bytes, FS_PARKED_SIZE);
+	fake_kernel_stop(kernel);
+	fake_kernel_start(kernel);
+	assert_int_equal(kernel->worker->lost, -EPIPE);
+	assert_int_not_equal(wire_length(kernel->memory->parked[7].bytes), 0);
+	assert_int_not_equal(wire_length(kernel->memory->current.bytes), 0);
+}
+
+/* A worker that was killed when it had noted that a read waits, and not yet that this is all. */
+static void test_read_that_was_left_twice(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fake_kernel *kernel = &fixture->kernel;
+	int64_t node = look_up(kernel, FAKE_VM ENERGY);
+	uint64_t handle, other, told;
+
+	assert_int_equal(open_file(kernel, node, O_RDONLY, &handle), 0);
+	assert_int_equal(open_file(kernel, node, O_RDONLY, &other), 0);
+	ask_to_read(kernel, node, handle, 0);
+	for (size_t i = 1; i < WORKER_PARKED_TREE_MAX; i++)
+		ask_to_read(kernel, node, other, 0);
+	assert_null(fake_kernel_hear(kernel));
+	memcpy(kernel->memory->current.bytes, kernel->memory->parked[0].bytes, FS_PARKED_SIZE);
+	fake_kernel_stop(kernel);
+	fake_kernel_start(kernel);
+	/* There is no room for it to wait another time: it is answered, and the reader reads on. */
+	assert_int_equal(answer(kernel), 0);
+	told = number(kernel);
+	fake_kernel_wait(kernel, 20 * MS);
+	for (size_t i = 0; i < WORKER_PARKED_TREE_MAX; i++)
+		assert_int_equal(answer(kernel), 0);
+	assert_true(number(kernel) > told);
+	ask_to_read(kernel, node, handle, 1);
+	assert_int_equal(answer(kernel), 0);
+	assert_int_equal(number(kernel), told % 1000000);
 }
 
 static void test_what_may_not_be(void **state)
@@ -372,6 +409,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_read_waits_for_a_sample, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_successor_answers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_lost_answer_is_the_successors, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_read_that_was_left_twice, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_what_may_not_be, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_whose_it_is, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_listings, setup, teardown),
