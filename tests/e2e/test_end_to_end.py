@@ -76,6 +76,7 @@ class Transport:
         cls.idle = lab.guest("mostly idle", Share(TREE, cls.transport), cores=1)
         for guest in (cls.busy, cls.idle):
             guest.wait_up()
+            services.mount(guest)
             guest.check("wattport-agent mount")
             guest.spawn("prometheus-node-exporter --collector.disable-defaults --collector.rapl")
             guest.spawn("wattport-agent --http.listen=0.0.0.0:9772", log="/tmp/agent.log")

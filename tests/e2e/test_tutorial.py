@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 import unittest
 
 from lab import namespace, services
@@ -21,7 +22,7 @@ from lab.runner import run
 from lab.wattport import Wattport
 
 PAGE = os.path.join(ROOT, "docs/tutorial.md")
-PATIENCE_S = 60
+PATIENCE_S = 300  # of each command, on a machine that others use, too
 # What a page may leave to its readers.
 REASONS = ("package repository", "browser")
 # The tree that was built, and no waiting for the next scrape.
@@ -109,7 +110,7 @@ class Inside:
 
     def run(self, command):
         """The exit status and what was said."""
-        done = self._guest.run(GUEST_PATH + command)
+        done = self._guest.run(GUEST_PATH + command, PATIENCE_S)
         return done.status, done.out + done.err
 
     def read_unit(self, name):
@@ -141,6 +142,7 @@ class TutorialTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        cls.begun = time.monotonic()
         with open(PAGE, encoding="utf-8") as file:
             cls.blocks = blocks(file.read())
         cls.lab = lab = cls.enterClassContext(Laboratory(guest_programs=("guest/wattport-agent",)))
@@ -179,7 +181,7 @@ class TutorialTest(unittest.TestCase):
     def obey(self, place, where, command):
         """Runs one command, which must succeed: where the one before is still on its way, after a while. (systemd would have
         waited for it.)"""
-        print(f"{where}: {command}")
+        print(f"{time.monotonic() - self.begun:.0f} s: {where}: {command}")
         for old, new in SUBSTITUTES.items():
             command = command.replace(old, new)
         command = command.removeprefix("sudo ")
