@@ -87,12 +87,17 @@ void account_seats_begin(struct account_seats *seats, size_t zone_count, uint64_
 		struct account_seat *seat = &seats->seats[i];
 
 		memset(seat->sum.round_uj, 0, sizeof(seat->sum.round_uj));
-		seat->members = 0;
 		if (seat->serial != 0 && seat->ended && seats->options.ended_ns > 0 &&
 		    now_ns - seat->ended_ns > seats->options.ended_ns)
 			account_seats_free(seats, seat);
 	}
 	memset(seats->rest.round_uj, 0, sizeof(seats->rest.round_uj));
+}
+
+void account_seats_begin_count(struct account_seats *seats)
+{
+	for (size_t i = 0; i < seats->options.seats; i++)
+		seats->seats[i].members = 0;
 	seats->rest_count = 0;
 	seats->rest_members = 0;
 }

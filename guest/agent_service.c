@@ -124,6 +124,7 @@ static int agent_service_open_accounts(const struct agent *agent, const struct s
 				       struct meter *meter, struct accounts **ret_accounts)
 {
 	cleanup_accounts struct accounts *accounts = NULL;
+	const struct accounts_view *view;
 	struct diag diag = DIAG_INIT;
 	int status;
 
@@ -137,6 +138,11 @@ static int agent_service_open_accounts(const struct agent *agent, const struct s
 	status = accounts_tick(accounts);
 	if (status < 0)
 		return status;
+	view = accounts_latest(accounts);
+	if (view != NULL && !view->exits.counted)
+		log_info("processes that end between two looks are in the rest: %s",
+			 view->exits.reason);
+	accounts_view_release(view);
 	*ret_accounts = TAKE_PTR(accounts);
 	return 0;
 }
