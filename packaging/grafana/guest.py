@@ -50,7 +50,8 @@ def services(board):
     units = graph(
         "Power by unit", """The top $top units (services, scopes, containers, jobs: the smallest group of processes that has a name) by energy
         in the time shown, with what the machine draws at rest, and work that belongs to no unit. What is missing to
-        the line 'divided' is all other units.""",
+        the line 'divided' is all other units. (rest) jumps when a unit loses its name to a larger one, with all that unit ever
+        used: such a peak is no power.""",
         [query(top_power("unit", "instance, unit"), "{{unit}}"),
          query(f"sum(rate(wattport_guest_idle_joules_total{{{GUEST}}}{RATE}))", "at rest"),
          query(f"sum(rate(wattport_guest_other_joules_total{{{GUEST}}}{RATE}))", "of no unit"),
@@ -82,7 +83,7 @@ def others(board):
     kinds = (
         ("Users", "user", "instance, user", "{{user}}", "By the owner of the processes. All users, (rest), rest and other add up to what was divided."),
         ("Processes", "process", "instance, pid, comm", "{{comm}} ({{pid}})",
-         "Processes that live; those that have ended are in (rest), so nothing is lost. A pid may be another process's later: then it is another series."),
+         "Processes that live; those that have ended are in (rest), so nothing is lost. (rest) jumps when they go there: such a peak is no power."),
         ("Containers", "container", "instance, container, engine", "{{engine}} {{container}}",
          "Of docker, podman, containerd, CRI-O and LXC, by their cgroups. Empty where there are none."),
         ("Pods", "pod", "instance, pod", "{{pod}}", "Of Kubernetes: all containers of a pod together. Empty where there are none."),

@@ -24,10 +24,10 @@ CORE = {"timeseries", "stat", "bargauge", "piechart", "table", "state-timeline",
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 GRID_WIDTH = 24
 DESCRIPTION_MIN = 20
-# What a metric's type adds to the name that its program gives it.
-SUFFIXES = ("", "_total", "_info", "_bucket", "_sum", "_count")
+RULES = ("packaging/prometheus/wattport.alerts.yml", "packaging/prometheus/wattport.recording.yml")
+DOCUMENT = "docs/metrics.md"
 
-_METRIC = re.compile(r"\bwattport_\w+")
+_METRIC = re.compile(r"(?<![\w:])wattport_\w+(?!:)")
 
 
 def _check_made(root):
@@ -107,9 +107,19 @@ def _check_expressions(root, name):
     return [line.strip() for line in done.stderr.splitlines() if "rules.yml" in line] if done.returncode else []
 
 
+def _check_documented(root):
+    """Metrics that a query names, and the document of all metrics does not."""
+    documented = set(_METRIC.findall(sources.read(root, DOCUMENT)))
+    asked = [(path, sources.read(root, path)) for path in RULES]
+    asked += [(f"{dashboards.FOLDER}/{name}.json", each.expression)
+              for name in dashboards.NAMES for each in dashboards.questions(root, name)]
+    named = {(path, re.sub(r"_(bucket|sum|count)$", "", metric)) for path, text in asked for metric in _METRIC.findall(text)}
+    return [f"{path}: {DOCUMENT} has no {metric}" for path, metric in sorted(named) if metric not in documented]
+
+
 def check(root, _build=None):
     """All findings in the dashboards."""
-    findings = _check_made(root)
+    findings = _check_made(root) + _check_documented(root)
     for name in dashboards.NAMES:
         path = f"{dashboards.FOLDER}/{name}.json"
         if not os.path.exists(os.path.join(root, path)):
