@@ -27,6 +27,7 @@ static const struct agent_command {
     {"mount", agent_mount},
     {"status", agent_status},
     {"exec", agent_exec},
+    {"session", agent_session},
 };
 
 struct agent_main {
@@ -187,7 +188,7 @@ int main(int argc, char **argv)
 	    .options = options,
 	    .parser = agent_main_parse,
 	    .args_doc = "\nmount [OPTION...]\nstatus [OPTION...]\nexec [OPTION...] -- COMMAND "
-			"[ARGUMENT...]",
+			"[ARGUMENT...]\nsession [OPTION...] start|stop|list [NAME]",
 	    .doc =
 		"Reads the energy of this machine, from the host's tree or from its own RAPL.\v"
 		"Without a command: the service, which exports the readings for Prometheus and "
@@ -195,6 +196,7 @@ int main(int argc, char **argv)
 		"  mount   lay the host's tree over this machine's powercap\n"
 		"  status  show power and energy now\n"
 		"  exec    measure a command\n"
+		"  session measure between two commands, for the scripts of batch systems\n"
 		"Each has its own --help. Every key of the service's configuration is also taken "
 		"as --SECTION.KEY=VALUE.",
 	    .children = children,

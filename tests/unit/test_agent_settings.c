@@ -85,7 +85,8 @@ static void test_what_is_refused(void **state)
 {
 	(void)state;
 	refused("[output]\n9 = json:-\n", "agent.conf:2: unknown key output.9; there are: 1, 2");
-	refused("[outputs]\n1 = json:-\n", "unknown key outputs.1; there are: agent, accounts, output");
+	refused("[outputs]\n1 = json:-\n",
+		"unknown key outputs.1; there are: agent, accounts, output");
 	refused("[output]\n1 = xml:-\n", "output.1: xml:-: the format is csv, json or influx");
 	refused("[output]\nperiod = 5\n", "output.period = 5 is not allowed");
 	refused("[output]\nbuffer = 3\n", "it takes KiB from 4 to 1048576");
