@@ -15,6 +15,7 @@
 
 #include "common/clock.h"
 #include "common/diag.h"
+#include "common/energy_source.h"
 #include "common/sysroot.h"
 #include "common/zone.h"
 #include "guest/tree_info.h"
@@ -45,8 +46,10 @@ struct meter_options {
 
 struct meter_zone {
 	char id[ZONE_ID_SIZE];
-	bool available; /* else the next three say nothing */
+	char place[ENERGY_SOURCE_PLACE_SIZE]; /* what the class calls it, "intel-rapl:0:1" */
+	bool available;			      /* else what follows says nothing */
 	uint64_t energy_uj;
+	uint64_t range_uj; /* largest raw value of its counter */
 	bool has_power;
 	uint64_t power_uw; /* mean since the last reading that is METER_POWER_PERIOD_NS_MIN old */
 	enum zone_kind kind;

@@ -25,6 +25,7 @@ struct report_exec {
 	const struct exec_result *result;
 	char *const *command; /* or NULL: a session, */
 	const char *session;  /* of that name */
+	const char *note;     /* why some of it is not known; NULL or empty: all is */
 	const char *at;
 	const struct equivalents *equivalents; /* or NULL: none are told */
 };

@@ -49,6 +49,21 @@ static void report_micro_field(FILE *stream, bool known, uint64_t value)
 	(void)fprintf(stream, ",%s", known ? report_micro(value, text) : "");
 }
 
+/* The first thing that is wrong with it. */
+static const char *report_reason(const struct report_exec *report)
+{
+	const struct exec_result *result = report->result;
+	const struct meter_reading *origin = report_exec_origin(result);
+
+	if (!origin->up)
+		return origin->reason.text;
+	if (report->note != NULL && report->note[0] != '\0')
+		return report->note;
+	if (result->has_carbon && !result->carbon.known)
+		return result->carbon.reason.text;
+	return "";
+}
+
 static void report_row(const struct report_csv *csv, const struct report_row *row)
 {
 	const struct exec_result *result = csv->report->result;
@@ -67,7 +82,7 @@ static void report_row(const struct report_csv *csv, const struct report_row *ro
 	(void)fprintf(stream, ",%zu,", row->phase);
 	report_field(stream, row->label);
 	(void)fprintf(stream, ",%s", row->zone);
-	report_micro_field(stream, true, row->elapsed_ns / 1000);
+	report_micro_field(stream, command || row->known, row->elapsed_ns / 1000);
 	report_micro_field(stream, row->known, row->energy_uj);
 	report_micro_field(stream, row->known && row->elapsed_ns > 0,
 			   (uint64_t)((double)row->energy_uj * 1e9 /
@@ -80,10 +95,7 @@ static void report_row(const struct report_csv *csv, const struct report_row *ro
 	report_micro_field(stream, result->has_carbon && result->carbon.known,
 			   result->carbon.intensity_mg_per_kwh * 1000);
 	(void)fprintf(stream, ",%s,", origin->has_info && origin->info.estimate ? "yes" : "no");
-	report_field(stream, origin->up ? (result->has_carbon && !result->carbon.known
-					       ? result->carbon.reason.text
-					       : "")
-					: origin->reason.text);
+	report_field(stream, report_reason(csv->report));
 	(void)fprintf(stream, "\r\n");
 }
 

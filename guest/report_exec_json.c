@@ -194,8 +194,15 @@ int report_exec_json(FILE *stream, const struct report_exec *report)
 	else
 		(void)json_object_set_new(object, "session", report_string(report->session));
 	(void)json_object_set_new(object, "began", report_time(result->began));
-	(void)json_object_set_new(object, "elapsed_ns", report_number(result->elapsed_ns));
+	(void)json_object_set_new(
+	    object, "elapsed_ns",
+	    report_optional(report->command != NULL || exec_result_known(result),
+			    result->elapsed_ns));
 	report_set_origin(object, report_exec_origin(result));
+	(void)json_object_set_new(object, "note",
+				  report->note != NULL && report->note[0] != '\0'
+				      ? report_string(report->note)
+				      : json_null());
 	(void)json_object_set_new(object, "zones", report_zones(result));
 	(void)json_object_set_new(object, "total", report_total(result));
 	(void)json_object_set_new(object, "carbon", report_carbon(result));

@@ -85,7 +85,9 @@ static void report_times(FILE *stream, const struct report_exec *report)
 	char text[REPORT_MICRO_SIZE], busy[REPORT_MICRO_SIZE];
 	uint64_t own_ppm;
 
-	(void)fprintf(stream, "elapsed    %s s\n", report_seconds(result->elapsed_ns, text));
+	if (report->command != NULL || exec_result_known(result))
+		(void)fprintf(stream, "elapsed    %s s\n",
+			      report_seconds(result->elapsed_ns, text));
 	if (report->command == NULL)
 		return;
 	(void)fprintf(stream, "user       %s s\n", report_seconds(result->user_ns, text));
@@ -215,6 +217,8 @@ int report_exec_text(FILE *stream, const struct report_exec *report)
 
 	report_title(stream, report);
 	report_zones(stream, result);
+	if (report->note != NULL && report->note[0] != '\0')
+		(void)fprintf(stream, "UNKNOWN    %s\n\n", report->note);
 	report_times(stream, report);
 	report_meaning(stream, report);
 	report_phases(stream, result);
