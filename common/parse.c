@@ -198,3 +198,18 @@ int parse_power_uw(const char *text, uint64_t *ret_power_uw)
 
 	return parse_scaled(text, units, sizeof(units) / sizeof(units[0]), ret_power_uw);
 }
+
+int parse_energy_uj(const char *text, uint64_t *ret_energy_uj)
+{
+	static const struct parse_unit units[] = {
+	    {"uJ", 1},
+	    {"mJ", 1000},
+	    {"J", 1000000},
+	    {"kJ", 1000000000},
+	    {"MJ", UINT64_C(1000000000000)},
+	    {"Wh", UINT64_C(3600) * 1000000},
+	    {"kWh", UINT64_C(3600) * 1000000000},
+	};
+
+	return parse_scaled(text, units, sizeof(units) / sizeof(units[0]), ret_energy_uj);
+}

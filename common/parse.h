@@ -37,4 +37,7 @@ int parse_duration_ns(const char *text, uint64_t *ret_duration_ns);
 /* "12W", "12.5W", "850mW", "1.2kW" -> microwatts. The unit is required. */
 int parse_power_uw(const char *text, uint64_t *ret_power_uw);
 
+/* "10Wh", "0.72kWh", "360kJ", "5J" -> microjoules. The unit is required. */
+int parse_energy_uj(const char *text, uint64_t *ret_energy_uj);
+
 #endif

@@ -1,5 +1,5 @@
 /*
- * thread_stat.h: the line of /proc/PID/stat, of which three numbers count.
+ * thread_stat.h: the line of /proc/PID/stat, of which four numbers count.
  *
  * For the sampler, which takes CPU times from it, and for wattport-fs, which takes a process's
  * start: it tells apart two that had the same number. Pure: safe in any thread.
@@ -16,6 +16,7 @@ struct thread_stat {
 	uint64_t time_ticks;  /* utime + stime */
 	uint64_t start_ticks; /* starttime, since the machine's start */
 	uint32_t cpu;	      /* processor: where it last ran */
+	uint32_t threads;     /* num_threads: of the process */
 };
 
 /* -EINVAL: not such a line. The name in parentheses may hold anything, parentheses too. */

@@ -66,7 +66,10 @@ void account_seats_begin(struct account_seats *seats, size_t zone_count, uint64_
 void account_seats_book(struct account_seats *seats, struct account_rank *rank,
 			const struct account_label *label, const struct account_amount *amount);
 
-/* The account has `members` processes now; once a round for each that lives. */
+/* Before a count of who lives: nobody is counted yet. */
+void account_seats_begin_count(struct account_seats *seats);
+
+/* The account has `members` processes now; once a count for each that lives. */
 void account_seats_count(struct account_seats *seats, const struct account_rank *rank,
 			 uint32_t members);
 

@@ -11,6 +11,7 @@
  * meter shows, to the microjoule.
  */
 #include "common/cleanup.h"
+#include "common/features.h"
 #include "common/ledger.h"
 #include "guest/accounts_internal.h"
 
@@ -47,6 +48,11 @@ static int accounts_create_parts(struct accounts *accounts)
 	if (status == 0)
 		status = unit_roster_create(topology->cpu_count, &accounts->roster);
 	if (status == 0)
+		status =
+		    process_times_create(accounts->root, accounts->clock, &accounts->processes);
+	if (status == 0)
+		status = accounts_division_create(&accounts->division);
+	if (status == 0)
 		status = ledger_create(&accounts->ledger);
 	return status == 0 ? accounts_create_seats(accounts) : status;
 }
@@ -76,6 +82,9 @@ int accounts_create(const struct sysroot *root, const struct clock *clock, struc
 	status = accounts_create_parts(accounts);
 	if (status < 0)
 		return diag_error(diag, status, "out of memory");
+	accounts->looks.every = 1;
+	if (options->exits)
+		(void)process_exits_open(root, &accounts->exits, &accounts->exits_reason);
 	*ret_accounts = TAKE_PTR(accounts);
 	return 0;
 }
@@ -89,6 +98,9 @@ void accounts_destroy(struct accounts *accounts)
 		account_seats_destroy(accounts->seats[kind]);
 	engine_destroy(accounts->engine);
 	ledger_destroy(accounts->ledger);
+	process_exits_close(accounts->exits);
+	accounts_division_destroy(accounts->division);
+	process_times_destroy(accounts->processes);
 	unit_roster_destroy(accounts->roster);
 	cgroup_times_destroy(accounts->cgroups);
 	cgroup_mounts_close(&accounts->mounts);
@@ -198,8 +210,9 @@ static void accounts_book_unit(struct accounts *accounts, size_t index, struct u
 		account_seats_book(accounts->seats[unit->parent_kinds[i]],
 				   group != NULL ? &group->rank : NULL, &parent, &amount);
 	}
-	account_seats_book(accounts->seats[ACCOUNT_USER], NULL, &label, &amount);
-	account_seats_book(accounts->seats[ACCOUNT_PROCESS], NULL, &label, &amount);
+	for (size_t i = 0; i < accounts->zone_count; i++)
+		unit->pending_uj[i] += grown_uj[i];
+	unit->pending_ns += unit->growth_ns;
 }
 
 static void accounts_leave(void *context, size_t index, struct unit *unit)
@@ -207,8 +220,8 @@ static void accounts_leave(void *context, size_t index, struct unit *unit)
 	struct accounts *accounts = context;
 	int slot = ledger_find(accounts->ledger, &unit->uuid);
 
-	(void)index;
 	account_seats_end(accounts->seats[ACCOUNT_UNIT], &unit->rank);
+	process_times_leave(accounts->processes, (uint32_t)index);
 	if (slot >= 0)
 		(void)ledger_depart(accounts->ledger, (size_t)slot);
 }
@@ -237,15 +250,58 @@ static int accounts_divide(struct accounts *accounts)
 		if (unit != NULL)
 			accounts_book_unit(accounts, i, unit);
 	}
-	unit_roster_leave(accounts->roster, accounts_leave, accounts_leave_group, accounts);
+	if (accounts->looks.now) {
+		accounts_divide_processes(accounts);
+		unit_roster_leave(accounts->roster, accounts_leave, accounts_leave_group, accounts);
+	}
 	return status;
 }
 
+/* Power is of the last tick; of processes and users of the last look at them. */
 static void accounts_begin_seats(struct accounts *accounts)
 {
 	for (int kind = 0; kind < ACCOUNT_KIND_COUNT; kind++)
-		account_seats_begin(accounts->seats[kind], accounts->zone_count,
-				    accounts->reading.time.ns);
+		if (accounts->looks.now || !accounts->reading.up ||
+		    (kind != ACCOUNT_PROCESS && kind != ACCOUNT_USER))
+			account_seats_begin(accounts->seats[kind], accounts->zone_count,
+					    accounts->reading.time.ns);
+}
+
+static void accounts_take_times(struct accounts *accounts)
+{
+	struct mono_time begin;
+
+	(void)sampler_guest_read(accounts->sampler, accounts->reading.time);
+	/* What finds no room counts in what is above it, or in the rest. */
+	(void)cgroup_times_step(accounts->cgroups);
+	unit_roster_step(accounts->roster, accounts->cgroups, accounts->divides_dram);
+	if (!accounts->looks.now)
+		return;
+	begin = clock_now_mono(accounts->clock);
+	(void)process_times_look(accounts->processes, accounts->cgroups, accounts->mounts.version,
+				 accounts->roster, sampler_guest_topology(accounts->sampler));
+	accounts->looks.cost_ns = clock_elapsed_ns(begin, clock_now_mono(accounts->clock));
+	accounts->looks.interval_ns =
+	    accounts->begun ? clock_elapsed_ns(accounts->looks.last, accounts->reading.time) : 0;
+	accounts->looks.last = accounts->reading.time;
+}
+
+/* Where many processes live, looking at all of them is done less often. */
+static void accounts_plan_look(struct accounts *accounts)
+{
+	struct accounts_looks *looks = &accounts->looks;
+	uint64_t cost_ns = features_scale(looks->cost_ns, ACCOUNTS_LOOK_COST, 1);
+
+	if (!looks->now) {
+		looks->left--;
+		return;
+	}
+	if (looks->interval_ns > 0 && cost_ns > looks->interval_ns &&
+	    looks->every < ACCOUNTS_LOOK_TICKS_MAX)
+		looks->every *= 2;
+	else if (cost_ns < looks->interval_ns / 4 && looks->every > 1)
+		looks->every /= 2;
+	looks->left = looks->every - 1;
 }
 
 int accounts_tick(struct accounts *accounts)
@@ -254,6 +310,7 @@ int accounts_tick(struct accounts *accounts)
 	int status;
 
 	accounts->interval_ns = 0;
+	accounts->looks.now = accounts->looks.left == 0;
 	meter_read(accounts->meter, &accounts->reading);
 	if (accounts->reading.up) {
 		status = accounts_take_zones(accounts);
@@ -263,16 +320,14 @@ int accounts_tick(struct accounts *accounts)
 	accounts_begin_seats(accounts);
 	if (!accounts->reading.up || accounts->engine == NULL)
 		return accounts_show(accounts);
-	(void)sampler_guest_read(accounts->sampler, accounts->reading.time);
-	status = cgroup_times_step(accounts->cgroups);
-	unit_roster_step(accounts->roster, accounts->cgroups, accounts->divides_dram);
+	accounts_take_times(accounts);
 	accounts->last = accounts->reading.time;
 	if (accounts->begun)
 		accounts->interval_ns = accounts->last.ns - before_ns;
 	else
 		accounts->begin = accounts->last;
 	accounts->begun = true;
-	if (accounts_divide(accounts) < 0)
-		status = -ENOMEM;
+	status = accounts_divide(accounts);
+	accounts_plan_look(accounts);
 	return accounts_show(accounts) < 0 ? -ENOMEM : status;
 }

@@ -9,8 +9,38 @@
 #include "guest/accounts.h"
 #include "guest/cgroup_mounts.h"
 #include "guest/cgroup_times.h"
+#include "guest/process_exits.h"
+#include "guest/process_times.h"
 #include "guest/sampler_guest.h"
 #include "guest/unit_roster.h"
+
+#define ACCOUNTS_USER_MAX 512 /* at a time; further ones are in the rest */
+
+/* Looking at the processes may take so much of the time: a hundredth. */
+#define ACCOUNTS_LOOK_COST 100
+
+/* So many ticks pass between two looks at most. */
+#define ACCOUNTS_LOOK_TICKS_MAX 64
+
+struct accounts_user {
+	bool used;
+	uint32_t uid;
+	uint32_t members;
+	char name[ACCOUNT_NAME_SIZE];
+	struct account_rank rank;
+};
+
+/* The looks at the processes, which may be fewer than the ticks. */
+struct accounts_looks {
+	bool now;	/* in this tick */
+	uint32_t every; /* so many ticks */
+	uint32_t left;	/* ticks until the next */
+	uint64_t cost_ns;
+	struct mono_time last;
+	uint64_t interval_ns; /* up to the last */
+};
+
+struct accounts_division;
 
 struct accounts {
 	const struct sysroot *root;
@@ -27,6 +57,13 @@ struct accounts {
 	struct zone zones[ZONE_MAX]; /* those that add up, in the engine's order */
 	bool divides_dram;
 	struct account_seats *seats[ACCOUNT_KIND_COUNT];
+	struct process_times *processes;
+	struct process_exits *exits; /* NULL: not told */
+	struct diag exits_reason;    /* why not */
+	struct accounts_looks looks;
+	struct accounts_division *division;
+	uint64_t lost_uj[ZONE_MAX]; /* of processes that nobody saw */
+	struct accounts_user users[ACCOUNTS_USER_MAX];
 	bool begun;
 	struct mono_time begin;
 	struct mono_time last;
@@ -35,6 +72,13 @@ struct accounts {
 	struct meter_reading reading;
 	const struct accounts_view *view;
 };
+
+/* accounts_divide.c: 0 or -ENOMEM. */
+int accounts_division_create(struct accounts_division **ret_division);
+void accounts_division_destroy(struct accounts_division *division);
+
+/* Divides what waits in the units among their processes and users; those that ended leave. */
+void accounts_divide_processes(struct accounts *accounts);
 
 /* Makes the view of the tick. 0 or -ENOMEM. */
 int accounts_show(struct accounts *accounts);

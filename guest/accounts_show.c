@@ -53,9 +53,45 @@ static void accounts_show_zones(struct accounts *accounts, struct accounts_view 
 	}
 }
 
+static void accounts_count_groups(struct accounts *accounts)
+{
+	for (int kind = ACCOUNT_SLICE; kind < ACCOUNT_KIND_COUNT; kind++) {
+		struct unit_group *groups =
+		    unit_roster_groups(accounts->roster, (enum account_kind)kind);
+
+		for (size_t i = 0; i < UNIT_GROUP_MAX; i++)
+			groups[i].members = 0;
+	}
+	for (size_t i = 0; i < UNIT_MAX; i++) {
+		struct unit *unit = unit_roster_unit(accounts->roster, i);
+
+		for (size_t k = 0; unit != NULL && k < unit->parent_count; k++)
+			if (unit->parents[k] != NULL)
+				unit->parents[k]->members += unit->members;
+	}
+}
+
+static void accounts_count_processes(struct accounts *accounts)
+{
+	for (size_t i = 0; i < process_times_count(accounts->processes); i++) {
+		const struct process *process = process_times_get(accounts->processes, i);
+
+		if (process->pid != 0 && !process->ended)
+			account_seats_count(accounts->seats[ACCOUNT_PROCESS], &process->rank, 1);
+	}
+	for (size_t i = 0; i < ACCOUNTS_USER_MAX; i++)
+		if (accounts->users[i].used && accounts->users[i].members > 0)
+			account_seats_count(accounts->seats[ACCOUNT_USER], &accounts->users[i].rank,
+					    accounts->users[i].members);
+	accounts_count_groups(accounts);
+}
+
 /* How many processes live in each, and in all that have no seat. */
 static void accounts_count_members(struct accounts *accounts)
 {
+	for (int kind = 0; kind < ACCOUNT_KIND_COUNT; kind++)
+		account_seats_begin_count(accounts->seats[kind]);
+	accounts_count_processes(accounts);
 	for (size_t i = 0; i < UNIT_MAX; i++) {
 		const struct unit *unit = unit_roster_unit(accounts->roster, i);
 
@@ -72,6 +108,41 @@ static void accounts_count_members(struct accounts *accounts)
 				account_seats_count(accounts->seats[kind], &groups[i].rank,
 						    groups[i].members);
 	}
+}
+
+/* What waits in the units is in no process' and no user's account yet. */
+static void accounts_show_pending(const struct accounts *accounts, struct accounts_view *view)
+{
+	static const enum account_kind kinds[] = {ACCOUNT_PROCESS, ACCOUNT_USER};
+
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		struct accounts_group *group = &view->groups[kinds[k]];
+
+		for (size_t i = 0; i < UNIT_MAX; i++) {
+			const struct unit *unit = unit_roster_unit(accounts->roster, i);
+
+			for (size_t zone = 0; unit != NULL && zone < view->zone_count; zone++) {
+				group->pending_zones_uj[zone] += unit->pending_uj[zone];
+				group->pending_uj += unit->pending_uj[zone];
+			}
+		}
+	}
+	for (size_t zone = 0; zone < view->zone_count; zone++)
+		view->groups[ACCOUNT_PROCESS].lost_uj += accounts->lost_uj[zone];
+}
+
+static void accounts_show_exits(const struct accounts *accounts, struct accounts_view *view)
+{
+	struct accounts_exits *exits = &view->exits;
+
+	exits->counted = accounts->exits != NULL;
+	if (accounts->exits == NULL) {
+		(void)snprintf(exits->reason, sizeof(exits->reason), "%s",
+			       accounts->exits_reason.text);
+		return;
+	}
+	exits->ended = process_exits_ended(accounts->exits);
+	exits->lost = process_exits_lost(accounts->exits);
 }
 
 /* Each kind that has everything in it, against the zones: the promise of accounts_view.h. */
@@ -114,8 +185,14 @@ int accounts_show(struct accounts *accounts)
 	accounts_show_zones(accounts, view);
 	accounts_count_members(accounts);
 	for (int kind = 0; kind < ACCOUNT_KIND_COUNT; kind++)
-		account_seats_show(accounts->seats[kind], accounts->interval_ns,
+		account_seats_show(accounts->seats[kind],
+				   kind == ACCOUNT_PROCESS || kind == ACCOUNT_USER
+				       ? accounts->looks.interval_ns
+				       : accounts->interval_ns,
 				   &view->groups[kind]);
+	view->process_period_ns = accounts->looks.interval_ns;
+	accounts_show_pending(accounts, view);
+	accounts_show_exits(accounts, view);
 	accounts_check(view);
 	accounts_view_release(accounts->view);
 	accounts->view = view;

@@ -36,6 +36,8 @@ int accounts_thread_create(struct accounts *accounts, uint64_t period_ns,
 	    pthread_cond_init(&thread->wake, &attributes) != 0)
 		return -ENOMEM;
 	(void)pthread_condattr_destroy(&attributes);
+	/* Of a tick that was made before. */
+	thread->view = accounts_latest(accounts);
 	*ret_thread = TAKE_PTR(thread);
 	return 0;
 }

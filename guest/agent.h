@@ -8,7 +8,9 @@
 #ifndef WATTPORT_GUEST_AGENT_H
 #define WATTPORT_GUEST_AGENT_H
 
+#include "common/carbon.h"
 #include "common/clock.h"
+#include "common/equivalents.h"
 #include "common/sysroot.h"
 #include "guest/accounts.h"
 #include "guest/meter.h"
@@ -22,12 +24,30 @@ struct agent {
 	const char *sysroot;
 	const char *at; /* where the tree is, or is to be, mounted */
 	enum meter_source source;
+	bool at_given;	   /* as an option, which comes before the configuration */
+	bool source_given; /* the same */
 	const struct clock *clock;
 };
 
 /* A child parser with a struct agent as its input: --sysroot and --at; the second adds --source. */
 extern const struct argp agent_place_argp;
 extern const struct argp agent_argp;
+
+/* What energy means: a child parser with a struct agent_meaning as its input. */
+struct agent_meaning {
+	struct carbon_options carbon; /* no spec: grams are not told */
+	const char *equivalents;      /* the file */
+};
+
+extern const struct argp agent_meaning_argp;
+
+/*
+ * The intensity (NULL where none was asked for) and the table; to be destroyed. Says why where one
+ * cannot be had: without an intensity -errno is returned; without a table there are no equivalents
+ * (NULL), and all else goes on.
+ */
+int agent_open_meaning(const struct agent *agent, const struct agent_meaning *meaning,
+		       struct carbon **ret_carbon, struct equivalents **ret_equivalents);
 
 /* Prints "wattport-agent: TEXT" and returns AGENT_EXIT_FAILED. */
 int agent_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -40,14 +60,12 @@ int agent_open_meter(const struct agent *agent, struct sysroot **ret_root,
 int agent_mount(struct agent *agent, int argc, char **argv);
 int agent_status(struct agent *agent, int argc, char **argv);
 int agent_exec(struct agent *agent, int argc, char **argv);
+int agent_session(struct agent *agent, int argc, char **argv);
+int agent_top(struct agent *agent, int argc, char **argv);
 
 /* The service: what the program does without a command. */
-struct agent_service_options {
-	const char *listen;
-	const char *web_config;		  /* TLS and passwords (common/web_config.h), or NULL */
-	struct accounts_options accounts; /* top 0: nothing is divided */
-	uint64_t accounts_period_ns;
-};
-int agent_serve(const struct agent *agent, const struct agent_service_options *options);
+struct agent_settings;
+int agent_serve(const struct agent *agent, const struct agent_settings *settings,
+		const struct agent_meaning *meaning);
 
 #endif

@@ -1,17 +1,25 @@
 #include "common/cleanup.h"
+#include "common/parse.h"
 #include "guest/agent.h"
+#include "guest/agent_report.h"
 #include "guest/exec.h"
-#include "guest/report.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
+
+enum {
+	EXEC_KEY_FORMAT = 0x400,
+	EXEC_KEY_PERIOD,
+	EXEC_KEY_COMMAND_ONLY,
+};
 
 struct agent_exec_options {
 	struct agent *agent;
-	bool json;
+	struct agent_meaning meaning;
+	enum agent_report_format format;
 	const char *output;
+	uint64_t period_ns;
+	bool command_only;
 	char **command; /* NULL-terminated tail of argv */
 };
 
@@ -22,12 +30,27 @@ static error_t agent_exec_parse(int key, char *argument, struct argp_state *stat
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = options->agent;
+		state->child_inputs[1] = &options->meaning;
+		return 0;
+	case EXEC_KEY_FORMAT:
+		if (agent_report_format_parse(argument, &options->format) < 0)
+			argp_error(state, "--format is text, json or csv, not '%s'", argument);
 		return 0;
 	case 'j':
-		options->json = true;
+		options->format = AGENT_REPORT_JSON;
 		return 0;
 	case 'o':
 		options->output = argument;
+		return 0;
+	case EXEC_KEY_PERIOD:
+		if (parse_duration_ns(argument, &options->period_ns) < 0 ||
+		    options->period_ns < EXEC_PERIOD_NS_MIN ||
+		    options->period_ns > EXEC_PERIOD_NS_MAX)
+			argp_error(state, "--period takes a duration from 1ms to 10s, not '%s'",
+				   argument);
+		return 0;
+	case EXEC_KEY_COMMAND_ONLY:
+		options->command_only = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		/* The first one begins the command; options behind it are the command's own. */
@@ -42,49 +65,38 @@ static error_t agent_exec_parse(int key, char *argument, struct argp_state *stat
 	}
 }
 
-/* Opened before the command runs: it would be a pity to lose an hour's measurement to a typo. */
-static FILE *agent_exec_output(const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	FILE *stream;
-
-	if (fd < 0)
-		return NULL;
-	stream = fdopen(fd, "w");
-	if (stream == NULL)
-		(void)close(fd);
-	return stream;
-}
-
-static int agent_exec_report(const struct agent_exec_options *options,
-			     const struct exec_result *result, FILE *stream)
-{
-	const struct report_exec report = {
-	    .result = result, .command = options->command, .at = options->agent->at};
-	int status =
-	    options->json ? report_exec_json(stream, &report) : report_exec_text(stream, &report);
-
-	if (status < 0)
-		(void)agent_fail("cannot write the report");
-	return status;
-}
-
 /* Like a shell, and env(1): the command's status, or 126, 127 or 1 for our own failures. */
-static int agent_exec_run(const struct agent_exec_options *options, struct meter *meter,
-			  FILE *stream)
+static int agent_exec_run(const struct agent_exec_options *options, struct agent_report *report)
 {
-	cleanup_free struct exec_result *result = calloc(1, sizeof(*result));
+	cleanup_sysroot struct sysroot *root = NULL;
+	cleanup_meter struct meter *meter = NULL;
+	cleanup_carbon struct carbon *carbon = NULL;
+	cleanup_equivalents struct equivalents *equivalents = NULL;
+	cleanup_exec_result struct exec_result *result = NULL;
+	struct exec_options exec = {.command = options->command,
+				    .period_ns = options->period_ns,
+				    .command_only = options->command_only,
+				    .clock = options->agent->clock};
+	struct report_exec told = {.command = options->command, .at = options->agent->at};
 	struct diag diag = DIAG_INIT;
 	int status;
 
-	if (result == NULL)
-		return agent_fail("out of memory");
-	status = exec_run(meter, options->command, result, &diag);
+	/* Before anything else is opened or blocked: it may start a process of its own. */
+	if (agent_open_meaning(options->agent, &options->meaning, &carbon, &equivalents) < 0 ||
+	    agent_open_meter(options->agent, &root, &meter) < 0)
+		return AGENT_EXIT_FAILED;
+	if (carbon != NULL)
+		carbon_wait(carbon);
+	exec.carbon = carbon;
+	exec.root = root;
+	status = exec_run(meter, &exec, &result, &diag);
 	if (status < 0) {
 		(void)agent_fail("%s", diag.text);
 		return exec_status_of_error(status);
 	}
-	if (agent_exec_report(options, result, stream) < 0 && result->exit_status == 0)
+	told.result = result;
+	told.equivalents = equivalents;
+	if (agent_report_write(report, &told) < 0 && result->exit_status == 0)
 		return AGENT_EXIT_FAILED;
 	return result->exit_status;
 }
@@ -92,31 +104,36 @@ static int agent_exec_run(const struct agent_exec_options *options, struct meter
 int agent_exec(struct agent *agent, int argc, char **argv)
 {
 	static const struct argp_option argp_options[] = {
-	    {"json", 'j', NULL, 0, "For programs", 0},
-	    {"output", 'o', "FILE", 0, "Write the report to FILE, not to stderr", 0},
+	    {"format", EXEC_KEY_FORMAT, "NAME", 0, "text, json or csv", 0},
+	    {"json", 'j', NULL, 0, "The same as --format json", 0},
+	    {"output", 'o', "FILE", 0,
+	     "Write the report to FILE, not to stderr; CSV is added to what is there", 0},
+	    {"period", EXEC_KEY_PERIOD, "TIME", 0,
+	     "Take readings so often (10ms, or less often where that costs much)", 0},
+	    {"command-only", EXEC_KEY_COMMAND_ONLY, NULL, 0,
+	     "End with the command, not with the last of its children", 0},
 	    {.name = NULL}};
-	static const struct argp_child children[] = {{.argp = &agent_argp}, {.argp = NULL}};
+	static const struct argp_child children[] = {
+	    {.argp = &agent_argp}, {.argp = &agent_meaning_argp}, {.argp = NULL}};
 	static const struct argp argp = {
 	    .options = argp_options,
 	    .parser = agent_exec_parse,
 	    .args_doc = "[--] COMMAND [ARGUMENT...]",
-	    .doc = "Runs a command and reports the energy that this machine used meanwhile. The "
+	    .doc = "Runs a command and reports the energy that this machine used meanwhile. A line "
+		   "that the command writes to the descriptor in WATTPORT_MARK begins a phase. The "
 		   "exit status is the command's; 126 or 127 when it cannot be started.",
 	    .children = children,
 	};
 	struct agent_exec_options options = {.agent = agent};
-	cleanup_sysroot struct sysroot *root = NULL;
-	cleanup_meter struct meter *meter = NULL;
-	cleanup_file FILE *output = NULL;
+	struct agent_report report = AGENT_REPORT_INIT;
+	int status;
 
 	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &options) != 0)
 		return AGENT_EXIT_USAGE;
-	if (options.output != NULL) {
-		output = agent_exec_output(options.output);
-		if (output == NULL)
-			return agent_fail("cannot write %s: %s", options.output, strerror(errno));
-	}
-	if (agent_open_meter(agent, &root, &meter) < 0)
+	/* It would be a pity to lose an hour's measurement to a typo. */
+	if (agent_report_open(&report, options.format, options.output, stderr) < 0)
 		return AGENT_EXIT_FAILED;
-	return agent_exec_run(&options, meter, output != NULL ? output : stderr);
+	status = agent_exec_run(&options, &report);
+	agent_report_close(&report);
+	return status;
 }

@@ -1,5 +1,6 @@
 #include "guest/cgroup_times.h"
 #include "common/cleanup.h"
+#include "common/features.h"
 #include "common/file.h"
 #include "common/parse.h"
 #include "guest/cgroup_path.h"
@@ -45,6 +46,8 @@ struct cgroup_node {
 	uint64_t growth_ns;
 	uint64_t previous_growth_ns;
 	wide heirs; /* the weights of those that went, in the division of its growth */
+	uint64_t serial;
+	uint64_t unseen_ns;
 	uint32_t owner;
 };
 
@@ -53,6 +56,7 @@ struct cgroup_times {
 	size_t count;
 	struct cgroup_node *nodes[CGROUP_TIMES_MAX]; /* parents before their children */
 	size_t descriptors;
+	uint64_t serial; /* the last that was given */
 	bool stepped;
 };
 
@@ -206,6 +210,7 @@ static int cgroup_times_add(struct cgroup_times *times, struct cgroup_node *pare
 		free(node);
 		return 0;
 	}
+	node->serial = ++times->serial;
 	node->inode = status.st_ino;
 	node->links = status.st_nlink;
 	node->depth = parent->depth + 1;
@@ -390,6 +395,9 @@ int cgroup_times_step(struct cgroup_times *times)
 	for (size_t i = times->count; i > 0; i--)
 		cgroup_times_tell(times, times->nodes[i - 1]);
 	cgroup_times_bequeath(times);
+	for (size_t i = 0; i < times->count; i++)
+		times->nodes[i]->unseen_ns =
+		    features_sum(times->nodes[i]->unseen_ns, times->nodes[i]->growth_ns);
 	times->stepped = true;
 	return result;
 }
@@ -408,7 +416,17 @@ struct cgroup_time cgroup_times_get(struct cgroup_times *times, size_t index)
 	return (struct cgroup_time){.path = node->path,
 				    .gone = node->gone,
 				    .growth_ns = node->growth_ns,
+				    .serial = node->serial,
+				    .unseen_ns = &node->unseen_ns,
 				    .owner = &node->owner};
+}
+
+int cgroup_times_find(const struct cgroup_times *times, const char *path)
+{
+	for (size_t i = 0; i < times->count; i++)
+		if (!times->nodes[i]->gone && strcmp(times->nodes[i]->path, path) == 0)
+			return (int)i;
+	return -ENOENT;
 }
 
 size_t cgroup_times_parent(const struct cgroup_times *times, size_t index)

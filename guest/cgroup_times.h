@@ -38,10 +38,12 @@ struct cgroup_times;
 
 /* One of them, at the last step; valid until the next. */
 struct cgroup_time {
-	const char *path;   /* "/system.slice/nginx.service"; the root is "/" */
-	bool gone;	    /* found removed in this step, in which it is told for the last time */
-	uint64_t growth_ns; /* its own time in this step */
-	uint32_t *owner;    /* a number of the caller's, 0 at first, kept as long as it is there */
+	const char *path;    /* "/system.slice/nginx.service"; the root is "/" */
+	bool gone;	     /* found removed in this step, in which it is told for the last time */
+	uint64_t growth_ns;  /* its own time in this step */
+	uint64_t serial;     /* of all that ever were no other has it; ascending with the index */
+	uint32_t *owner;     /* a number of the caller's, 0 at first, kept as long as it is there */
+	uint64_t *unseen_ns; /* its time since the caller set this to 0 */
 };
 
 /* The mounts outlive it. 0 or -ENOMEM. */
@@ -56,6 +58,9 @@ size_t cgroup_times_count(const struct cgroup_times *times);
 
 /* Of index below the count; parents come before their children. Index 0 is the root. */
 struct cgroup_time cgroup_times_get(struct cgroup_times *times, size_t index);
+
+/* The index of the one of that path, or -ENOENT. */
+int cgroup_times_find(const struct cgroup_times *times, const char *path);
 
 /* The nearest one above, or 0 for the root's children and the root itself. */
 size_t cgroup_times_parent(const struct cgroup_times *times, size_t index);

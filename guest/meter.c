@@ -15,6 +15,7 @@ __extension__ typedef unsigned __int128 wide;
 /* A zone as long as the agent runs, through all reopenings of the source. */
 struct meter_track {
 	char id[ZONE_ID_SIZE];
+	char place[ENERGY_SOURCE_PLACE_SIZE];
 	struct zone zone; /* as of the last reading */
 	struct counter counter;
 	uint64_t total_uj;
@@ -192,6 +193,7 @@ static void meter_book(struct meter_track *track, const struct zone *zone,
 static int meter_sample(struct meter *meter, struct meter_reading *reading)
 {
 	int count = 0, status = 0;
+	struct mono_time begun;
 
 	for (size_t i = 0; i < meter->track_count; i++)
 		meter->tracks[i].read_now = false;
@@ -203,14 +205,17 @@ static int meter_sample(struct meter *meter, struct meter_reading *reading)
 	reading->opened = true;
 	reading->from_tree = meter->from_tree;
 	sample_clear(&meter->sample);
+	begun = clock_now_mono(meter->clock);
 	status = energy_source_read(meter->source, &meter->sample);
 	reading->time = clock_now_mono(meter->clock);
+	reading->read_ns = clock_elapsed_ns(begun, reading->time);
 	for (size_t i = 0; status == 0 && i < meter->sample.zone_count; i++) {
 		const struct zone *zone = &meter->source->zones[i];
 		struct meter_track *track = meter_track(meter, zone->id);
 
 		if (track == NULL)
 			continue;
+		memcpy(track->place, meter->source->places[i], sizeof(track->place));
 		track->zone = *zone;
 		meter_book(track, zone, &meter->sample.zones[i], reading->time);
 		if (track->read_now)
@@ -270,11 +275,13 @@ static void meter_show(const struct meter *meter, struct mono_time now,
 		*zone = (struct meter_zone){
 		    .available = track->read_now,
 		    .energy_uj = track->total_uj,
+		    .range_uj = track->zone.range_uj,
 		    .kind = track->zone.kind,
 		    .package = track->zone.package,
 		    .die = track->zone.die,
 		};
 		memcpy(zone->id, track->id, sizeof(zone->id));
+		memcpy(zone->place, track->place, sizeof(zone->place));
 		if (!track->read_now || !reading->up || i >= meter->base.count ||
 		    !meter->base.read[i] || elapsed_ns == 0)
 			continue;
@@ -341,6 +348,27 @@ void meter_read(struct meter *meter, struct meter_reading *ret_reading)
 	if (status > 0)
 		meter_advance_marks(meter, ret_reading->time);
 	meter_show(meter, ret_reading->time, ret_reading);
+}
+
+void meter_read_zones(struct meter *meter, struct meter_reading *ret_reading)
+{
+	*ret_reading = (struct meter_reading){.up = false};
+	ret_reading->up = meter_sample(meter, ret_reading) > 0;
+	meter_show(meter, ret_reading->time, ret_reading);
+}
+
+bool meter_zone_adds_up(const char *id)
+{
+	static const enum zone_kind kinds[] = {ZONE_PACKAGE, ZONE_DRAM};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const char *name = zone_kind_name(kinds[i]);
+		size_t length = strlen(name);
+
+		if (strncmp(id, name, length) == 0 && (id[length] == '-' || id[length] == '\0'))
+			return true;
+	}
+	return false;
 }
 
 const struct meter_zone *meter_reading_find(const struct meter_reading *reading, const char *id)

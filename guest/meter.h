@@ -15,6 +15,7 @@
 
 #include "common/clock.h"
 #include "common/diag.h"
+#include "common/energy_source.h"
 #include "common/sysroot.h"
 #include "common/zone.h"
 #include "guest/tree_info.h"
@@ -45,8 +46,10 @@ struct meter_options {
 
 struct meter_zone {
 	char id[ZONE_ID_SIZE];
-	bool available; /* else the next three say nothing */
+	char place[ENERGY_SOURCE_PLACE_SIZE]; /* what the class calls it, "intel-rapl:0:1" */
+	bool available;			      /* else what follows says nothing */
 	uint64_t energy_uj;
+	uint64_t range_uj; /* largest raw value of its counter */
 	bool has_power;
 	uint64_t power_uw; /* mean since the last reading that is METER_POWER_PERIOD_NS_MIN old */
 	enum zone_kind kind;
@@ -56,9 +59,10 @@ struct meter_zone {
 
 struct meter_reading {
 	struct mono_time time;
-	bool up;	/* the figures are measured now; else `reason` says what is wrong */
-	bool opened;	/* there is a source; else the rest says nothing */
-	bool from_tree; /* else from powercap: `info` says nothing */
+	uint64_t read_ns; /* the counters were read within so long before `time` */
+	bool up;	  /* the figures are measured now; else `reason` says what is wrong */
+	bool opened;	  /* there is a source; else the rest says nothing */
+	bool from_tree;	  /* else from powercap: `info` says nothing */
 	bool has_info;
 	struct tree_info info;
 	size_t zone_count;
@@ -78,6 +82,18 @@ void meter_destroy(struct meter *meter);
 
 /* Takes a reading. Always fills it; what is wrong stands in it. */
 void meter_read(struct meter *meter, struct meter_reading *ret_reading);
+
+/*
+ * The zones alone, for who reads many times a second between two whole readings: what the host says
+ * of them is not asked, and `up` means no more than that they could be read.
+ */
+void meter_read_zones(struct meter *meter, struct meter_reading *ret_reading);
+
+/*
+ * Whether a zone of that id is part of the machine's energy: packages, or their dies, and DRAM. The
+ * others lie within these or overlap them.
+ */
+bool meter_zone_adds_up(const char *id);
 
 /* The zone of that id in another reading, or NULL where it is not available. */
 const struct meter_zone *meter_reading_find(const struct meter_reading *reading, const char *id);

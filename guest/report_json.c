@@ -1,47 +1,36 @@
-#include "guest/report.h"
+#include "guest/report_json.h"
 
 #include <errno.h>
 #include <jansson.h>
 
-static void report_free_json(json_t *const *json)
-{
-	json_decref(*json);
-}
-#define cleanup_json __attribute__((cleanup(report_free_json)))
-
 /* Energies stay below 2^63 uJ for 292,000 years at 1 W. */
-static json_t *report_number(uint64_t value)
+json_t *report_number(uint64_t value)
 {
 	return json_integer((json_int_t)value);
 }
 
-/* Bytes of the outside that are not UTF-8 would make the whole object fail: null instead. */
-static json_t *report_string(const char *text)
+json_t *report_string(const char *text)
 {
 	json_t *string = json_string(text);
 
 	return string != NULL ? string : json_null();
 }
 
-static json_t *report_zones(const struct meter_reading *earlier, const struct meter_reading *later,
-			    bool whole_energy)
+static json_t *report_zones(const struct meter_reading *earlier, const struct meter_reading *later)
 {
 	json_t *zones = json_array();
 
 	for (size_t i = 0; i < later->zone_count; i++) {
 		const struct meter_zone *zone = &later->zones[i];
 		struct meter_use use = {.energy_uj = 0};
-		bool known = later->up && (whole_energy || earlier->up) &&
-			     meter_reading_use(earlier, later, zone->id, &use);
-		bool has_energy = whole_energy ? zone->available : known;
+		bool known = later->up && meter_reading_use(earlier, later, zone->id, &use);
 		json_t *object = json_object();
 
 		/* What could not be allocated is seen when the whole is written. */
 		(void)json_object_set_new(object, "zone", report_string(zone->id));
-		(void)json_object_set_new(
-		    object, "energy_uj",
-		    has_energy ? report_number(whole_energy ? zone->energy_uj : use.energy_uj)
-			       : json_null());
+		(void)json_object_set_new(object, "energy_uj",
+					  zone->available ? report_number(zone->energy_uj)
+							  : json_null());
 		(void)json_object_set_new(object, "power_uw",
 					  known ? report_number(use.power_uw) : json_null());
 		(void)json_array_append_new(zones, object);
@@ -49,7 +38,7 @@ static json_t *report_zones(const struct meter_reading *earlier, const struct me
 	return zones;
 }
 
-static void report_set_origin(json_t *object, const struct meter_reading *reading)
+void report_set_origin(json_t *object, const struct meter_reading *reading)
 {
 	const struct tree_info *info = reading->has_info ? &reading->info : NULL;
 	bool uuid = info != NULL && info->uuid[0] != '\0';
@@ -71,7 +60,7 @@ static void report_set_origin(json_t *object, const struct meter_reading *readin
 	(void)json_object_set_new(object, "uuid", uuid ? report_string(info->uuid) : json_null());
 }
 
-static int report_dump(FILE *stream, const json_t *object)
+int report_dump(FILE *stream, const json_t *object)
 {
 	if (object == NULL)
 		return -ENOMEM;
@@ -88,27 +77,6 @@ int report_status_json(FILE *stream, const struct report_status *report)
 	(void)json_object_set_new(
 	    object, "period_ns",
 	    report_number(clock_elapsed_ns(report->earlier->time, report->later->time)));
-	(void)json_object_set_new(object, "zones",
-				  report_zones(report->earlier, report->later, true));
-	return report_dump(stream, object);
-}
-
-int report_exec_json(FILE *stream, const struct report_exec *report)
-{
-	cleanup_json json_t *object = json_object();
-	const struct exec_result *result = report->result;
-	json_t *command = json_array();
-
-	for (size_t i = 0; report->command[i] != NULL; i++)
-		(void)json_array_append_new(command, report_string(report->command[i]));
-	(void)json_object_set_new(object, "command", command);
-	(void)json_object_set_new(object, "exit_status", json_integer(result->exit_status));
-	(void)json_object_set_new(object, "elapsed_ns", report_number(result->elapsed_ns));
-	(void)json_object_set_new(object, "user_ns", report_number(result->user_ns));
-	(void)json_object_set_new(object, "system_ns", report_number(result->system_ns));
-	report_set_origin(object, result->after.up && !result->before.up ? &result->before
-									 : &result->after);
-	(void)json_object_set_new(object, "zones",
-				  report_zones(&result->before, &result->after, false));
+	(void)json_object_set_new(object, "zones", report_zones(report->earlier, report->later));
 	return report_dump(stream, object);
 }

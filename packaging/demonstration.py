@@ -146,7 +146,7 @@ class Demonstration:
             self.guest.kill(pid)
         step("measure", f"{COMMAND}, in the guest")
         done = self.guest.run(COMMAND)
-        measured = [line for line in (done.out + done.err).splitlines() if re.match(r"\s+[\d.]+ (J |s  elapsed)", line)]
+        measured = [line for line in (done.out + done.err).splitlines() if re.match(r"(ZONE|package|dram|elapsed|as much) ?", line)]
         return quiet, busy, table, measured
 
     def show(self, quiet, busy, table, measured):

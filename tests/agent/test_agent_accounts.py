@@ -16,6 +16,7 @@ import machine
 AGENT = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else None
 
 ZONE = "/devices/virtual/powercap/intel-rapl/intel-rapl:0"
+SHORT_PROCESSES = int(os.environ.get("WATTPORT_TEST_SHORT_PROCESSES", "50"))
 SAMPLE = re.compile(r'^(\w+)(?:\{(.*)\})? ([0-9.]+)$', re.M)
 
 
@@ -65,13 +66,13 @@ class AccountsTest(unittest.TestCase):
         machine.write(self.machine.sys + ZONE + "/energy_uj", f"{self.energy_uj}\n")
 
     def divided(self):
-        """The accounts, once all that was drawn is divided."""
+        """The accounts, once all that was drawn is divided, also among processes."""
         first = None
         while True:
             view = json.loads(self.get("/api/v1/accounts"))
             if view["up"] and view["age_ns"] > 0:
                 first = view["wall_ns"] if first is None else first
-                if view["wall_ns"] > first + 400000000:
+                if view["wall_ns"] > first + 400000000 and view["groups"]["user"]["pending_uj"] == 0:
                     return view
             time.sleep(0.05)
 
@@ -91,6 +92,59 @@ class AccountsTest(unittest.TestCase):
         for kind in ("process", "user"):
             self.assertEqual(sums[f"wattport_{kind}_energy_joules_total"] + beside +
                              sums["wattport_guest_pending_joules"], energy, kind)
+
+    def account(self, view, kind, name):
+        """One account by its name, or None."""
+        found = [account for account in view["groups"][kind]["accounts"] if account["name"] == name]
+        return found[0] if found else None
+
+    def cgroup(self):
+        """A control group of the test's own in this machine's hierarchy of CPU time, which goes with the test."""
+        for base in ("/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup"):
+            if os.path.exists(base + "/cgroup.procs"):
+                path = f"{base}/wattport-test-{os.getpid()}.service"
+                os.mkdir(path)
+                self.addCleanup(os.rmdir, path)
+                return path
+        self.skipTest("there are no control groups here")
+        return None
+
+    def burn(self, cgroup, count, script):
+        """Runs a script so many times, each in a shell of its own, as user 4711 in that control group, while the zone
+        draws 40 W."""
+        command = ["/bin/sh", "-c",
+                   f"echo $$ > {cgroup}/cgroup.procs && exec setpriv --reuid 4711 --clear-groups /bin/sh -c "
+                   f"'i=0; while [ $i -lt {count} ]; do /bin/sh -c \"$0\"; i=$((i+1)); done' '{script}'"]
+        with subprocess.Popen(command) as burning:
+            while burning.poll() is None:
+                self.draw(2000000)
+                time.sleep(0.05)
+        self.assertEqual(burning.returncode, 0)
+        self.draw(2000000)
+
+    def test_short_processes_are_not_lost(self):
+        """Processes that end before anybody could look: the kernel tells of each, and their unit, their user and they
+        themselves have their energy; less than 2 % is nobody's."""
+        cgroup = self.cgroup()
+        self.start("--accounts.idle-power", "1W")
+        before = self.divided()
+        if not before["exits"]["counted"]:
+            self.skipTest(before["exits"]["reason"])
+        self.burn(cgroup, SHORT_PROCESSES, "n=0; while [ $n -lt 8000 ]; do n=$((n+1)); done")
+        after = self.divided()
+        self.assertGreaterEqual(after["exits"]["ended"] - before["exits"]["ended"], SHORT_PROCESSES)
+        self.assertEqual(after["exits"]["lost"], before["exits"]["lost"])
+        unit = self.account(after, "unit", os.path.basename(cgroup))
+        user = self.account(after, "user", "4711")
+        self.assertIsNotNone(unit)
+        self.assertIsNotNone(user)
+        # The shell that becomes that user is root's at first.
+        self.assertGreater(user["energy_uj"], unit["energy_uj"] * 0.9)
+        nobodys = [view["groups"]["user"]["rest"]["energy_uj"] + view["groups"]["process"]["lost_uj"] for view in (before, after)]
+        work = [view["total"]["energy_uj"] - view["total"]["idle_uj"] for view in (before, after)]
+        print(f"{SHORT_PROCESSES} processes of {unit['cpu_ns'] / 1e6 / SHORT_PROCESSES:.1f} ms: unit {unit['energy_uj']} uJ, "
+              f"user {user['energy_uj']} uJ, nobody's {nobodys[1] - nobodys[0]} uJ of {work[1] - work[0]} uJ")
+        self.assertLess(nobodys[1] - nobodys[0], (work[1] - work[0]) * 0.02)
 
     def test_nothing_is_divided_where_nobody_wants_it(self):
         """--accounts.top=0: no metrics of accounts, and the JSON says so."""

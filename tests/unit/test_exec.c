@@ -3,14 +3,18 @@
 #include "tests/unit/check.h"
 #include "tests/unit/guest_tree.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 struct fixture {
 	struct guest_tree guest;
 	struct meter *meter;
-	struct exec_result result;
+	struct exec_options options;
+	struct exec_result *result;
 };
 
 static int fixture_create(void **state)
@@ -33,6 +37,7 @@ static int fixture_remove(void **state)
 {
 	struct fixture *fixture = *state;
 
+	exec_result_destroy(fixture->result);
 	meter_destroy(fixture->meter);
 	guest_tree_remove(&fixture->guest);
 	free(fixture);
@@ -47,19 +52,24 @@ static int run(struct fixture *fixture, const char *script)
 	struct diag diag = DIAG_INIT;
 
 	(void)snprintf(text, sizeof(text), "cd %s; %s", fixture->guest.tree.path, script);
-	return exec_run(fixture->meter, command, &fixture->result, &diag);
+	exec_result_destroy(fixture->result);
+	fixture->result = NULL;
+	fixture->options.command = command;
+	fixture->options.clock = clock_real();
+	return exec_run(fixture->meter, &fixture->options, &fixture->result, &diag);
 }
 
 static void test_measures_what_the_command_uses(void **state)
 {
 	struct fixture *fixture = *state;
-	struct exec_result *result = &fixture->result;
+	const struct exec_result *result;
 	struct meter_use use;
 
 	assert_int_equal(run(fixture,
 			     "echo 7500000 > tree/devices/virtual/powercap/intel-rapl/intel-rapl:0/"
 			     "energy_uj"),
 			 0);
+	result = fixture->result;
 	assert_int_equal(result->exit_status, 0);
 	assert_true(result->before.up);
 	assert_true(result->after.up);
@@ -75,9 +85,9 @@ static void test_hands_on_the_exit_status(void **state)
 	struct fixture *fixture = *state;
 
 	assert_int_equal(run(fixture, "exit 42"), 0);
-	assert_int_equal(fixture->result.exit_status, 42);
+	assert_int_equal(fixture->result->exit_status, 42);
 	assert_int_equal(run(fixture, "kill -KILL $$"), 0);
-	assert_int_equal(fixture->result.exit_status, EXEC_STATUS_SIGNAL + SIGKILL);
+	assert_int_equal(fixture->result->exit_status, EXEC_STATUS_SIGNAL + SIGKILL);
 }
 
 static void test_tells_what_cannot_be_started(void **state)
@@ -85,14 +95,15 @@ static void test_tells_what_cannot_be_started(void **state)
 	struct fixture *fixture = *state;
 	char absent[] = "/nonexistent/command", directory[] = "/";
 	char *command[] = {absent, NULL};
+	const struct exec_options options = {.command = command, .clock = clock_real()};
 	struct diag diag = DIAG_INIT;
-	int status = exec_run(fixture->meter, command, &fixture->result, &diag);
+	int status = exec_run(fixture->meter, &options, &fixture->result, &diag);
 
 	assert_int_equal(status, -ENOENT);
 	assert_int_equal(exec_status_of_error(status), EXEC_STATUS_NOT_FOUND);
 	check_contains(diag.text, absent);
 	command[0] = directory;
-	status = exec_run(fixture->meter, command, &fixture->result, &diag);
+	status = exec_run(fixture->meter, &options, &fixture->result, &diag);
 	assert_int_equal(status, -EACCES);
 	assert_int_equal(exec_status_of_error(status), EXEC_STATUS_CANNOT);
 }
@@ -105,7 +116,7 @@ static void test_hands_on_signals(void **state)
 	assert_int_equal(run(fixture, "trap 'exit 7' TERM; kill -TERM $PPID; "
 				      "while :; do read x < /dev/null; done"),
 			 0);
-	assert_int_equal(fixture->result.exit_status, 7);
+	assert_int_equal(fixture->result->exit_status, 7);
 }
 
 /* The command finds the signals as its caller left them, and so does the caller afterwards. */
@@ -115,7 +126,7 @@ static void test_leaves_the_signal_mask_alone(void **state)
 	sigset_t mask;
 
 	assert_int_equal(run(fixture, "kill -USR1 $$; exit 0"), 0);
-	assert_int_equal(fixture->result.exit_status, EXEC_STATUS_SIGNAL + SIGUSR1);
+	assert_int_equal(fixture->result->exit_status, EXEC_STATUS_SIGNAL + SIGUSR1);
 	assert_int_equal(sigprocmask(SIG_SETMASK, NULL, &mask), 0);
 	assert_int_equal(sigismember(&mask, SIGTERM), 0);
 	assert_int_equal(sigismember(&mask, SIGCHLD), 0);
@@ -127,9 +138,123 @@ static void test_survives_a_host_that_goes_away(void **state)
 	struct fixture *fixture = *state;
 
 	assert_int_equal(run(fixture, "echo 60000 > tree/wattport/age_ms"), 0);
-	assert_int_equal(fixture->result.exit_status, 0);
-	assert_true(fixture->result.before.up);
-	assert_false(fixture->result.after.up);
+	assert_int_equal(fixture->result->exit_status, 0);
+	assert_true(fixture->result->before.up);
+	assert_false(fixture->result->after.up);
+}
+
+#define ENERGY "tree/devices/virtual/powercap/intel-rapl/intel-rapl:0/energy_uj"
+
+/* A child that outlives the command is of it; its CPU time and its energy, too. */
+static void test_waits_for_children_that_outlive_it(void **state)
+{
+	struct fixture *fixture = *state;
+	struct meter_use use;
+
+	/* The child goes on when the command is gone: its parent is then another. */
+	assert_int_equal(run(fixture, "parent=$$; (while kill -0 $parent 2>/dev/null; do :; done; "
+				      "echo 7500000 >" ENERGY ") & exit 5"),
+			 0);
+	assert_int_equal(fixture->result->exit_status, 5);
+	assert_false(fixture->result->left_running);
+	assert_int_equal(fixture->result->process_count, 2);
+	assert_true(exec_result_total(fixture->result, &use));
+	assert_int_equal(use.energy_uj, 2500000);
+}
+
+static void test_ends_with_the_command_when_told(void **state)
+{
+	struct fixture *fixture = *state;
+	struct meter_use use;
+
+	/* The child waits for a pipe that nobody opens until we do. */
+	fixture->options.command_only = true;
+	assert_int_equal(run(fixture, "mkfifo gate; (read x <gate; echo 7500000 >" ENERGY
+				      ") >/dev/null 2>&1 & exit 0"),
+			 0);
+	assert_true(fixture->result->left_running);
+	assert_true(exec_result_total(fixture->result, &use));
+	assert_int_equal(use.energy_uj, 0);
+	assert_int_equal(run(fixture, "echo >gate"), 0);
+	while (wait(NULL) > 0)
+		;
+}
+
+/* Each label begins a phase with what the counter said when it came, and all sum to the whole. */
+static void test_marks_cut_it_into_phases(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct phases *phases;
+	struct meter_use use;
+	uint64_t sum_uj = 0;
+
+	/* The exec waits for no reader: what a mark has seen, only its phase can tell. */
+	assert_int_equal(run(fixture,
+			     "for i in 6 7 8; do echo train >&$WATTPORT_MARK; "
+			     "echo ${i}000000 >" ENERGY "; echo >&$WATTPORT_MARK; done; "
+			     "printf 'caf\\303 \\033[2J%0200d\\nno end' 7 >&$WATTPORT_MARK"),
+			 0);
+	phases = fixture->result->phases;
+	assert_true(fixture->result->marks_possible);
+	assert_true(exec_result_total(fixture->result, &use));
+	assert_int_equal(use.energy_uj, 3000000);
+	for (size_t i = 0; i < phases_count(phases); i++)
+		sum_uj += phases_get(phases, i)->energy_uj;
+	assert_int_equal(sum_uj, use.energy_uj);
+	assert_int_equal(phases_whole(phases)->energy_uj, use.energy_uj);
+	assert_string_equal(phases_get(phases, phases_count(phases) - 1)->label,
+			    "caf? ?[2J000000000000000000000000000000000000000000000000000000");
+}
+
+/* Only the command gets the descriptor, in a number that a shell can name. */
+static void test_the_descriptor_of_marks(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(setenv("WATTPORT_MARK", "1", 1), 0);
+	assert_int_equal(run(fixture, "test $WATTPORT_MARK -ge 3 && test $WATTPORT_MARK -le 9 && "
+				      "test $(env | grep -c ^WATTPORT_MARK=) = 1"),
+			 0);
+	assert_int_equal(fixture->result->exit_status, 0);
+	assert_int_equal(unsetenv("WATTPORT_MARK"), 0);
+}
+
+static void test_without_a_free_descriptor_there_are_no_marks(void **state)
+{
+	struct fixture *fixture = *state;
+	int fds[7], count = 0;
+
+	while (count < 7) {
+		int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+		assert_true(fd >= 0);
+		if (fd > 9) {
+			(void)close(fd);
+			break;
+		}
+		fds[count++] = fd;
+	}
+	assert_int_equal(run(fixture, "test -z \"$WATTPORT_MARK\""), 0);
+	assert_int_equal(fixture->result->exit_status, 0);
+	assert_false(fixture->result->marks_possible);
+	while (count > 0)
+		(void)close(fds[--count]);
+}
+
+/* Grams are those of the intensity at the time; the reason stands where there is none. */
+static void test_tells_grams(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct carbon_options options = {.spec = "360"};
+	cleanup_carbon struct carbon *carbon = NULL;
+
+	assert_int_equal(carbon_create(&options, clock_real(), &carbon, NULL), 0);
+	fixture->options.carbon = carbon;
+	assert_int_equal(run(fixture, "echo 15000000 >" ENERGY), 0);
+	assert_true(fixture->result->has_carbon);
+	assert_int_equal(fixture->result->co2e.co2e_ug, 1000);
+	assert_int_equal(fixture->result->co2e.unknown_uj, 0);
+	fixture->options.carbon = NULL;
 }
 
 int main(void)
@@ -142,6 +267,12 @@ int main(void)
 	    EXEC_TEST(test_hands_on_signals),
 	    EXEC_TEST(test_leaves_the_signal_mask_alone),
 	    EXEC_TEST(test_survives_a_host_that_goes_away),
+	    EXEC_TEST(test_waits_for_children_that_outlive_it),
+	    EXEC_TEST(test_ends_with_the_command_when_told),
+	    EXEC_TEST(test_marks_cut_it_into_phases),
+	    EXEC_TEST(test_the_descriptor_of_marks),
+	    EXEC_TEST(test_without_a_free_descriptor_there_are_no_marks),
+	    EXEC_TEST(test_tells_grams),
 	};
 
 	return cmocka_run_group_tests_name("exec", tests, NULL, NULL);

@@ -172,6 +172,30 @@ static void test_powers(void **state)
 	check_rows(parse_power_uw, rows, CHECK_COUNT(rows));
 }
 
+static void test_energies(void **state)
+{
+	static const struct row rows[] = {
+	    {"10Wh", 0, UINT64_C(36000000000)},
+	    {"0.72Wh", 0, UINT64_C(2592000000)},
+	    {"1.5kWh", 0, UINT64_C(5400000000000)},
+	    {"335kJ", 0, UINT64_C(335000000000)},
+	    {"2MJ", 0, UINT64_C(2000000000000)},
+	    {"5J", 0, 5000000},
+	    {"1.5mJ", 0, 1500},
+	    {"7uJ", 0, 7},
+	    {"18446744073709.551615J", 0, UINT64_MAX},
+	    {"18446744073709.551615MJ", -ERANGE, 0},
+	    {"6000000000kWh", -ERANGE, 0},
+	    {"10", -EINVAL, 0},
+	    {"10W", -EINVAL, 0},
+	    {"10 Wh", -EINVAL, 0},
+	    {"-1J", -EINVAL, 0},
+	};
+
+	(void)state;
+	check_rows(parse_energy_uj, rows, CHECK_COUNT(rows));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +206,7 @@ int main(void)
 	    cmocka_unit_test(test_bool),
 	    cmocka_unit_test(test_durations),
 	    cmocka_unit_test(test_powers),
+	    cmocka_unit_test(test_energies),
 	};
 
 	return cmocka_run_group_tests_name("parse", tests, NULL, NULL);
