@@ -61,6 +61,7 @@ int agent_mount(struct agent *agent, int argc, char **argv);
 int agent_status(struct agent *agent, int argc, char **argv);
 int agent_exec(struct agent *agent, int argc, char **argv);
 int agent_session(struct agent *agent, int argc, char **argv);
+int agent_top(struct agent *agent, int argc, char **argv);
 
 /* The service: what the program does without a command. */
 struct agent_settings;

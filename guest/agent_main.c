@@ -24,10 +24,8 @@ static const struct agent_command {
 	const char *name;
 	int (*run)(struct agent *agent, int argc, char **argv);
 } agent_commands[] = {
-    {"mount", agent_mount},
-    {"status", agent_status},
-    {"exec", agent_exec},
-    {"session", agent_session},
+    {"mount", agent_mount},	{"status", agent_status}, {"exec", agent_exec},
+    {"session", agent_session}, {"top", agent_top},
 };
 
 struct agent_main {
@@ -207,7 +205,8 @@ int main(int argc, char **argv)
 	    .options = options,
 	    .parser = agent_main_parse,
 	    .args_doc = "\nmount [OPTION...]\nstatus [OPTION...]\nexec [OPTION...] -- COMMAND "
-			"[ARGUMENT...]\nsession [OPTION...] start|stop|list [NAME]",
+			"[ARGUMENT...]\nsession [OPTION...] start|stop|list [NAME]"
+			"\ntop [OPTION...]",
 	    .doc =
 		"Reads the energy of this machine, from the host's tree or from its own RAPL.\v"
 		"Without a command: the service, which exports the readings for Prometheus and "
@@ -216,6 +215,7 @@ int main(int argc, char **argv)
 		"  status  show power and energy now\n"
 		"  exec    measure a command\n"
 		"  session measure between two commands, for the scripts of batch systems\n"
+		"  top     show who uses the power, on a terminal\n"
 		"Each has its own --help. Every key of the service's configuration is also taken "
 		"as --SECTION.KEY=VALUE.",
 	    .children = children,

@@ -10,10 +10,12 @@ import unittest
 import architecture
 import clients
 import cppcheck
+import dashboards
 import format as format_check
 import layers
 import manpages
 import messages
+import prometheus
 import scripts
 import seams
 import tidy
@@ -174,6 +176,78 @@ class CheckTest(unittest.TestCase):
         self.expect(messages.check(self.root))
         self.write("docs/troubleshooting.md", "x\n**`never said`**\n")
         self.expect(messages.check(self.root), "2: no program says: never said")
+
+    def test_prometheus(self):
+        self.need("promtool")
+        shutil.copytree(os.path.join(ROOT, "packaging/prometheus"), os.path.join(self.root, "packaging/prometheus"))
+        alert = """groups:
+  - name: some
+    rules:
+      - alert: WattportDown
+        expr: |
+          up{job="a"} == 0
+        labels:
+          severity: warning
+        annotations:
+          summary: "a"
+          description: "b"
+          runbook: "do; docs/troubleshooting.md#wattportdown"
+"""
+        test = """rule_files: [../../packaging/prometheus/wattport.alerts.yml]
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'up{job="a"}', values: 1 0 0}
+      - {series: 'up{job="b"}', values: 0 0 0}
+    promql_expr_test:
+      - {expr: ALERTS, eval_time: 0m}
+      - expr: ALERTS
+        eval_time: 1m
+        exp_samples:
+          - labels: ALERTS{alertname="WattportDown",alertstate="firing",job="a",severity="warning"}
+            value: 1
+"""
+        self.write(prometheus.RECORDING, "groups: []\n")
+        self.write(prometheus.ALERTS, alert)
+        self.write(prometheus.TESTS, test)
+        self.write(prometheus.DOCUMENT, "### WattportDown\n")
+        self.expect(prometheus.check(self.root))
+        self.write(prometheus.TESTS, test.replace('      - {series: \'up{job="b"}\', values: 0 0 0}\n', "").replace(
+            "      - {expr: ALERTS, eval_time: 0m}\n", ""))
+        self.expect(prometheus.check(self.root), "WattportDown when it lacks == 0", 'WattportDown when it lacks {job="a"}')
+        self.write(prometheus.TESTS, test.replace("value: 1", "value: 2"))
+        self.assertTrue(any("FAILED" in finding for finding in prometheus.check(self.root)))
+        self.write(prometheus.TESTS, test)
+        self.write(prometheus.ALERTS, alert.replace('summary: "a"', 'summary: "{{ $labels.a"').replace("#wattportdown", ""))
+        self.write(prometheus.DOCUMENT, "### WattportDown\n### WattportGone\n")
+        found = "\n".join(prometheus.check(self.root))
+        for part in ("the runbook of WattportDown", "no alert WattportGone", "unclosed action"):
+            self.assertIn(part, found)
+
+    def test_dashboards(self):
+        self.need("promtool")
+        folder = "packaging/grafana"
+        shutil.copytree(os.path.join(ROOT, folder), os.path.join(self.root, folder))
+        self.expect(dashboards.check(self.root))
+        path = os.path.join(self.root, folder, "wattport-host.json")
+        with open(path, encoding="utf-8") as file:
+            whole = json.load(file)
+
+        def expect(change, *wanted):
+            model = json.loads(json.dumps(whole))
+            change(model, model["panels"][1])
+            self.write(f"{folder}/wattport-host.json", json.dumps(model))
+            self.expect(dashboards.check(self.root), "is not what", *wanted)
+
+        expect(lambda model, panel: panel.update(type="some-plugin"), "does not come with Grafana", "has no legend")
+        expect(lambda model, panel: panel.update(description=""), "does not say")
+        expect(lambda model, panel: panel.update(targets=[]), "asks nothing")
+        expect(lambda model, panel: panel["gridPos"].update(x=3), "lies over")
+        expect(lambda model, panel: panel["fieldConfig"]["defaults"].update(unit=""), "no unit")
+        expect(lambda model, panel: panel["targets"][0].update(datasource={"uid": "P1"}), "the data source")
+        expect(lambda model, panel: panel["targets"][0].update(expr="sum(up{x=\"$nobody\"})"), "nobody defines $nobody")
+        expect(lambda model, panel: panel["targets"][0].update(expr="sum(up"), "unclosed left paren")
+        expect(lambda model, panel: model["templating"]["list"].append({"name": "more", "type": "custom"}), "nobody uses $more")
 
     def test_scripts(self):
         self.write("good", "#!/bin/bash\ntrue\n", 0o755)

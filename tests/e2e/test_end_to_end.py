@@ -3,15 +3,17 @@
 guest, and in it an unmodified RAPL client and the agent; held against the ledger and against the truth."""
 
 import os
+import re
 import sys
 import time
 import unittest
 
-from lab import stats
+from lab import dashboards, services, stats
 from lab.account import AGENT, AGENT_PORT, NODE_EXPORTER, Account
 from lab.domain import Share
-from lab.laboratory import Laboratory
+from lab.laboratory import ROOT, Laboratory
 from lab.prometheus import Prometheus, lint
+from lab.process import LabError, wait_for
 from lab.raplsim import RaplSim
 from lab.runner import run
 from lab.truth import CpuRecorder
@@ -39,6 +41,24 @@ PARTS = ("active_uj", "idle_uj", "overhead_uj", "guest_view_uj")
 COMPAT_TOLERANCE = 0.15  # each is of its own second, on a machine that others use, too
 
 
+RULES = [f"{ROOT}/packaging/prometheus/wattport.{name}.yml" for name in ("recording", "alerts")]
+# Panels, variables and annotations that have nothing to show here, and why. One that has is an error, too.
+EMPTY = {
+    ("wattport-host", "Power of waiting without sleep"): "emulated guests have no halt polling, nor has the laboratory debugfs",
+    ("wattport-host", "annotation Alerts"): "all is well, and alerts have patience",
+    ("wattport-guest", "annotation Alerts"): "the same",
+    ("wattport-meaning", "annotation Alerts"): "the same",
+}
+# Those that may have something to show or not, and why.
+LATE = {
+    ("wattport-guest", "Calibration error of the agent"): "it is absent while the agent learns",
+}
+# The agent's groups of accounts, by the label that names one; each also has what the others have together.
+KINDS = {"unit": "unit", "user": "user", "process": "comm", "slice": "slice", "container": "container", "pod": "pod",
+         "job": "exported_job"}
+PATIENCE_S = 60
+
+
 class Transport:
     """The checks, once for each transport; the subclasses boot the guests."""
 
@@ -56,9 +76,10 @@ class Transport:
         cls.idle = lab.guest("mostly idle", Share(TREE, cls.transport), cores=1)
         for guest in (cls.busy, cls.idle):
             guest.wait_up()
+            services.mount(guest)
             guest.check("wattport-agent mount")
             guest.spawn("prometheus-node-exporter --collector.disable-defaults --collector.rapl")
-            guest.spawn("wattport-agent --http.listen=0.0.0.0:9772", log="/tmp/agent.log")
+            guest.spawn("wattport-agent --http.listen=0.0.0.0:9772 --output=csv@1s:/tmp/energy.csv", log="/tmp/agent.log")
             guest.start_clock()
         cls.busy.spin(0)
         cls.busy.spin(1)
@@ -212,6 +233,63 @@ class Over9pTest(Transport, unittest.TestCase):
         self.assertGreater(prometheus.value(
             f'wattport_vm_energy_joules_total{{uuid="{self.busy.uuid}",part="active"}}'), 0)
         prometheus.stop()
+
+    def test_every_query_of_every_dashboard_and_rule_has_an_answer(self):
+        pids = services.start_all(self.busy)
+        prometheus = Prometheus(
+            self.lab, {"wattport": EXPORTER, "wattport-guests": f"{self.busy.address}:{AGENT_PORT}"}, RULES)
+        asked = [each for name in dashboards.NAMES for each in dashboards.questions(ROOT, name)]
+        self.assertGreater(len(asked), 100)
+        excused = [each for each in asked if (each.dashboard, each.panel) in EMPTY]
+        self.assertEqual({(each.dashboard, each.panel) for each in excused}, set(EMPTY), "EMPTY names what is not there")
+        asked = [each for each in asked if each not in excused and (each.dashboard, each.panel) not in LATE]
+        # Each kind of account has one with a name.
+        asked += [dashboards.Question("", kind, f'wattport_{kind}_energy_joules_total{{{label}!="(rest)"}} > 0')
+                  for kind, label in KINDS.items()]
+        self.assert_none(self.unanswered(prometheus, asked))
+        self.assertEqual([each for each in excused if prometheus.query(each.expression)], [], "EMPTY excuses what is not empty")
+        # A query that asks for what nobody exports would be seen.
+        wrong = dashboards.Question("", "", "sum(wattport_vm_enregy_joules_total)")
+        self.assertEqual(self.unanswered(prometheus, [wrong], 3), [wrong])
+        self.check_rules(prometheus)
+        prometheus.stop()
+        for pid in pids:
+            self.busy.kill(pid)
+
+    @staticmethod
+    def unanswered(prometheus, questions, patience_s=PATIENCE_S):
+        """Those that get no answer however long they wait. Some take a few scrapes."""
+        left = list(questions)
+
+        def all_answered():
+            left[:] = [each for each in left if not prometheus.query(each.expression)]
+            return not left
+
+        try:
+            wait_for("all answers", all_answered, patience_s, 1)
+        except LabError:
+            pass
+        return left
+
+    def check_rules(self, prometheus):
+        """All are evaluated; each recording rule records something, and each alert looks at what is exported."""
+        rules = wait_for("all rules", lambda: self.evaluated(prometheus), PATIENCE_S, 1)
+        self.assertEqual([rule for rule in rules if rule["health"] != "ok"], [])
+        names = {rule["name"] for rule in rules if rule["type"] == "recording"}
+        names |= {name for rule in rules for name in re.findall(r"\bwattport_\w+", rule["query"])}
+        self.assertGreater(len(names), 20)
+        wanted = [dashboards.Question("rules", name, name) for name in sorted(names)]
+        self.assert_none(self.unanswered(prometheus, wanted))
+
+    def assert_none(self, questions):
+        """Fails with each of them, a line each."""
+        self.assertFalse(questions, "without an answer:\n" + "\n".join(map(str, questions)))
+
+    @staticmethod
+    def evaluated(prometheus):
+        """The rules, once each has been evaluated."""
+        rules = prometheus.rules()
+        return rules if all(rule["health"] != "unknown" for rule in rules) else None
 
     def test_promtool_is_content_with_both_pages(self):
         self.assertEqual(lint(page(f"http://{EXPORTER}/metrics")), [])

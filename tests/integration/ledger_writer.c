@@ -8,13 +8,15 @@
  *     energy UUID SOCKET PACKAGE DRAM [CORE UNCORE]   in microjoules, absolute
  *     power UUID POWER LOAD              of the guest, in microwatts and millionths
  *     psys UUID ENERGY
- *     name UUID TEXT                     to the end of the line
+ *     name UUID NAME                     %XX stands for the byte
+ *     cpu UUID VCPUS NANOSECONDS
  *     zone INDEX POWER IDLE OTHER        of the host: in microwatts and microjoules, absolute
  *     share UUID INDEX POWER ACTIVE IDLE OVERHEAD  of its zone INDEX, likewise; the zone's energy
- * is what idle, other and all shares are together flags ESTIMATE LEARNING            0 or 1; of the
- * host, and of all its zones depart UUID publish                            shows it all, with the
- * running machines' time now publish-old [AGE_MS]               likewise, without a new time, or
- * with one of that age
+ *                                        is what idle, other and all shares are together
+ *     flags ESTIMATE LEARNING            0 or 1; of the host, and of all its zones
+ *     depart UUID
+ *     publish                            shows it all, with the running machines' time now
+ *     publish-old [AGE_MS]               likewise, without a new time, or with one of that age
  */
 #include "common/cleanup.h"
 #include "common/clock.h"
@@ -29,7 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE_SIZE 512
+#define LINE_SIZE 4096
 #define WORD_MAX  16
 
 struct writer {
@@ -115,22 +117,37 @@ static int writer_power(struct writer *writer, char **words, size_t count)
 	return parse_u64(words[3], &vm->guest_load_ppm);
 }
 
-/* A uuid, and behind it the machine's name, to the end of the line. */
-static int writer_name(struct writer *writer, const char *line)
+static int writer_name(struct writer *writer, char **words, size_t count)
 {
-	char uuid[UUID_TEXT_SIZE];
 	struct ledger_vm *vm;
-	size_t length = strcspn(line, " ");
+	char name[SAMPLE_NAME_SIZE];
+	size_t size = 0;
 
-	if (length >= sizeof(uuid) || line[length] == '\0')
+	if (count != 3 || writer_account(writer, words[1], &vm) < 0)
 		return -EINVAL;
-	(void)snprintf(uuid, sizeof(uuid), "%.*s", (int)length, line);
-	if (writer_account(writer, uuid, &vm) < 0)
-		return -EINVAL;
-	(void)snprintf(vm->name, sizeof(vm->name), "%.*s", (int)sizeof(vm->name) - 1,
-		       line + length + 1);
-	vm->name[strcspn(vm->name, "\n")] = '\0';
+	for (const char *text = words[2]; *text != '\0' && size + 1 < sizeof(name); text++) {
+		uint32_t byte = (unsigned char)*text;
+
+		if (*text == '%' && text[1] != '\0' && text[2] != '\0') {
+			if (parse_hex_u32((const char[]){text[1], text[2], '\0'}, &byte) < 0)
+				return -EINVAL;
+			text += 2;
+		}
+		name[size++] = (char)byte;
+	}
+	name[size] = '\0';
+	memcpy(vm->name, name, size + 1);
 	return 0;
+}
+
+static int writer_cpu(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_vm *vm;
+
+	if (count != 4 || writer_account(writer, words[1], &vm) < 0 ||
+	    parse_u32(words[2], &vm->vcpu_count) < 0)
+		return -EINVAL;
+	return parse_u64(words[3], &vm->vcpu_ns);
 }
 
 static int writer_index(const struct writer *writer, const char *text, uint32_t *ret_index)
@@ -232,27 +249,29 @@ static int writer_publish_old(struct writer *writer, char **words, size_t count)
 
 static int writer_obey(struct writer *writer, char **words, size_t count)
 {
+	static const struct {
+		const char *word;
+		int (*obey)(struct writer *writer, char **words, size_t count);
+	} orders[] = {
+	    {"publish-old", writer_publish_old},
+	    {"host", writer_host},
+	    {"vm", writer_vm},
+	    {"energy", writer_energy},
+	    {"power", writer_power},
+	    {"name", writer_name},
+	    {"cpu", writer_cpu},
+	    {"share", writer_share},
+	    {"zone", writer_zone},
+	    {"flags", writer_flags},
+	};
 	struct ledger_vm *vm;
 	struct uuid uuid;
 
 	if (strcmp(words[0], "publish") == 0)
 		return writer_publish(writer, clock_now_mono(clock_real()).ns);
-	if (strcmp(words[0], "publish-old") == 0)
-		return writer_publish_old(writer, words, count);
-	if (strcmp(words[0], "host") == 0)
-		return writer_host(writer, words, count);
-	if (strcmp(words[0], "vm") == 0)
-		return writer_vm(writer, words, count);
-	if (strcmp(words[0], "energy") == 0)
-		return writer_energy(writer, words, count);
-	if (strcmp(words[0], "power") == 0)
-		return writer_power(writer, words, count);
-	if (strcmp(words[0], "zone") == 0)
-		return writer_zone(writer, words, count);
-	if (strcmp(words[0], "share") == 0)
-		return writer_share(writer, words, count);
-	if (strcmp(words[0], "flags") == 0)
-		return writer_flags(writer, words, count);
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++)
+		if (strcmp(words[0], orders[i].word) == 0)
+			return orders[i].obey(writer, words, count);
 	if (strcmp(words[0], "psys") == 0 && count == 3 &&
 	    writer_account(writer, words[1], &vm) == 0)
 		return parse_u64(words[2], &vm->guest_psys_uj);
@@ -290,12 +309,6 @@ int main(int argc, char **argv)
 		size_t count = 0;
 		int status = -EINVAL;
 
-		if (strncmp(line, "name ", 5) == 0) {
-			status = writer_name(&writer, line + 5);
-			(void)printf(status < 0 ? "error\n" : "ok\n");
-			(void)fflush(stdout);
-			continue;
-		}
 		while (count < WORD_MAX && (words[count] = strtok_r(rest, " \n", &rest)) != NULL)
 			count++;
 		if (count > 0)

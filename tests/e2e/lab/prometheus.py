@@ -12,14 +12,15 @@ ADDRESS = "127.0.0.1:9090"
 
 
 class Prometheus:
-    """A running server. targets: {job: "address:port"}."""
+    """A running server. targets: {job: "address:port"}. rules: paths of files with rules, evaluated once a second."""
 
-    def __init__(self, laboratory, targets):
+    def __init__(self, laboratory, targets, rules=()):
         configuration = laboratory.path("prometheus.yml")
         with open(configuration, "w", encoding="utf-8") as file:
             # JSON is YAML.
             json.dump({
-                "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+                "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+                "rule_files": list(rules),
                 "scrape_configs": [
                     {"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()
                 ],
@@ -40,16 +41,23 @@ class Prometheus:
 
     def query(self, expression):
         """An instant query: a list of (labels, value). Empty if nothing matches."""
-        url = f"http://{ADDRESS}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
+        data = self._ask("query", query=expression)
+        if data["resultType"] == "scalar":
+            return [({}, float(data["result"][1]))]
+        return [(row["metric"], float(row["value"][1])) for row in data["result"]]
+
+    def rules(self):
+        """All rules as Prometheus tells of them: dictionaries with name, type, query, health, lastError."""
+        return [rule for group in self._ask("rules")["groups"] for rule in group["rules"]]
+
+    @staticmethod
+    def _ask(what, **parameters):
+        url = f"http://{ADDRESS}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
         try:
             with urllib.request.urlopen(url, timeout=10) as answer:
-                document = json.load(answer)
+                return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
-            raise LabError(f"Prometheus refuses {expression}: {error.read().decode()}") from None
-        result = document["data"]["result"]
-        if document["data"]["resultType"] == "scalar":
-            return [({}, float(result[1]))]
-        return [(row["metric"], float(row["value"][1])) for row in result]
+            raise LabError(f"Prometheus refuses {what} {parameters}: {error.read().decode()}") from None
 
     def value(self, expression):
         """The value of a query that must give exactly one."""
