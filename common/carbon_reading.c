@@ -1,5 +1,6 @@
 #include "common/carbon_reading.h"
 #include "common/carbon.h"
+#include "common/carbon_date.h"
 #include "common/cleanup.h"
 
 #include <errno.h>
@@ -47,140 +48,6 @@ static void reading_offer(struct reading_search *search, double g_per_kwh, struc
 	search->found = true;
 }
 
-/* Exactly `count` digits at *cursor. */
-static int reading_digits(const char **cursor, int count, unsigned int *ret_value)
-{
-	unsigned int value = 0;
-
-	for (int i = 0; i < count; i++) {
-		char c = (*cursor)[i];
-
-		if (c < '0' || c > '9')
-			return -EINVAL;
-		value = value * 10 + (unsigned int)(c - '0');
-	}
-	*cursor += count;
-	*ret_value = value;
-	return 0;
-}
-
-static int reading_expect(const char **cursor, char expected)
-{
-	if (**cursor != expected)
-		return -EINVAL;
-	(*cursor)++;
-	return 0;
-}
-
-struct reading_date {
-	unsigned int year, month, day, hour, minute, second;
-};
-
-/* Days from 1970-01-01 in the Gregorian calendar: years begin in March, so that leap days end
- * them. */
-static int64_t reading_days(unsigned int year, unsigned int month, unsigned int day)
-{
-	int64_t y = (int64_t)year - (month <= 2 ? 1 : 0);
-	int64_t in_year = (153 * ((int64_t)(month + 9) % 12) + 2) / 5 + (int64_t)day - 1;
-
-	return y * 365 + y / 4 - y / 100 + y / 400 + in_year - 719468;
-}
-
-static bool reading_is_date(const struct reading_date *date)
-{
-	return date->year >= 1970 && date->year <= 2500 && date->month >= 1 && date->month <= 12 &&
-	       date->day >= 1 && date->day <= 31 && date->hour <= 23 && date->minute <= 59 &&
-	       date->second <= 60;
-}
-
-static int reading_to_wall(const struct reading_date *date, int64_t offset_seconds,
-			   struct wall_time *ret_time)
-{
-	int64_t seconds;
-
-	if (!reading_is_date(date))
-		return -EINVAL;
-	seconds = reading_days(date->year, date->month, date->day) * 86400 +
-		  (int64_t)date->hour * 3600 + (int64_t)date->minute * 60 + (int64_t)date->second -
-		  offset_seconds;
-	if (seconds < 0)
-		return -ERANGE;
-	ret_time->ns = (uint64_t)seconds * CLOCK_NS_PER_SECOND;
-	return 0;
-}
-
-/* "Z", "+02:00", "+0200"; nothing is no time that means something outside of its country. */
-static int reading_parse_offset(const char *c, int64_t *ret_seconds)
-{
-	unsigned int hours, minutes;
-	int64_t sign = *c == '-' ? -1 : 1;
-
-	if (strcmp(c, "Z") == 0) {
-		*ret_seconds = 0;
-		return 0;
-	}
-	if (*c != '+' && *c != '-')
-		return -EINVAL;
-	c++;
-	if (reading_digits(&c, 2, &hours) < 0)
-		return -EINVAL;
-	if (*c == ':')
-		c++;
-	if (reading_digits(&c, 2, &minutes) < 0 || *c != '\0' || hours > 14 || minutes > 59)
-		return -EINVAL;
-	*ret_seconds = sign * ((int64_t)hours * 3600 + (int64_t)minutes * 60);
-	return 0;
-}
-
-/* RFC 3339, seconds and their fraction may be missing. */
-static int reading_parse_time(const char *text, struct wall_time *ret_time)
-{
-	struct reading_date date = {.second = 0};
-	const char *c = text;
-	int64_t offset;
-
-	if (reading_digits(&c, 4, &date.year) < 0 || reading_expect(&c, '-') < 0 ||
-	    reading_digits(&c, 2, &date.month) < 0 || reading_expect(&c, '-') < 0 ||
-	    reading_digits(&c, 2, &date.day) < 0 || reading_expect(&c, 'T') < 0 ||
-	    reading_digits(&c, 2, &date.hour) < 0 || reading_expect(&c, ':') < 0 ||
-	    reading_digits(&c, 2, &date.minute) < 0)
-		return -EINVAL;
-	if (*c == ':') {
-		c++;
-		if (reading_digits(&c, 2, &date.second) < 0)
-			return -EINVAL;
-		if (*c == '.')
-			c += 1 + strspn(c + 1, "0123456789");
-	}
-	if (reading_parse_offset(c, &offset) < 0)
-		return -EINVAL;
-	return reading_to_wall(&date, offset, ret_time);
-}
-
-/* The day of the month of its last Sunday. 1970-01-01 was a Thursday. */
-static unsigned int reading_last_sunday(unsigned int year, unsigned int month)
-{
-	return 31 - (unsigned int)((reading_days(year, month, 31) + 4) % 7);
-}
-
-/*
- * French time: one hour ahead of UTC, two from the last Sunday in March at 02:00 to the last one in
- * October at 03:00 (directive 2000/84/EC). The hour that is there twice is taken for the later
- * one: then it may seem to be in the future, and an older record is taken.
- */
-static int64_t reading_french_offset(const struct reading_date *date)
-{
-	unsigned int start = reading_last_sunday(date->year, 3);
-	unsigned int end = reading_last_sunday(date->year, 10);
-	bool summer = date->month > 3 && date->month < 10;
-
-	if (date->month == 3)
-		summer = date->day > start || (date->day == start && date->hour >= 2);
-	else if (date->month == 10)
-		summer = date->day < end || (date->day == end && date->hour < 2);
-	return summer ? 7200 : 3600;
-}
-
 /* Digits with a fraction at most, as far as they go; no sign, no exponent, whatever the locale. */
 static int reading_parse_number(const char **cursor, double *ret_value)
 {
@@ -213,7 +80,7 @@ static void reading_electricity_maps(struct reading_search *search, const json_t
 	int zone_length;
 
 	if (!json_is_number(intensity) || time_text == NULL ||
-	    reading_parse_time(time_text, &time) < 0)
+	    carbon_date_parse(time_text, &time) < 0)
 		return;
 	if (own_zone == NULL)
 		own_zone = zone != NULL ? zone : "";
@@ -233,7 +100,7 @@ static void reading_eco2mix(struct reading_search *search, const json_t *record)
 	struct wall_time time;
 
 	if (json_is_number(intensity) && time_text != NULL &&
-	    reading_parse_time(time_text, &time) == 0)
+	    carbon_date_parse(time_text, &time) == 0)
 		reading_offer(search, json_number_value(intensity), time,
 			      "RTE eCO2mix, direct emissions");
 }
@@ -329,29 +196,12 @@ static bool reading_header(const char *line, struct reading_columns *ret_columns
 	return columns.date >= 0 && columns.hour >= 0 && columns.intensity >= 0;
 }
 
-/* "2024-05-31" or "31/05/2024". */
-static int reading_parse_day(const char *c, struct reading_date *date)
-{
-	const char *other = c;
-
-	if (reading_digits(&c, 4, &date->year) == 0)
-		return reading_expect(&c, '-') < 0 || reading_digits(&c, 2, &date->month) < 0 ||
-			       reading_expect(&c, '-') < 0 || reading_digits(&c, 2, &date->day) < 0
-			   ? -EINVAL
-			   : 0;
-	return reading_digits(&other, 2, &date->day) < 0 || reading_expect(&other, '/') < 0 ||
-		       reading_digits(&other, 2, &date->month) < 0 ||
-		       reading_expect(&other, '/') < 0 || reading_digits(&other, 4, &date->year) < 0
-		   ? -EINVAL
-		   : 0;
-}
-
 /* Lines of hours to come have no intensity yet, or "ND". */
 static void reading_row(struct reading_search *search, const char *line,
 			const struct reading_columns *columns)
 {
-	struct reading_date date = {.second = 0};
-	bool has_date = false, has_hour = false, has_intensity = false;
+	const char *day = NULL, *hour = NULL;
+	bool has_intensity = false;
 	struct wall_time time;
 	double intensity = 0;
 
@@ -361,19 +211,17 @@ static void reading_row(struct reading_search *search, const char *line,
 		const char *end = field;
 
 		if (i == columns->date)
-			has_date = reading_parse_day(field, &date) == 0;
+			day = field;
 		else if (i == columns->hour)
-			has_hour = reading_digits(&end, 2, &date.hour) == 0 &&
-				   reading_expect(&end, ':') == 0 &&
-				   reading_digits(&end, 2, &date.minute) == 0;
+			hour = field;
 		else if (i == columns->intensity)
 			has_intensity =
 			    reading_parse_number(&end, &intensity) == 0 && end == field + length;
 		if (*line == '\r')
 			break;
 	}
-	if (!has_date || !has_hour || !has_intensity || !reading_is_date(&date) ||
-	    reading_to_wall(&date, reading_french_offset(&date), &time) < 0)
+	if (!has_intensity || day == NULL || hour == NULL ||
+	    carbon_date_parse_french(day, hour, &time) < 0)
 		return;
 	reading_offer(search, intensity, time, "RTE eCO2mix, direct emissions");
 }

@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define ENERGY_SOURCE_PLACE_SIZE 32
+
 /* What a source may need; members that a source does not use may be NULL. Outlives the source. */
 struct energy_source_context {
 	const struct sysroot *root;
@@ -64,6 +66,9 @@ struct energy_source {
 	const struct energy_source_ops *ops;
 	size_t zone_count;
 	struct zone zones[ZONE_MAX]; /* fixed while the source is open */
+
+	/* Powercap: what the class calls each zone, "intel-rapl:0:1". Else empty. */
+	char places[ZONE_MAX][ENERGY_SOURCE_PLACE_SIZE];
 
 	/* Replay: the machine that was recorded, as long as the source is open. Else NULL. */
 	const struct topology *topology;

@@ -74,6 +74,17 @@ static void powercap_note_disabled(struct powercap_source *source)
 	}
 }
 
+/* The last part of each path: the kernel has it in class/powercap, too. */
+static void powercap_name_places(struct powercap_source *source)
+{
+	for (size_t i = 0; i < source->base.zone_count; i++) {
+		const char *slash = strrchr(source->tree.paths[i], '/');
+
+		(void)snprintf(source->base.places[i], sizeof(source->base.places[i]), "%s",
+			       slash != NULL ? slash + 1 : "");
+	}
+}
+
 static int powercap_open_zones(struct powercap_source *source, struct diag *diag)
 {
 	size_t readable = 0;
@@ -134,6 +145,7 @@ static int powercap_open(const struct energy_source_context *context,
 	source->base.zone_count = source->tree.zone_count;
 	memcpy(source->base.zones, source->tree.zones, sizeof(source->base.zones));
 	memcpy(source->mmio, source->tree.mmio, sizeof(source->mmio));
+	powercap_name_places(source);
 	status = powercap_open_zones(source, diag);
 	if (status < 0)
 		goto fail;

@@ -224,8 +224,10 @@ static void equivalents_number(double value, char *text, size_t size)
 	int decimals = 0;
 	size_t length;
 
-	for (; scaled < 99.5 && decimals < EQUIVALENTS_DECIMALS_MAX; scaled *= 10)
+	while (scaled < 99.5 && decimals < EQUIVALENTS_DECIMALS_MAX) {
+		scaled *= 10;
 		decimals++;
+	}
 	if (value > 0 && scaled < 0.5) {
 		(void)snprintf(text, size, "less than 0.000001");
 		return;

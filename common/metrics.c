@@ -1,6 +1,7 @@
 #include "common/metrics.h"
 #include "common/accept.h"
 #include "common/cleanup.h"
+#include "common/decimal.h"
 #include "common/utf8.h"
 
 #include <assert.h>
@@ -9,7 +10,7 @@
 #include <stdio.h>
 
 #define METRICS_SIZE_INITIAL 65536
-#define METRICS_NUMBER_SIZE  32 /* 20 digits, a sign, a point, a NUL */
+#define METRICS_NUMBER_SIZE  32 /* 20 digits, an exponent, a NUL */
 
 static_assert(METRICS_SIZE_INITIAL <= METRICS_SIZE_MAX, "the first buffer is within bounds");
 
@@ -142,22 +143,12 @@ static void metrics_put_escaped(struct metrics *metrics, const char *text)
 
 static void metrics_put_value(struct metrics *metrics, struct metrics_value value)
 {
-	char digits[METRICS_NUMBER_SIZE];
-	size_t start = sizeof(digits), written = 0;
-	uint64_t rest = value.magnitude;
+	char digits[DECIMAL_SIZE];
+	size_t length = decimal_format(value.magnitude, value.decimals, digits);
 
-	assert(value.decimals <= 9);
-	/* From the last digit on: at least one in front of the point. */
-	do {
-		if (written == value.decimals && written > 0)
-			digits[--start] = '.';
-		digits[--start] = (char)('0' + rest % 10);
-		rest /= 10;
-		written++;
-	} while (rest > 0 || written <= value.decimals);
 	if (value.negative)
-		digits[--start] = '-';
-	metrics_put_bytes(metrics, digits + start, sizeof(digits) - start);
+		metrics_put_bytes(metrics, "-", 1);
+	metrics_put_bytes(metrics, digits, length);
 }
 
 /* The head of a "# KEYWORD name text" line. */
@@ -179,6 +170,7 @@ static const char *metrics_sample_suffix(enum metrics_type type)
 		return "_total";
 	case METRICS_INFO:
 		return "_info";
+	case METRICS_BARE_COUNTER:
 	case METRICS_GAUGE:
 	case METRICS_HISTOGRAM:
 		break;
@@ -191,6 +183,8 @@ static const char *metrics_type_name(enum metrics_type type, enum metrics_format
 	switch (type) {
 	case METRICS_COUNTER:
 		return "counter";
+	case METRICS_BARE_COUNTER: /* OpenMetrics has no counter without the suffix */
+		return format == METRICS_OPENMETRICS ? "unknown" : "counter";
 	case METRICS_GAUGE:
 		return "gauge";
 	case METRICS_INFO:

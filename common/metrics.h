@@ -28,6 +28,7 @@ const char *metrics_content_type(enum metrics_format format);
 
 enum metrics_type {
 	METRICS_COUNTER,
+	METRICS_BARE_COUNTER, /* whose name is another program's and lacks the suffix _total */
 	METRICS_GAUGE,
 	METRICS_INFO,
 	METRICS_HISTOGRAM,

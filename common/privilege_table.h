@@ -42,5 +42,6 @@ extern const struct privilege_table privilege_table_wattport_fs_worker;
 extern const struct privilege_table privilege_table_wattport_fs_plain;
 extern const struct privilege_table privilege_table_wattport_exporter;
 extern const struct privilege_table privilege_table_wattport_agent;
+extern const struct privilege_table privilege_table_wattport_agent_outputs;
 
 #endif

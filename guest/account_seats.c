@@ -142,8 +142,9 @@ static struct account_seat *account_seats_cheapest(struct account_seats *seats)
 static struct account_seat *account_seats_find_ended(struct account_seats *seats,
 						     const struct account_label *label)
 {
-	for (size_t i = 0; seats->options.by_name && i < seats->options.seats; i++)
+	for (size_t i = 0; i < seats->options.seats; i++)
 		if (seats->seats[i].serial != 0 && seats->seats[i].ended &&
+		    seats->seats[i].pid == label->pid &&
 		    account_seat_has_name(&seats->seats[i], label))
 			return &seats->seats[i];
 	return NULL;
@@ -158,6 +159,11 @@ static struct account_seat *account_seats_take(struct account_seats *seats,
 
 	if (label->fleeting)
 		return NULL;
+	/* Another process of that number and name: two cannot be told apart by these. */
+	if (seat != NULL && !seats->options.by_name) {
+		account_seats_free(seats, seat);
+		seat = NULL;
+	}
 	if (seat != NULL) {
 		account_sum_add(&rank->energy_uj, seat->life_uj);
 	} else {

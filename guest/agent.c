@@ -22,8 +22,10 @@ static error_t agent_parse(int key, char *argument, struct argp_state *state)
 		return 0;
 	case AGENT_KEY_AT:
 		agent->at = argument;
+		agent->at_given = true;
 		return 0;
 	case AGENT_KEY_SOURCE:
+		agent->source_given = true;
 		if (meter_source_parse(argument, &agent->source) < 0)
 			argp_error(state, "--source is auto, tree or powercap, not '%s'", argument);
 		return 0;

@@ -24,6 +24,8 @@ struct agent {
 	const char *sysroot;
 	const char *at; /* where the tree is, or is to be, mounted */
 	enum meter_source source;
+	bool at_given;	   /* as an option, which comes before the configuration */
+	bool source_given; /* the same */
 	const struct clock *clock;
 };
 
@@ -61,14 +63,7 @@ int agent_exec(struct agent *agent, int argc, char **argv);
 int agent_session(struct agent *agent, int argc, char **argv);
 
 /* The service: what the program does without a command. */
-struct agent_service_options {
-	const char *listen;
-	const char *web_config;		  /* TLS and passwords (common/web_config.h), or NULL */
-	struct accounts_options accounts; /* top 0: nothing is divided */
-	uint64_t accounts_period_ns;
-	const char *charts; /* as page_create() takes it */
-	struct agent_meaning meaning;
-};
-int agent_serve(const struct agent *agent, const struct agent_service_options *options);
+struct agent_settings;
+int agent_serve(const struct agent *agent, const struct agent_settings *settings);
 
 #endif

@@ -1,6 +1,7 @@
 #include "common/http_address.h"
-#include "common/parse.h"
 #include "guest/agent.h"
+#include "guest/agent_settings.h"
+#include "guest/compat.h"
 #include "guest/mount.h"
 
 #include <assert.h>
@@ -8,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AGENT_LISTEN_DEFAULT ":9772"
+#define AGENT_ENTRY_MAX 64 /* --SECTION.KEY=VALUE of one command line */
+#define AGENT_KEY_MAX	64 /* keys of the configuration */
+#define AGENT_NAME_SIZE 64
 
 enum {
-	AGENT_KEY_LISTEN = 0x200,
-	AGENT_KEY_WEB_CONFIG_FILE,
-	AGENT_KEY_HTTP_CHARTS,
-	AGENT_KEY_ACCOUNTS_TOP,
-	AGENT_KEY_ACCOUNTS_PERIOD,
-	AGENT_KEY_ACCOUNTS_IDLE_POWER,
+	AGENT_KEY_CONFIG = 0x200,
+	AGENT_KEY_OUTPUT,
+	AGENT_KEY_COMPAT,
+	AGENT_KEY_SETTING = 0x1000, /* and those behind it: one a key of the configuration */
 };
 
 static const struct agent_command {
@@ -31,7 +32,12 @@ static const struct agent_command {
 
 struct agent_main {
 	struct agent agent;
-	struct agent_service_options service;
+	const char *config; /* NULL: the default, which need not exist */
+	size_t entry_count;
+	struct config_entry entries[AGENT_ENTRY_MAX];
+	size_t output_count;
+	const char *outputs[OUTPUTS_MAX];
+	char compat[CONFIG_TEXT_SIZE];
 	const struct agent_command *command; /* NULL: the service */
 	int command_index;		     /* in argv */
 };
@@ -46,65 +52,52 @@ static const struct agent_command *agent_find_command(const char *name)
 	return NULL;
 }
 
-static void agent_main_parse_accounts(int key, const char *argument, struct argp_state *state,
-				      struct agent_service_options *options)
+static void agent_add_entry(struct agent_main *main_options, const struct config_key *key,
+			    const char *value, const struct argp_state *state)
 {
-	struct engine_idle_power *idle = &options->accounts.package;
-	uint32_t top;
+	if (main_options->entry_count == AGENT_ENTRY_MAX)
+		argp_error(state, "more than %d --SECTION.KEY=VALUE arguments", AGENT_ENTRY_MAX);
+	main_options->entries[main_options->entry_count++] =
+	    (struct config_entry){.section = key->section, .name = key->name, .value = value};
+}
 
-	switch (key) {
-	case AGENT_KEY_ACCOUNTS_TOP:
-		if (parse_u32(argument, &top) < 0 || top > ACCOUNTS_TOP_MAX)
-			argp_error(
-			    state,
-			    "--accounts.top is a number from 0 (divide nothing) to %d, not '%s'",
-			    ACCOUNTS_TOP_MAX, argument);
-		options->accounts.top = top;
-		break;
-	case AGENT_KEY_ACCOUNTS_PERIOD:
-		if (parse_duration_ns(argument, &options->accounts_period_ns) < 0 ||
-		    options->accounts_period_ns < ACCOUNTS_PERIOD_NS_MIN ||
-		    options->accounts_period_ns > ACCOUNTS_PERIOD_NS_MAX)
-			argp_error(state, "--accounts.period is a time from 100ms to 30s, not '%s'",
-				   argument);
-		break;
-	default:
-		idle->given = strcmp(argument, "auto") != 0;
-		if (idle->given && parse_power_uw(argument, &idle->power_uw) < 0)
-			argp_error(state,
-				   "--accounts.idle-power is a power of each package, as 12.5W, or "
-				   "auto, not '%s'",
-				   argument);
-		break;
-	}
+static void agent_add_compat(struct agent_main *main_options, const char *name,
+			     const struct argp_state *state)
+{
+	size_t length = strlen(main_options->compat);
+	struct diag diag = DIAG_INIT;
+	uint32_t tools;
+
+	if (compat_parse(name, &tools, &diag) < 0)
+		argp_error(state, "--compat: %s", diag.text);
+	(void)snprintf(main_options->compat + length, sizeof(main_options->compat) - length, "%s%s",
+		       length > 0 ? " " : "", name);
 }
 
 static error_t agent_main_parse(int key, char *argument, struct argp_state *state)
 {
 	struct agent_main *main_options = state->input;
-	struct http_address address;
-	struct diag diag = DIAG_INIT;
+	size_t count;
+	const struct config_key *keys = agent_settings_keys(&count);
 
+	if (key >= AGENT_KEY_SETTING && (size_t)(key - AGENT_KEY_SETTING) < count) {
+		agent_add_entry(main_options, &keys[key - AGENT_KEY_SETTING], argument, state);
+		return 0;
+	}
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &main_options->agent;
-		state->child_inputs[1] = &main_options->service.meaning;
 		return 0;
-	case AGENT_KEY_LISTEN:
-		if (http_address_parse(argument, &address, &diag) < 0)
-			argp_error(state, "--http.listen: %s", diag.text);
-		main_options->service.listen = argument;
+	case AGENT_KEY_CONFIG:
+		main_options->config = argument;
 		return 0;
-	case AGENT_KEY_WEB_CONFIG_FILE:
-		main_options->service.web_config = argument;
+	case AGENT_KEY_OUTPUT:
+		if (main_options->output_count == OUTPUTS_MAX)
+			argp_error(state, "there are %d outputs at most", OUTPUTS_MAX);
+		main_options->outputs[main_options->output_count++] = argument;
 		return 0;
-	case AGENT_KEY_HTTP_CHARTS:
-		main_options->service.charts = argument;
-		return 0;
-	case AGENT_KEY_ACCOUNTS_TOP:
-	case AGENT_KEY_ACCOUNTS_PERIOD:
-	case AGENT_KEY_ACCOUNTS_IDLE_POWER:
-		agent_main_parse_accounts(key, argument, state, &main_options->service);
+	case AGENT_KEY_COMPAT:
+		agent_add_compat(main_options, argument, state);
 		return 0;
 	case ARGP_KEY_ARG:
 		main_options->command = agent_find_command(argument);
@@ -119,37 +112,93 @@ static error_t agent_main_parse(int key, char *argument, struct argp_state *stat
 	}
 }
 
+/* The configuration, and what the command line says over it. */
+static int agent_load_settings(const struct agent_main *main_options,
+			       struct agent_settings *settings)
+{
+	const struct agent_settings_entries entries = {main_options->entries,
+						       main_options->entry_count};
+	struct diag diag = DIAG_INIT;
+	struct http_address address;
+	int status = agent_settings_load(main_options->config, &entries, settings, &diag);
+
+	for (size_t i = 0; status == 0 && i < main_options->output_count; i++) {
+		status = agent_settings_add_output(settings, main_options->outputs[i], &diag);
+		if (status < 0)
+			diag_prefix(&diag, "--output");
+	}
+	if (status == 0 && main_options->compat[0] != '\0')
+		status = compat_parse(main_options->compat, &settings->http_compat, &diag);
+	if (status == 0) {
+		status = http_address_parse(settings->http_listen, &address, &diag);
+		if (status < 0)
+			diag_prefix(&diag, "--http.listen");
+	}
+	if (status < 0)
+		(void)agent_fail("%s", diag.text);
+	return status;
+}
+
+static int agent_run_service(struct agent_main *main_options)
+{
+	static struct agent_settings settings;
+	struct agent *agent = &main_options->agent;
+
+	if (agent_load_settings(main_options, &settings) < 0)
+		return AGENT_EXIT_USAGE;
+	if (!agent->at_given)
+		agent->at = settings.agent_at;
+	if (!agent->source_given)
+		agent->source = (enum meter_source)settings.agent_source;
+	return agent_serve(agent, &settings);
+}
+
+#define AGENT_OPTIONS                                                                              \
+	{"config",                                                                                 \
+	 AGENT_KEY_CONFIG,                                                                         \
+	 "FILE",                                                                                   \
+	 0,                                                                                        \
+	 "The service's configuration (" AGENT_SETTINGS_PATH ")",                                  \
+	 0},                                                                                       \
+	    {"output",                                                                             \
+	     AGENT_KEY_OUTPUT,                                                                     \
+	     "FORMAT:SINK",                                                                        \
+	     0,                                                                                    \
+	     "The service: also write csv, json or influx to - (stdout), a file, a pipe, "         \
+	     "udp://HOST:PORT or http://HOST:PORT/DATABASE; FORMAT@PERIOD sets how often",         \
+	     0},                                                                                   \
+	{                                                                                          \
+		"compat", AGENT_KEY_COMPAT, "TOOL", 0,                                             \
+		    "The service: also export by the names of scaphandre, node or kepler", 0       \
+	}
+
+/* What is given by hand now and then is in --help; all of them are in wattport-agent.conf(5). */
+static bool agent_option_is_shown(const struct config_key *key)
+{
+	return strcmp(key->section, "web") == 0 || strcmp(key->name, "listen") == 0 ||
+	       strcmp(key->section, "accounts") == 0;
+}
+
 int main(int argc, char **argv)
 {
-	static const struct argp_option options[] = {
-	    {"http.listen", AGENT_KEY_LISTEN, "HOST:PORT", 0,
-	     "Where the service listens (" AGENT_LISTEN_DEFAULT ": every address)", 0},
-	    {"web.config.file", AGENT_KEY_WEB_CONFIG_FILE, "FILE", 0,
-	     "The service: TLS and passwords, as Prometheus' exporters take them", 0},
-	    {"http.charts", AGENT_KEY_HTTP_CHARTS, "FILE", 0,
-	     "The service: the library that draws the page's charts, auto or none (auto)", 0},
-	    {"accounts.top", AGENT_KEY_ACCOUNTS_TOP, "NUMBER", 0,
-	     "So many units, processes, users and so on are shown by name (50); 0: divide nothing",
-	     0},
-	    {"accounts.period", AGENT_KEY_ACCOUNTS_PERIOD, "TIME", 0,
-	     "How often energy is divided (1s)", 0},
-	    {"accounts.idle-power", AGENT_KEY_ACCOUNTS_IDLE_POWER, "POWER", 0,
-	     "What each package draws at rest, or auto: it is found (auto)", 0},
-	    {.name = NULL}};
-	static const struct argp_child children[] = {
-	    {.argp = &agent_argp}, {.argp = &agent_meaning_argp}, {.argp = NULL}};
+	static char names[AGENT_KEY_MAX][AGENT_NAME_SIZE];
+	static struct argp_option options[AGENT_KEY_MAX + 8] = {AGENT_OPTIONS};
+	static const struct argp_child children[] = {{.argp = &agent_argp}, {.argp = NULL}};
 	static const struct argp argp = {
 	    .options = options,
 	    .parser = agent_main_parse,
 	    .args_doc = "\nmount [OPTION...]\nstatus [OPTION...]\nexec [OPTION...] -- COMMAND "
 			"[ARGUMENT...]\nsession [OPTION...] start|stop|list [NAME]",
-	    .doc = "Reads the energy of this machine, from the host's tree or from its own RAPL.\v"
-		   "Without a command: the service, which exports the readings for Prometheus.\n"
-		   "  mount   lay the host's tree over this machine's powercap\n"
-		   "  status  show power and energy now\n"
-		   "  exec    measure a command\n"
-		   "  session measure between two commands, for the scripts of batch systems\n"
-		   "Each has its own --help.",
+	    .doc =
+		"Reads the energy of this machine, from the host's tree or from its own RAPL.\v"
+		"Without a command: the service, which exports the readings for Prometheus and "
+		"writes them to outputs.\n"
+		"  mount   lay the host's tree over this machine's powercap\n"
+		"  status  show power and energy now\n"
+		"  exec    measure a command\n"
+		"  session measure between two commands, for the scripts of batch systems\n"
+		"Each has its own --help. Every key of the service's configuration is also taken "
+		"as --SECTION.KEY=VALUE.",
 	    .children = children,
 	};
 	struct agent_main main_options = {
@@ -157,19 +206,25 @@ int main(int argc, char **argv)
 		      .at = MOUNT_AT_DEFAULT,
 		      .source = METER_AUTO,
 		      .clock = clock_real()},
-	    .service = {.listen = AGENT_LISTEN_DEFAULT,
-			.charts = "auto",
-			.accounts = {.top = ACCOUNTS_TOP_DEFAULT, .exits = true},
-			.accounts_period_ns = ACCOUNTS_PERIOD_NS_DEFAULT},
 	};
 	char name[64];
+	size_t count, filled = 3;
+	const struct config_key *keys = agent_settings_keys(&count);
 	int rest;
 
+	assert(count <= AGENT_KEY_MAX);
+	for (size_t i = 0; i < count; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "%s.%s", keys[i].section, keys[i].name);
+		options[filled++] = (struct argp_option){
+		    names[i],	     AGENT_KEY_SETTING + (int)i,
+		    "VALUE",	     agent_option_is_shown(&keys[i]) ? 0 : OPTION_HIDDEN,
+		    keys[i].summary, 0};
+	}
 	argp_err_exit_status = AGENT_EXIT_USAGE;
 	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &main_options) != 0)
 		return AGENT_EXIT_USAGE;
 	if (main_options.command == NULL)
-		return agent_serve(&main_options.agent, &main_options.service);
+		return agent_run_service(&main_options);
 	rest = argc - main_options.command_index;
 	assert(rest > 0);
 	(void)snprintf(name, sizeof(name), "wattport-agent %s", main_options.command->name);

@@ -4,36 +4,58 @@
 #include "common/page.h"
 #include "common/privilege.h"
 #include "guest/agent.h"
+#include "guest/agent_settings.h"
 #include "guest/exporter.h"
+#include "guest/outputs.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <time.h>
 
-/* Of what is looked at when nobody asks: counters that wrap, renewed certificates. */
-#define AGENT_SERVICE_PERIOD_SECONDS HTTP_RELOAD_SECONDS
-static_assert(HTTP_RELOAD_SECONDS * CLOCK_NS_PER_SECOND <= METER_PERIOD_NS_MAX,
-	      "a counter that wraps is read in time");
-
 struct agent_service {
+	const struct agent *agent;
 	struct exporter *exporter;
 	struct accounts_thread *accounts; /* NULL: nothing is divided */
 	struct http_server *server;
-	bool up; /* of the last tick: only changes are told */
+	struct outputs *outputs;
+	struct meter_reading reading; /* of the last tick */
+	bool up;		      /* of the last tick: only changes are told */
 };
 
 /* Says so when the figures come or go, and not at every tick in between. */
 static void agent_service_tick(struct agent_service *service, bool first)
 {
-	struct diag reason = DIAG_INIT;
-	bool up = exporter_tick(service->exporter, &reason);
+	bool up = exporter_tick(service->exporter, &service->reading);
 
 	if (!up && (service->up || first))
-		log_warning("%s", reason.text);
+		log_warning("%s", service->reading.reason.text);
 	else if (up && !service->up)
 		log_info("the energy of this machine can be read");
 	service->up = up;
+}
+
+/*
+ * Gives the outputs that are due what is known now: the accounts as of their last tick, or where
+ * nothing is divided the zones alone.
+ */
+static void agent_service_output(struct agent_service *service)
+{
+	struct mono_time now = clock_now_mono(service->agent->clock);
+	const struct accounts_view *divided;
+	struct accounts_view view = {.interval_ns = 0};
+
+	if (outputs_due_ns(service->outputs, now) > 0)
+		return;
+	divided = accounts_thread_view(service->accounts);
+	if (divided == NULL) {
+		agent_service_tick(service, false);
+		view.reading = service->reading;
+		view.wall_ns = clock_now_wall(service->agent->clock).ns;
+	}
+	outputs_tick(service->outputs, now, divided != NULL ? divided : &view);
+	accounts_view_release(divided);
 }
 
 /*
@@ -52,16 +74,17 @@ static int agent_service_drop(struct diag *diag)
 }
 
 /* As root: opens the source, for energy_uj may be root's alone, and the port. Then nobody's. */
-static int agent_service_start(struct agent_service *service,
-			       const struct agent_service_options *options, struct diag *diag)
+static int agent_service_start(struct agent_service *service, const struct agent_settings *settings,
+			       struct diag *diag)
 {
 	const struct http_server_options server_options = {
-	    .listen = options->listen,
+	    .listen = settings->http_listen,
 	    .listen_option = "--http.listen",
 	    .routes = exporter_routes,
 	    .route_count = exporter_route_count,
 	    .context = service->exporter,
-	    .web_config = options->web_config,
+	    .web_config =
+		strcmp(settings->web_config_file, "none") != 0 ? settings->web_config_file : NULL,
 	};
 	int status;
 
@@ -72,15 +95,24 @@ static int agent_service_start(struct agent_service *service,
 	if (http_server_exposed(service->server) != NULL)
 		log_warning("%s holds secrets and may be read by everybody: chmod o= it",
 			    http_server_exposed(service->server));
+	if (outputs_exposed(service->outputs))
+		log_warning(
+		    "%s holds secrets and may be read by others than its owner: chmod go= it",
+		    settings->output_credentials);
 	status = agent_service_drop(diag);
-	if (status < 0)
-		return status;
-	status = http_server_start(service->server, diag);
+	if (status == 0)
+		status = outputs_start(service->outputs, diag);
+	if (status == 0)
+		status = http_server_start(service->server, diag);
 	if (status == 0 && service->accounts != NULL)
 		status = accounts_thread_start(service->accounts, diag);
 	if (status < 0)
 		return status;
-	status = privilege_filter(&privilege_table_wattport_agent, diag);
+	/* Who writes nothing has no use for what writing needs. */
+	status = privilege_filter(outputs_count(service->outputs) > 0
+				      ? &privilege_table_wattport_agent_outputs
+				      : &privilege_table_wattport_agent,
+				  diag);
 	if (status == -ENOSYS) {
 		log_warning("%s; going on without", diag->text);
 		return 0;
@@ -102,27 +134,83 @@ static void agent_service_reload(struct agent_service *service, bool asked)
 		log_info("there is no web configuration to read again");
 }
 
+#define AGENT_SHOW_NS (PAGE_PERIOD_SECONDS * CLOCK_NS_PER_SECOND)
+static_assert(AGENT_SHOW_NS <= METER_PERIOD_NS_MAX, "counters that wrap are read in time");
+
+/* How long nothing has to be done: the page's history goes on, outputs fall due. */
+static struct timespec agent_service_rest(const struct agent_service *service,
+					  struct mono_time shown)
+{
+	struct mono_time now = clock_now_mono(service->agent->clock);
+	uint64_t elapsed_ns = clock_elapsed_ns(shown, now);
+	uint64_t rest_ns = elapsed_ns < AGENT_SHOW_NS ? AGENT_SHOW_NS - elapsed_ns : 0;
+	uint64_t due_ns = outputs_due_ns(service->outputs, now);
+
+	if (due_ns < rest_ns)
+		rest_ns = due_ns;
+	return (struct timespec){.tv_sec = (time_t)(rest_ns / CLOCK_NS_PER_SECOND),
+				 .tv_nsec = (long)(rest_ns % CLOCK_NS_PER_SECOND)};
+}
+
 /* Until a signal ends it. */
 static void agent_service_run(struct agent_service *service, const sigset_t *signals)
 {
-	const struct timespec period = {.tv_sec = PAGE_PERIOD_SECONDS};
-	unsigned int ticks = 0;
+	struct mono_time read = clock_now_mono(service->agent->clock);
+	struct mono_time shown = read;
 
 	for (;;) {
-		int signal_number = sigtimedwait(signals, NULL, &period);
+		const struct timespec rest = agent_service_rest(service, shown);
+		int signal_number = sigtimedwait(signals, NULL, &rest);
+		struct mono_time now = clock_now_mono(service->agent->clock);
 
 		if (signal_number == SIGINT || signal_number == SIGTERM)
 			return;
 		if (signal_number == SIGHUP) {
 			agent_service_reload(service, true);
-		} else if (errno == EAGAIN) {
+			outputs_reopen(service->outputs);
+		}
+		agent_service_output(service);
+		if (clock_elapsed_ns(shown, now) >= AGENT_SHOW_NS) {
+			shown = now;
 			exporter_show(service->exporter);
-			if (++ticks % (AGENT_SERVICE_PERIOD_SECONDS / PAGE_PERIOD_SECONDS) != 0)
-				continue;
+		}
+		if (clock_elapsed_ns(read, now) >= METER_PERIOD_NS_MAX) {
+			read = now;
 			agent_service_tick(service, false);
 			agent_service_reload(service, false);
 		}
 	}
+}
+
+/* As root: what outputs need of files that are root's, and libraries while they may be loaded. */
+static int agent_service_open(struct agent_service *service, const struct agent *agent,
+			      const struct agent_settings *settings, const struct sysroot *root)
+{
+	const struct outputs_options options = agent_settings_outputs(settings);
+	struct exporter_extras extras = {.compat = settings->http_compat,
+					 .sys_path = sysroot_sys_path(root)};
+	struct diag diag = DIAG_INIT;
+
+	service->agent = agent;
+	if (outputs_create(&options, &service->outputs, &diag) < 0)
+		return agent_fail("%s", diag.text);
+	extras.outputs = service->outputs;
+	extras.host = outputs_host(service->outputs);
+	exporter_set_extras(service->exporter, &extras);
+	return 0;
+}
+
+/* A sink that goes away is an error of its write, and no reason to end. */
+static void agent_service_signals(sigset_t *ret_signals)
+{
+	(void)sigemptyset(ret_signals);
+	(void)sigaddset(ret_signals, SIGINT);
+	(void)sigaddset(ret_signals, SIGTERM);
+	(void)sigaddset(ret_signals, SIGHUP);
+	/* Blocked before any thread is made, so that none of them ever takes them. */
+	(void)sigprocmask(SIG_BLOCK, ret_signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
 }
 
 /*
@@ -130,17 +218,18 @@ static void agent_service_run(struct agent_service *service, const sigset_t *sig
  * be divided is told why, and its energy is exported all the same.
  */
 static int agent_service_open_accounts(const struct agent *agent, const struct sysroot *root,
-				       const struct agent_service_options *options,
-				       struct meter *meter, struct accounts **ret_accounts)
+				       const struct agent_settings *settings, struct meter *meter,
+				       struct accounts **ret_accounts)
 {
 	cleanup_accounts struct accounts *accounts = NULL;
+	const struct accounts_options options = agent_settings_accounts(settings);
 	const struct accounts_view *view;
 	struct diag diag = DIAG_INIT;
 	int status;
 
-	if (options->accounts.top == 0)
+	if (options.top == 0)
 		return 0;
-	status = accounts_create(root, agent->clock, meter, &options->accounts, &accounts, &diag);
+	status = accounts_create(root, agent->clock, meter, &options, &accounts, &diag);
 	if (status < 0) {
 		log_warning("nothing is divided among services: %s", diag.text);
 		return 0;
@@ -157,17 +246,19 @@ static int agent_service_open_accounts(const struct agent *agent, const struct s
 	return 0;
 }
 
-/* Blocked before any thread is made, so that only agent_service_run() takes them. */
-static void agent_service_block(sigset_t *ret_signals)
+static int agent_service_open_meaning(const struct agent *agent,
+				      const struct agent_settings *settings,
+				      struct carbon **ret_carbon,
+				      struct equivalents **ret_equivalents)
 {
-	(void)sigemptyset(ret_signals);
-	(void)sigaddset(ret_signals, SIGINT);
-	(void)sigaddset(ret_signals, SIGTERM);
-	(void)sigaddset(ret_signals, SIGHUP);
-	(void)sigprocmask(SIG_BLOCK, ret_signals, NULL);
+	struct agent_meaning meaning = {.equivalents = settings->meaning_equivalents};
+
+	if (strcmp(settings->meaning_carbon, "none") != 0)
+		meaning.carbon.spec = settings->meaning_carbon;
+	return agent_open_meaning(agent, &meaning, ret_carbon, ret_equivalents);
 }
 
-int agent_serve(const struct agent *agent, const struct agent_service_options *options)
+int agent_serve(const struct agent *agent, const struct agent_settings *settings)
 {
 	cleanup_sysroot struct sysroot *root = NULL;
 	cleanup_sysroot struct sysroot *accounts_root = NULL;
@@ -186,31 +277,35 @@ int agent_serve(const struct agent *agent, const struct agent_service_options *o
 
 	log_init("wattport-agent", LOG_LEVEL_INFO);
 	/* Before the signals are blocked and privileges go: it may start a process. */
-	if (agent_open_meaning(agent, &options->meaning, &carbon, &equivalents) < 0)
+	if (agent_service_open_meaning(agent, settings, &carbon, &equivalents) < 0)
 		return AGENT_EXIT_FAILED;
-	agent_service_block(&signals);
+	agent_service_signals(&signals);
 	/* A meter has one thread: the accounts' and that of the requests have one each. */
 	if (agent_open_meter(agent, &root, &meter) < 0 ||
 	    agent_open_meter(agent, &accounts_root, &accounts_meter) < 0)
 		return AGENT_EXIT_FAILED;
-	if (page_create(options->charts, agent->clock, &page, &diag) < 0)
-		return agent_fail("--http.charts: %s", diag.text);
+	if (page_create(settings->http_charts, agent->clock, &page, &diag) < 0)
+		return agent_fail("http.charts: %s", diag.text);
 	page_set_meaning(page, carbon, equivalents);
 	if (exporter_create(meter, page, &exporter) < 0 ||
-	    agent_service_open_accounts(agent, accounts_root, options, accounts_meter, &accounts) <
+	    agent_service_open_accounts(agent, accounts_root, settings, accounts_meter, &accounts) <
 		0 ||
 	    (accounts != NULL &&
-	     accounts_thread_create(accounts, options->accounts_period_ns, &thread) < 0))
+	     accounts_thread_create(accounts, settings->accounts_period_ns, &thread) < 0))
 		return agent_fail("out of memory");
 	exporter_set_accounts(exporter, thread);
 	service.exporter = exporter;
 	service.accounts = thread;
-	status = agent_service_start(&service, options, &diag);
+	if (agent_service_open(&service, agent, settings, root) != 0)
+		return AGENT_EXIT_FAILED;
+	status = agent_service_start(&service, settings, &diag);
 	if (status == 0) {
 		log_info("listening on port %u (%s)", http_server_port(service.server),
 			 http_server_scheme(service.server));
 		agent_service_run(&service, &signals);
 	}
+	/* First who reads their state, then they themselves. */
 	http_server_close(service.server);
+	outputs_destroy(service.outputs, agent->clock);
 	return status == 0 ? 0 : agent_fail("%s", diag.text);
 }

@@ -193,7 +193,7 @@ static bool cgroup_take_pod(struct cgroup_walk *walk)
 	} else {
 		return false;
 	}
-	if (length == 0)
+	if (length == 0 || strspn(uid, "0123456789abcdefghijklmnopqrstuvwxyz_-") < length)
 		return false;
 	cgroup_copy(identity->pod, sizeof(identity->pod), uid, length);
 	for (char *c = identity->pod; *c != '\0'; c++)

@@ -2,6 +2,8 @@
 #include "common/cleanup.h"
 #include "common/metrics.h"
 #include "guest/accounts_json.h"
+#include "guest/compat.h"
+#include "guest/outputs.h"
 #include "guest/page_guest.h"
 
 #include <assert.h>
@@ -13,6 +15,7 @@ struct exporter {
 	struct meter *meter;
 	struct page *page;
 	struct meter_reading reading;
+	struct exporter_extras extras;
 	struct metrics *metrics;	  /* of the HTTP server's thread alone */
 	struct accounts_thread *accounts; /* NULL: nothing is divided */
 };
@@ -81,14 +84,15 @@ static void exporter_read(struct exporter *exporter, struct meter_reading *ret_r
 	(void)pthread_mutex_unlock(&exporter->lock);
 }
 
-bool exporter_tick(struct exporter *exporter, struct diag *diag)
+void exporter_set_extras(struct exporter *exporter, const struct exporter_extras *extras)
 {
-	struct meter_reading reading;
+	exporter->extras = *extras;
+}
 
-	exporter_read(exporter, &reading);
-	if (!reading.up)
-		*diag = reading.reason;
-	return reading.up;
+bool exporter_tick(struct exporter *exporter, struct meter_reading *ret_reading)
+{
+	exporter_read(exporter, ret_reading);
+	return ret_reading->up;
 }
 
 static void exporter_add_one(struct metrics *metrics, const struct metrics_family *family,
@@ -140,6 +144,22 @@ void exporter_write_metrics(struct metrics *metrics, const struct meter_reading 
 	metrics_add(metrics, &version, 1, metrics_integer(1));
 }
 
+/* Other tools' names have the zones of this moment, as our own have. */
+static void exporter_write_extras(struct exporter *exporter, const struct accounts_view *divided)
+{
+	struct accounts_view view = {.interval_ns = 0};
+	const struct compat_machine machine = {
+	    .view = &view, .host = exporter->extras.host, .sys_path = exporter->extras.sys_path};
+
+	if (divided != NULL && divided->reading.up)
+		view = *divided;
+	view.reading = exporter->reading;
+	if (exporter->extras.compat != 0)
+		compat_write_metrics(exporter->metrics, exporter->extras.compat, &machine);
+	if (exporter->extras.outputs != NULL)
+		outputs_write_metrics(exporter->extras.outputs, exporter->metrics);
+}
+
 static int exporter_handle_metrics(void *context, const struct http_request *request,
 				   struct http_response *response)
 {
@@ -153,6 +173,7 @@ static int exporter_handle_metrics(void *context, const struct http_request *req
 	exporter_write_metrics(exporter->metrics, &exporter->reading);
 	if (view != NULL)
 		exporter_write_accounts(exporter->metrics, view);
+	exporter_write_extras(exporter, view);
 	accounts_view_release(view);
 	status = metrics_finish(exporter->metrics, &response->body, &response->body_size);
 	if (status < 0)

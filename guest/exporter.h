@@ -33,8 +33,18 @@ void exporter_set_accounts(struct exporter *exporter, struct accounts_thread *ac
 extern const struct http_route exporter_routes[];
 extern const size_t exporter_route_count;
 
-/* Takes a reading; returns whether it is up, and copies why not into *diag. */
-bool exporter_tick(struct exporter *exporter, struct diag *diag);
+/* What /metrics has beside the readings. All of it outlives the exporter. */
+struct outputs;
+struct exporter_extras {
+	struct outputs *outputs; /* NULL: none */
+	uint32_t compat;	 /* other tools' names (compat.h) */
+	const char *host;	 /* this machine's name */
+	const char *sys_path;	 /* of its /sys */
+};
+void exporter_set_extras(struct exporter *exporter, const struct exporter_extras *extras);
+
+/* Takes a reading; returns whether it is up. */
+bool exporter_tick(struct exporter *exporter, struct meter_reading *ret_reading);
 
 /* Every PAGE_PERIOD_SECONDS: takes the figures into the page's history. In any thread. */
 void exporter_show(struct exporter *exporter);

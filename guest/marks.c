@@ -111,6 +111,13 @@ static void marks_clean(const struct marks *marks, char label[static MARK_SIZE])
 	utf8_copy(label, MARK_SIZE, text);
 }
 
+static char marks_printable(char c)
+{
+	if ((unsigned char)c < 0x20 || c == 0x7f)
+		return '?';
+	return c;
+}
+
 bool marks_next(struct marks *marks, char label[static MARK_SIZE])
 {
 	while (marks->used < marks->size) {
@@ -122,8 +129,7 @@ bool marks_next(struct marks *marks, char label[static MARK_SIZE])
 			return true;
 		}
 		if (marks->length < MARK_SIZE - 1)
-			marks->line[marks->length++] =
-			    (unsigned char)c < 0x20 || c == 0x7f ? '?' : c;
+			marks->line[marks->length++] = marks_printable(c);
 	}
 	return false;
 }

@@ -15,6 +15,7 @@ __extension__ typedef unsigned __int128 wide;
 /* A zone as long as the agent runs, through all reopenings of the source. */
 struct meter_track {
 	char id[ZONE_ID_SIZE];
+	char place[ENERGY_SOURCE_PLACE_SIZE];
 	struct zone zone; /* as of the last reading */
 	struct counter counter;
 	uint64_t total_uj;
@@ -214,6 +215,7 @@ static int meter_sample(struct meter *meter, struct meter_reading *reading)
 
 		if (track == NULL)
 			continue;
+		memcpy(track->place, meter->source->places[i], sizeof(track->place));
 		track->zone = *zone;
 		meter_book(track, zone, &meter->sample.zones[i], reading->time);
 		if (track->read_now)
@@ -279,6 +281,7 @@ static void meter_show(const struct meter *meter, struct mono_time now,
 		    .die = track->zone.die,
 		};
 		memcpy(zone->id, track->id, sizeof(zone->id));
+		memcpy(zone->place, track->place, sizeof(zone->place));
 		if (!track->read_now || !reading->up || i >= meter->base.count ||
 		    !meter->base.read[i] || elapsed_ns == 0)
 			continue;

@@ -15,6 +15,7 @@
 
 #include "common/clock.h"
 #include "common/diag.h"
+#include "common/energy_source.h"
 #include "common/sysroot.h"
 #include "common/zone.h"
 #include "guest/tree_info.h"
@@ -45,7 +46,8 @@ struct meter_options {
 
 struct meter_zone {
 	char id[ZONE_ID_SIZE];
-	bool available; /* else what follows says nothing */
+	char place[ENERGY_SOURCE_PLACE_SIZE]; /* what the class calls it, "intel-rapl:0:1" */
+	bool available;			      /* else what follows says nothing */
 	uint64_t energy_uj;
 	uint64_t range_uj; /* largest raw value of its counter */
 	bool has_power;

@@ -101,9 +101,44 @@ static int qemu_scan_believe(struct qemu_scan *scan, int proc_fd, int pid, bool 
 	return 0;
 }
 
+static const struct qemu_process *qemu_scan_known(const struct qemu_scan *scan, int pid)
+{
+	for (size_t i = 0; i < scan->count; i++)
+		if (scan->processes[i].process.pid == pid)
+			return &scan->processes[i];
+	return NULL;
+}
+
+/*
+ * The command line. It lies in the memory of its process, and to read that takes its lock
+ * (proc_pid_cmdline_read() in fs/proc/base.c), which one that hangs may hold for hours; no other
+ * file that is read here does. So that of a process which is known is not read again: it stays the
+ * same unless the process becomes another program, which goes by another name.
+ */
+static int qemu_scan_read_cmdline(struct qemu_scan *scan, const struct qemu_scan *before,
+				  int proc_fd, struct qemu_process *process)
+{
+	const struct qemu_process *known = qemu_scan_known(before, process->process.pid);
+	size_t length;
+	int status;
+
+	if (known != NULL && known->process.start_ticks == process->process.start_ticks &&
+	    strcmp(known->comm, process->comm) == 0) {
+		process->cmdline = known->cmdline;
+		return 0;
+	}
+	status = qemu_scan_read(scan, proc_fd, process->process.pid, "cmdline", &length);
+	if (status < 0)
+		return status;
+	/* A process that has ended and waits for its parent has none any more. */
+	if (length == 0)
+		return -ESRCH;
+	return qemu_cmdline_parse(scan->buffer, length, &process->cmdline);
+}
+
 /* 0, or why the process is not to be listed. */
-static int qemu_scan_inspect(struct qemu_scan *scan, int proc_fd, int pid,
-			     struct qemu_process *ret_process)
+static int qemu_scan_inspect(struct qemu_scan *scan, const struct qemu_scan *before, int proc_fd,
+			     int pid, struct qemu_process *ret_process)
 {
 	char path[QEMU_SCAN_PATH_SIZE], line[THREAD_STAT_SIZE];
 	struct qemu_process found = {.process = {.pid = pid}};
@@ -117,6 +152,7 @@ static int qemu_scan_inspect(struct qemu_scan *scan, int proc_fd, int pid,
 		return status;
 	if (!qemu_cmdline_is_qemu(line))
 		return -ENOENT;
+	(void)snprintf(found.comm, sizeof(found.comm), "%.*s", QEMU_SCAN_COMM_SIZE - 1, line);
 	(void)snprintf(path, sizeof(path), "%d/stat", pid);
 	status = file_read_at(proc_fd, path, line, sizeof(line), &length);
 	if (status < 0)
@@ -128,13 +164,7 @@ static int qemu_scan_inspect(struct qemu_scan *scan, int proc_fd, int pid,
 	status = qemu_scan_believe(scan, proc_fd, pid, &found.believed);
 	if (status < 0)
 		return status;
-	status = qemu_scan_read(scan, proc_fd, pid, "cmdline", &length);
-	if (status < 0)
-		return status;
-	/* A process that has ended and waits for its parent has none any more. */
-	if (length == 0)
-		return -ESRCH;
-	status = qemu_cmdline_parse(scan->buffer, length, &found.cmdline);
+	status = qemu_scan_read_cmdline(scan, before, proc_fd, &found);
 	if (status < 0)
 		return status;
 	*ret_process = found;
@@ -166,14 +196,6 @@ static int qemu_process_compare(const void *left, const void *right)
 	return (a->process.pid > b->process.pid) - (a->process.pid < b->process.pid);
 }
 
-static const struct qemu_process *qemu_scan_known(const struct qemu_scan *scan, int pid)
-{
-	for (size_t i = 0; i < scan->count; i++)
-		if (scan->processes[i].process.pid == pid)
-			return &scan->processes[i];
-	return NULL;
-}
-
 /*
  * What is to be listed under that id, in a scan that follows upon `before`; NULL: nothing.
  * Processes vanish and may be hidden: those are simply not there. But one that was there, is, and
@@ -184,7 +206,7 @@ static const struct qemu_process *qemu_scan_look(struct qemu_scan *scan,
 						 const struct qemu_scan *before, int proc_fd,
 						 int pid, struct qemu_process *process)
 {
-	int status = qemu_scan_inspect(scan, proc_fd, pid, process);
+	int status = qemu_scan_inspect(scan, before, proc_fd, pid, process);
 
 	if (status == 0)
 		return process;

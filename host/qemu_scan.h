@@ -16,8 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define QEMU_SCAN_COMM_SIZE 16 /* TASK_COMM_LEN of the kernel */
+
 struct qemu_process {
 	struct vm_roster_process process;
+	char comm[QEMU_SCAN_COMM_SIZE];
 	bool believed; /* its user is one under whom machines run */
 	struct qemu_cmdline cmdline;
 };
@@ -40,9 +43,10 @@ void qemu_scan_init(struct qemu_scan *scan);
 void qemu_scan_finish(struct qemu_scan *scan);
 
 /*
- * Reads all processes in the directory (sysroot_proc_fd()), in the place of what was found before.
- * Those that vanish meanwhile, that may not be read or that are no machine are left out. 0, -ENOMEM
- * or the error of reading the directory.
+ * Reads all processes in the directory (sysroot_proc_fd()), in the place of what was found before;
+ * the command line of each but once, for that of a process which hangs cannot be read until it goes
+ * on. Those that vanish meanwhile, that may not be read or that are no machine are left out. 0,
+ * -ENOMEM or the error of reading the directory.
  */
 int qemu_scan_run(struct qemu_scan *scan, int proc_fd);
 

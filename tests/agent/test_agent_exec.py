@@ -139,6 +139,7 @@ class ExecTest(SimulatedTest):
             self.assertEqual((done.returncode, done.stderr), (0, ""))
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
+        self.assertNotIn("zone", [row["zone"] for row in rows])  # one header
         totals = [row for row in rows if row["zone"] == "total"]
         self.assertEqual([round(float(row["energy_j"]), 3) for row in totals], [2.0, 4.0])
         self.assertTrue(totals[0]["command"].endswith(" pass 100"))

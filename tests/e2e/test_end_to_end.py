@@ -22,7 +22,7 @@ CLIENT_TOLERANCE = 0.01  # what a client in the guest may differ from the ledger
 TRUTH_TOLERANCE = 0.03  # what the ledger may differ from the truth
 RMS_LIMITS = {1: 0.02, 10: 0.05}
 READ_HZ = 10
-READS = 151
+READS = 101
 # Whoever is held up for longer in the midst of a read knows neither when its value was true, nor has it if wattport-fs
 # gave up waiting for fresh data (20 ms); then that waits for nobody until wattportd answers, or for a second. On a
 # machine that others use, too, that happens. Such reads do not count.
@@ -30,8 +30,8 @@ READS = 151
 READ_S = 0.01
 AWAY_S = 1
 INTERVAL_TOLERANCE = 0.2
-INTERVALS = 50  # of each rate, between reads that count
-RMS_RUNS = 10  # at most, until there are so many
+INTERVALS = 30  # of each rate, between reads that count
+RMS_RUNS = 20  # at most, until there are so many
 COUNTER = "/sys/class/powercap/intel-rapl:0/energy_uj"
 SHARE = "/run/wattport/tree"
 COMPAT = f"{SHARE}/wattport/compat"

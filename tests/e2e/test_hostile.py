@@ -16,7 +16,7 @@ from lab.raplsim import RaplSim
 from lab.runner import run
 from lab.wattport import TREE, Wattport
 
-DURATION_S = 60
+DURATION_S = 20
 HOST_READERS = ("kept", "fresh") * 3
 GUEST_READERS = ("kept", "fresh")
 COUNTER = "class/powercap/intel-rapl:0/energy_uj"

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#define HOSTS 200
+#define HOSTS PROPERTY_ROUNDS
 #define STEPS 60
 
 static uint64_t first_seed = 1;

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#define FATES	      200
+#define FATES	      PROPERTY_ROUNDS
 #define STEPS	      400
 #define MS	      CLOCK_NS_PER_MS
 #define COUNTER_COUNT (1 + 3 * ZONE_SOCKET_KIND_COUNT)

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FATES	200
+#define FATES	PROPERTY_ROUNDS
 #define STEPS	150
 #define CPUS	4
 #define VMS	3

@@ -169,6 +169,78 @@ void made_up_guest_run(struct made_up_guest *made_up, size_t cgroup, uint64_t ti
 	}
 }
 
+/* The list of the control group's processes. */
+static void write_list(struct made_up_guest *made_up, size_t cgroup)
+{
+	char path[MADE_UP_CGROUP_PATH + 64], text[16 * MADE_UP_PROCESS_MAX] = "";
+	size_t length = 0;
+
+	if (!made_up->cgroups[cgroup].there)
+		return;
+	for (size_t i = 0; i < MADE_UP_PROCESS_MAX; i++)
+		if (made_up->processes[i].pid != 0 && made_up->processes[i].cgroup == cgroup)
+			length += (size_t)snprintf(text + length, sizeof(text) - length, "%d\n",
+						   made_up->processes[i].pid);
+	cgroup_file(made_up, cgroup, "cgroup.procs", path, sizeof(path));
+	tree_write(&made_up->guest.tree, path, "%s", text);
+}
+
+static void write_process(struct made_up_guest *made_up, const struct made_up_process *process)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "proc/%d/stat", process->pid);
+	tree_write(&made_up->guest.tree, path,
+		   "%d (work %d) S 1 1 1 0 -1 0 0 0 0 0 %" PRIu64 " 0 0 0 20 0 1 0 %" PRIu64
+		   " 0 0 0 0 0 0 0 0 0 0 0 0 0 0 17 1 0 0\n",
+		   process->pid, process->pid, process->time_ns / TICK_NS, process->start_ticks);
+	(void)snprintf(path, sizeof(path), "proc/%d/schedstat", process->pid);
+	tree_write(&made_up->guest.tree, path, "%" PRIu64 " 0 0\n", process->time_ns);
+}
+
+size_t made_up_guest_start(struct made_up_guest *made_up, int32_t pid, size_t cgroup, uint32_t uid)
+{
+	char path[64];
+	size_t i = 0;
+
+	while (i < MADE_UP_PROCESS_MAX && made_up->processes[i].pid != 0)
+		i++;
+	assert_true(i < MADE_UP_PROCESS_MAX);
+	made_up->processes[i] =
+	    (struct made_up_process){.pid = pid,
+				     .cgroup = cgroup,
+				     .uid = uid,
+				     .start_ticks = made_up->clock.mono.ns / TICK_NS};
+	write_process(made_up, &made_up->processes[i]);
+	(void)snprintf(path, sizeof(path), "proc/%d/status", pid);
+	tree_write(&made_up->guest.tree, path, "Name:\twork\nUid:\t%u\t%u\t%u\t%u\n", uid, uid, uid,
+		   uid);
+	write_list(made_up, cgroup);
+	return i;
+}
+
+void made_up_guest_work(struct made_up_guest *made_up, size_t process, uint64_t time_ns)
+{
+	made_up->processes[process].time_ns += time_ns;
+	write_process(made_up, &made_up->processes[process]);
+	made_up_guest_run(made_up, made_up->processes[process].cgroup, time_ns);
+}
+
+void made_up_guest_end(struct made_up_guest *made_up, size_t process)
+{
+	struct made_up_process *row = &made_up->processes[process];
+	size_t cgroup = row->cgroup;
+	char path[64];
+
+	/* Whoever has it open reads nothing any more. */
+	(void)snprintf(path, sizeof(path), "proc/%d/schedstat", row->pid);
+	tree_write(&made_up->guest.tree, path, "%s", "");
+	(void)snprintf(path, sizeof(path), "proc/%d", row->pid);
+	tree_delete(&made_up->guest.tree, path);
+	*row = (struct made_up_process){.pid = 0};
+	write_list(made_up, cgroup);
+}
+
 void made_up_guest_be_busy(struct made_up_guest *made_up, uint64_t time_ns)
 {
 	made_up->busy_ns += time_ns;

@@ -24,6 +24,16 @@ struct made_up_cgroup {
 	bool there;
 };
 
+#define MADE_UP_PROCESS_MAX 512
+
+struct made_up_process {
+	int32_t pid; /* 0: none */
+	size_t cgroup;
+	uint32_t uid;
+	uint64_t start_ticks;
+	uint64_t time_ns;
+};
+
 struct made_up_guest {
 	struct guest_tree guest;
 	struct manual_clock clock;
@@ -34,6 +44,7 @@ struct made_up_guest {
 	uint64_t idle_ns;
 	size_t count;
 	struct made_up_cgroup *cgroups;
+	struct made_up_process processes[MADE_UP_PROCESS_MAX];
 	struct meter *meter;
 	struct accounts *accounts;
 	const struct accounts_view *view; /* of the last tick */
@@ -53,6 +64,14 @@ void made_up_guest_rmdir(struct made_up_guest *made_up, size_t cgroup);
 
 /* CPU time of its own. */
 void made_up_guest_run(struct made_up_guest *made_up, size_t cgroup, uint64_t time_ns);
+
+/* A process that begins now; returns its number in processes[]. */
+size_t made_up_guest_start(struct made_up_guest *made_up, int32_t pid, size_t cgroup, uint32_t uid);
+
+/* CPU time of a process, which is its control group's, too. */
+void made_up_guest_work(struct made_up_guest *made_up, size_t process, uint64_t time_ns);
+
+void made_up_guest_end(struct made_up_guest *made_up, size_t process);
 
 /* Lets time pass: the zone draws so much, the CPUs were busy as long as was run since, or longer.
  */

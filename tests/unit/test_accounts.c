@@ -203,6 +203,157 @@ static void test_a_gap_is_divided_afterwards(void **state)
 	stop(guest);
 }
 
+/* Of one unit 3 : 1 to two processes of two users; what neither has used is the rest's. */
+static void test_processes(void **state)
+{
+	struct made_up_guest *guest = start(2);
+	size_t a = made_up_guest_add(guest, "/system.slice/a.service");
+	size_t one = made_up_guest_start(guest, 100, a, 4000000001);
+	size_t two = made_up_guest_start(guest, 200, a, 4000000002);
+	const struct account *account;
+
+	(void)state;
+	begin(guest);
+	for (int i = 0; i < 4; i++) {
+		made_up_guest_work(guest, one, 600 * MS);
+		made_up_guest_work(guest, two, 200 * MS);
+		made_up_guest_run(guest, a, 200 * MS);
+		made_up_guest_pass(guest, SECOND, 20 * WATT);
+		made_up_guest_tick(guest);
+	}
+	check_near(energy_of(guest, ACCOUNT_PROCESS, "work 100"), 24 * WATT);
+	check_near(energy_of(guest, ACCOUNT_PROCESS, "work 200"), 8 * WATT);
+	check_near(energy_of(guest, ACCOUNT_USER, "4000000001"), 24 * WATT);
+	check_near(energy_of(guest, ACCOUNT_USER, "4000000002"), 8 * WATT);
+	check_near(guest->view->groups[ACCOUNT_PROCESS].rest.total.energy_uj, 8 * WATT);
+	check_near(guest->view->groups[ACCOUNT_PROCESS].lost_uj, 8 * WATT);
+	account = made_up_guest_account(guest, ACCOUNT_PROCESS, "work 100");
+	assert_int_equal(account->pid, 100);
+	assert_int_equal(account->members, 1);
+	assert_string_equal(account->detail, "a.service");
+	assert_int_equal(made_up_guest_account(guest, ACCOUNT_UNIT, "a.service")->members, 2);
+	stop(guest);
+}
+
+/* One that comes by the number of another is not taken for it, however much time it shows. */
+static void test_a_number_is_given_again(void **state)
+{
+	struct made_up_guest *guest = start(2);
+	size_t a = made_up_guest_add(guest, "/system.slice/a.service");
+	size_t b = made_up_guest_add(guest, "/system.slice/b.service");
+	size_t process = made_up_guest_start(guest, 100, a, 4000000001);
+
+	(void)state;
+	begin(guest);
+	made_up_guest_work(guest, process, 400 * MS);
+	made_up_guest_pass(guest, SECOND, 20 * WATT);
+	made_up_guest_tick(guest);
+	check_near(energy_of(guest, ACCOUNT_USER, "4000000001"), 10 * WATT);
+	made_up_guest_end(guest, process);
+	process = made_up_guest_start(guest, 100, b, 4000000002);
+	made_up_guest_work(guest, process, 800 * MS);
+	made_up_guest_run(guest, a, 800 * MS);
+	made_up_guest_pass(guest, SECOND, 20 * WATT);
+	made_up_guest_tick(guest);
+	/* What its unit used after it was seen last is no process', but still the user's. */
+	check_near(energy_of(guest, ACCOUNT_USER, "4000000001"), 15 * WATT);
+	check_near(energy_of(guest, ACCOUNT_USER, "4000000002"), 5 * WATT);
+	check_near(guest->view->groups[ACCOUNT_PROCESS].rest.total.energy_uj, 5 * WATT);
+	stop(guest);
+}
+
+/* Random trees, births, deaths, restarts and numbers that are given again: every total only grows
+ * while it is shown, the rest always; that sums are exact is asserted at every view itself. */
+static void check_no_decrease(const struct accounts_view *before, const struct accounts_view *after)
+{
+	for (int kind = 0; kind < ACCOUNT_KIND_COUNT; kind++) {
+		const struct accounts_group *old = &before->groups[kind],
+					    *new = &after->groups[kind];
+
+		assert_true(new->rest.total.energy_uj >= old->rest.total.energy_uj);
+		assert_true(new->count <= options.top);
+		for (size_t i = 0; i < new->count; i++)
+			for (size_t k = 0; k < old->count; k++)
+				if (strcmp(new->accounts[i].name, old->accounts[k].name) == 0 &&
+				    strcmp(new->accounts[i].detail, old->accounts[k].detail) == 0 &&
+				    new->accounts[i].pid ==
+					old->accounts[k].pid &&new->accounts[i].total.energy_uj <
+					    old->accounts[k].total.energy_uj)
+					/* Whoever had to go and came again in one round begins at
+					 * 0. */
+					assert_true(new->rest.total.energy_uj >=
+						    old->rest.total.energy_uj +
+							old->accounts[k].total.energy_uj);
+	}
+	assert_true(after->total.energy_uj >= before->total.energy_uj);
+	assert_true(after->total.idle_uj >= before->total.idle_uj);
+	assert_true(after->total.other_uj >= before->total.other_uj);
+}
+
+static void random_event(struct made_up_guest *guest, uint64_t *random)
+{
+	static const char *const parents[] = {"/system.slice", "/user.slice/user-1.slice", "",
+					      "/kubepods.slice/kubepods-podx.slice"};
+	size_t process = check_random_below(random, 64);
+	size_t cgroup = check_random_below(random, guest->count);
+	char path[MADE_UP_CGROUP_PATH];
+
+	switch (check_random_below(random, 8)) {
+	case 0:
+		(void)snprintf(path, sizeof(path), "%s/%d.service",
+			       parents[check_random_below(random, CHECK_COUNT(parents))],
+			       (int)check_random_below(random, 30));
+		(void)made_up_guest_add(guest, path);
+		break;
+	case 1:
+		for (size_t i = 0; cgroup > 0 && i < MADE_UP_PROCESS_MAX; i++)
+			if (guest->processes[i].pid != 0 && guest->processes[i].cgroup == cgroup)
+				made_up_guest_end(guest, i);
+		if (cgroup > 0 && guest->cgroups[cgroup].there &&
+		    check_random_below(random, 3) == 0)
+			made_up_guest_rmdir(guest, cgroup);
+		break;
+	case 2:
+		if (guest->processes[process].pid != 0)
+			made_up_guest_end(guest, process);
+		break;
+	case 3:
+		if (guest->cgroups[cgroup].there && guest->processes[process].pid == 0)
+			(void)made_up_guest_start(guest,
+						  2 + (int32_t)check_random_below(random, 100),
+						  cgroup, (uint32_t)check_random_below(random, 5));
+		break;
+	default:
+		if (guest->processes[process].pid != 0)
+			made_up_guest_work(guest, process, check_random_below(random, 50 * MS));
+		else if (guest->cgroups[cgroup].there)
+			made_up_guest_run(guest, cgroup, check_random_below(random, 50 * MS));
+	}
+}
+
+static void test_random_machines(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		struct made_up_guest *guest = start(1 + (int)(seed % 2));
+		const struct accounts_view *before;
+		uint64_t random = seed;
+
+		begin(guest);
+		for (int tick = 0; tick < 40; tick++) {
+			for (uint64_t i = check_random_below(&random, 40); i > 0; i--)
+				random_event(guest, &random);
+			made_up_guest_pass(guest, SECOND / 10 + check_random_below(&random, SECOND),
+					   check_random_below(&random, 40 * WATT));
+			before = accounts_view_acquire(guest->view);
+			made_up_guest_tick(guest);
+			check_no_decrease(before, guest->view);
+			accounts_view_release(before);
+		}
+		stop(guest);
+	}
+}
+
 /* A machine without control groups divides nothing among units, and says so by having none. */
 static void test_no_cgroups(void **state)
 {
@@ -254,6 +405,9 @@ int main(void)
 	    cmocka_unit_test(test_short_lives),
 	    cmocka_unit_test(test_a_restart_goes_on),
 	    cmocka_unit_test(test_a_gap_is_divided_afterwards),
+	    cmocka_unit_test(test_processes),
+	    cmocka_unit_test(test_a_number_is_given_again),
+	    cmocka_unit_test(test_random_machines),
 	    cmocka_unit_test(test_no_cgroups),
 	    cmocka_unit_test(test_many_units),
 	};

@@ -127,7 +127,8 @@ static void test_limits(void **state)
 	(void)state;
 	memset(name, 'n', EQUIVALENT_NAME_SIZE - 1);
 	memset(sentence, 's', EQUIVALENT_SENTENCE_SIZE - 1);
-	memcpy(sentence, "{}", 2);
+	sentence[0] = '{';
+	sentence[1] = '}';
 	(void)snprintf(text, sizeof(text), "%s = 1 W : %s", name, sentence);
 	assert_int_equal(equivalents_parse("x", text, &table, NULL), 0);
 	(void)snprintf(text, sizeof(text), "%sn = 1 W : %s", name, sentence);

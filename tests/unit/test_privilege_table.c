@@ -33,6 +33,7 @@ enum table_bit {
 	TABLE_PLAIN = 16,
 	TABLE_EXPORTER = 32,
 	TABLE_AGENT = 64,
+	TABLE_OUTPUTS = 128,
 };
 #define TABLE_METERS (TABLE_METER | TABLE_REMOTE)
 #define TABLE_FS     (TABLE_KEEPER | TABLE_WORKER | TABLE_PLAIN)
@@ -48,6 +49,7 @@ static const struct {
     {&privilege_table_wattport_fs_plain, TABLE_PLAIN},
     {&privilege_table_wattport_exporter, TABLE_EXPORTER},
     {&privilege_table_wattport_agent, TABLE_AGENT},
+    {&privilege_table_wattport_agent_outputs, TABLE_OUTPUTS},
 };
 
 /*
@@ -98,15 +100,23 @@ static const struct forbidden {
     {"rename", TABLE_METERS | TABLE_PLAIN, SYS_renameat, {-1, 0, -1}},
     {"symlink", TABLE_METERS | TABLE_PLAIN, SYS_symlinkat, {0, -1}},
     {"open to write", TABLE_METERS | TABLE_PLAIN, SYS_openat, {-1, 0, O_WRONLY}},
+    {"open to add",
+     TABLE_METERS | TABLE_PLAIN | TABLE_OUTPUTS,
+     SYS_openat,
+     {-1, 0, O_WRONLY | O_APPEND | O_CREAT}},
+    {"open to add and truncate",
+     TABLE_METERS | TABLE_PLAIN,
+     SYS_openat,
+     {-1, 0, O_WRONLY | O_APPEND | O_TRUNC}},
     {"open to make", TABLE_METERS | TABLE_PLAIN, SYS_openat, {-1, 0, O_CREAT}},
     {"open to truncate", TABLE_METERS | TABLE_PLAIN, SYS_openat, {-1, 0, O_TRUNC}},
     {"inotify", TABLE_PLAIN, SYS_inotify_add_watch, {-1}},
-    {"socket of the Internet", TABLE_REMOTE, SYS_socket, {AF_INET, SOCK_STREAM}},
-    {"socket of IPv6", TABLE_REMOTE, SYS_socket, {AF_INET6, SOCK_STREAM}},
+    {"socket of the Internet", TABLE_REMOTE | TABLE_OUTPUTS, SYS_socket, {AF_INET, SOCK_STREAM}},
+    {"socket of IPv6", TABLE_REMOTE | TABLE_OUTPUTS, SYS_socket, {AF_INET6, SOCK_STREAM}},
     {"socket of netlink", TABLE_REMOTE, SYS_socket, {AF_NETLINK, SOCK_RAW}},
     {"socket of packets", 0, SYS_socket, {AF_PACKET, SOCK_RAW}},
-    {"local socket", TABLE_METERS | TABLE_FS, SYS_socket, {AF_UNIX, SOCK_STREAM}},
-    {"connect", TABLE_METERS | TABLE_FS, SYS_connect, {-1}},
+    {"local socket", TABLE_METERS | TABLE_FS | TABLE_OUTPUTS, SYS_socket, {AF_UNIX, SOCK_STREAM}},
+    {"connect", TABLE_METERS | TABLE_FS | TABLE_OUTPUTS, SYS_connect, {-1}},
     {"bind", TABLE_METERS, SYS_bind, {-1}},
     {"listen", TABLE_METERS, SYS_listen, {-1}},
     {"ioctl of a terminal", 0, SYS_ioctl, {-1, 0x5412}},

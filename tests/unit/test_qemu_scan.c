@@ -1,5 +1,6 @@
 /* qemu_scan.h: a /proc of three processes of one uuid, two of them of users that run no machines.
  */
+#include "common/cleanup.h"
 #include "host/qemu_scan.h"
 #include "tests/unit/tree.h"
 
@@ -9,9 +10,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #define UUID_TEXT  "11111111-2222-4333-8444-555555555555"
@@ -139,6 +142,52 @@ static void test_status_that_is_missing(void **state)
 	assert_true(fixture->scan.processes[0].believed);
 }
 
+/* Who opens a file that is watched is seen; in /proc he would wait until the process goes on. */
+static void test_process_that_hangs(void **state)
+{
+	struct fixture *fixture = *state;
+	cleanup_fd int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	char path[128], events[256];
+	struct uuid other;
+
+	assert_int_equal(uuid_parse(OTHER_TEXT, &other), 0);
+	put_process(fixture, 10, RUNNER, 100, "7");
+	assert_int_equal(qemu_scan_run(&fixture->scan, fixture->proc_fd), 0);
+	(void)snprintf(path, sizeof(path), "%s/proc/10/cmdline", fixture->tree.path);
+	assert_true(inotify_add_watch(watch, path, IN_OPEN) >= 0);
+	put_process(fixture, 20, RUNNER, 200, "8");
+	tree_write(&fixture->tree, "proc/20/cmdline", "qemu%c-uuid%c" OTHER_TEXT "%c", 0, 0, 0);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(qemu_scan_run(&fixture->scan, fixture->proc_fd), 0);
+		assert_int_equal(fixture->scan.count, 2);
+		assert_int_equal(qemu_scan_find(&fixture->scan, &fixture->uuid, 7)->process.pid,
+				 10);
+		assert_int_equal(qemu_scan_find(&fixture->scan, &other, -1)->process.pid, 20);
+	}
+	assert_int_equal(read(watch, events, sizeof(events)), -1);
+	assert_int_equal(errno, EAGAIN);
+}
+
+/* The same number, and even the same name, of a process that began later; and another program. */
+static void test_process_that_is_another(void **state)
+{
+	struct fixture *fixture = *state;
+	struct uuid other;
+
+	assert_int_equal(uuid_parse(OTHER_TEXT, &other), 0);
+	put_process(fixture, 10, RUNNER, 100, "7");
+	assert_int_equal(qemu_scan_run(&fixture->scan, fixture->proc_fd), 0);
+	put_process(fixture, 10, RUNNER, 101, "7");
+	tree_write(&fixture->tree, "proc/10/cmdline", "qemu%c-uuid%c" OTHER_TEXT "%c", 0, 0, 0);
+	assert_int_equal(qemu_scan_run(&fixture->scan, fixture->proc_fd), 0);
+	assert_non_null(qemu_scan_find(&fixture->scan, &other, -1));
+	assert_null(qemu_scan_find(&fixture->scan, &fixture->uuid, -1));
+	tree_write(&fixture->tree, "proc/10/comm", "kvm\n");
+	tree_write(&fixture->tree, "proc/10/cmdline", "kvm%c-uuid%c" UUID_TEXT "%c", 0, 0, 0);
+	assert_int_equal(qemu_scan_run(&fixture->scan, fixture->proc_fd), 0);
+	assert_non_null(qemu_scan_find(&fixture->scan, &fixture->uuid, -1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +195,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_stranger_alone, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_root_and_runners, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_status_that_is_missing, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_process_that_hangs, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_process_that_is_another, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 #include "tests/unit/check.h"
 #include "tests/unit/tree.h"
 
+#include "common/cleanup.h"
 #include "host/halt_poll.h"
 #include "host/vm_events.h"
 #include "host/vm_threads.h"
@@ -11,6 +12,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #define SECOND CLOCK_NS_PER_SECOND
@@ -458,6 +460,54 @@ static void test_pid_of_another_process_is_not_taken(void **state)
 	host_close(&host);
 }
 
+/* Makes files of a process or thread and has their opening seen. */
+static void host_watch(struct host *host, int watch, const char *directory)
+{
+	/* Those that take the lock of the process's memory (fs/proc/base.c and task_mmu.c). */
+	static const char *const files[] = {"cmdline", "environ",      "maps",	   "numa_maps",
+					    "smaps",   "smaps_rollup", "mem",	   "auxv",
+					    "pagemap", "clear_refs",   "map_files"};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char name[64], path[128];
+
+		(void)snprintf(name, sizeof(name), "%s/%s", directory, files[i]);
+		tree_write(&host->tree, name, "x");
+		(void)snprintf(path, sizeof(path), "%s/%s", host->tree.path, name);
+		assert_true(inotify_add_watch(watch, path, IN_OPEN) >= 0);
+	}
+}
+
+/*
+ * A QEMU that hangs may hold the lock of its memory for hours, and who reads one of the files that
+ * take it waits as long. Of the sampling nobody does: its times are read, and those of the others.
+ */
+static void test_a_process_that_hangs_holds_up_nobody(void **state)
+{
+	cleanup_fd int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	struct host host;
+	char opened[256];
+
+	(void)state;
+	host_open(&host, 2, 100);
+	host_process(&host, 10, 7, 500);
+	host_thread(&host, 10, 11, "CPU 0/KVM", 3000, 0);
+	host_watch(&host, watch, "proc/10");
+	host_watch(&host, watch, "proc/10/task/10");
+	host_watch(&host, watch, "proc/10/task/11");
+	host_put(&host, 1, 10, 7, 1);
+	host_follow(&host);
+	/* Long enough for each of its threads to be looked for again. */
+	for (size_t i = 0; i < 100; i++)
+		(void)host_read(&host, SECOND);
+	host_thread(&host, 10, 11, "CPU 0/KVM", 3500, 0);
+	assert_int_equal(host_read(&host, SECOND)->vcpus[0].time_ns, 3500);
+	assert_int_equal(vm_threads_report(host.threads)->failed, 0);
+	assert_int_equal(read(watch, opened, sizeof(opened)), -1);
+	assert_int_equal(errno, EAGAIN);
+	host_close(&host);
+}
+
 static void test_a_machine_that_left_may_return(void **state)
 {
 	struct host host;
@@ -848,6 +898,7 @@ int main(void)
 	    cmocka_unit_test(test_refused_events),
 	    cmocka_unit_test(test_events_leave_descriptors_for_times),
 	    cmocka_unit_test(test_pid_of_another_process_is_not_taken),
+	    cmocka_unit_test(test_a_process_that_hangs_holds_up_nobody),
 	    cmocka_unit_test(test_a_machine_that_left_may_return),
 	    cmocka_unit_test(test_a_process_that_stayed_is_not_counted_twice),
 	    cmocka_unit_test(test_without_schedstat_ticks_are_taken),

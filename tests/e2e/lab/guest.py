@@ -12,7 +12,7 @@ import threading
 import time
 
 from .domain import RunningDomain
-from .process import LabError, wait_for
+from .process import PATIENCE, LabError, wait_for
 
 CONTROL_PORT = 80
 CLOCK_PORT = 81
@@ -60,7 +60,7 @@ class Guest(RunningDomain):
 
     def run(self, command, timeout_s=60):
         """Runs a shell command in the guest and waits for it. Any number of threads may call this at once."""
-        connection = http.client.HTTPConnection(self.address, CONTROL_PORT, timeout=timeout_s)
+        connection = http.client.HTTPConnection(self.address, CONTROL_PORT, timeout=timeout_s * PATIENCE)
         try:
             connection.request("POST", "/cgi-bin/run", command.encode())
             answer = connection.getresponse().read()
@@ -128,7 +128,7 @@ class Guest(RunningDomain):
         """Compares the clocks: (host's CLOCK_MONOTONIC in s, guest's in s) at one instant, by the fastest of some
         round trips, and how long that took: twice the error at most."""
         best = None
-        with socket.create_connection((self.address, CLOCK_PORT), timeout=10) as connection:
+        with socket.create_connection((self.address, CLOCK_PORT), timeout=10 * PATIENCE) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             lines = connection.makefile("r")
             for _ in range(tries):
@@ -150,7 +150,7 @@ class Guest(RunningDomain):
 
     def get(self, port, path):
         """The body of an HTTP page of a server in the guest; LabError unless its status is 200."""
-        connection = http.client.HTTPConnection(self.address, port, timeout=30)
+        connection = http.client.HTTPConnection(self.address, port, timeout=30 * PATIENCE)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

@@ -5,7 +5,7 @@ import os
 import subprocess
 
 from . import namespace
-from .process import LabError, Process
+from .process import PATIENCE, LabError, Process
 
 SOCKET = "/run/libvirt/libvirt-sock"
 URI = "qemu:///system"
@@ -80,7 +80,7 @@ class Libvirtd:
     @staticmethod
     def _virsh(*arguments, text_in=None):
         return subprocess.run(
-            ["virsh", "-q", "-c", URI, *arguments], input=text_in, capture_output=True, text=True, timeout=60
+            ["virsh", "-q", "-c", URI, *arguments], input=text_in, capture_output=True, text=True, timeout=60 * PATIENCE
         )
 
     def virsh(self, *arguments, text_in=None):
