@@ -65,7 +65,6 @@ int agent_top(struct agent *agent, int argc, char **argv);
 
 /* The service: what the program does without a command. */
 struct agent_settings;
-int agent_serve(const struct agent *agent, const struct agent_settings *settings,
-		const struct agent_meaning *meaning);
+int agent_serve(const struct agent *agent, const struct agent_settings *settings);
 
 #endif

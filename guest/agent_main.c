@@ -30,7 +30,6 @@ static const struct agent_command {
 
 struct agent_main {
 	struct agent agent;
-	struct agent_meaning meaning;
 	const char *config; /* NULL: the default, which need not exist */
 	size_t entry_count;
 	struct config_entry entries[AGENT_ENTRY_MAX];
@@ -86,7 +85,6 @@ static error_t agent_main_parse(int key, char *argument, struct argp_state *stat
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &main_options->agent;
-		state->child_inputs[1] = &main_options->meaning;
 		return 0;
 	case AGENT_KEY_CONFIG:
 		main_options->config = argument;
@@ -139,21 +137,6 @@ static int agent_load_settings(const struct agent_main *main_options,
 	return status;
 }
 
-/* What the command line does not say of it. */
-static void agent_add_meaning(struct agent_meaning *meaning, const struct agent_settings *settings)
-{
-	const struct carbon_options carbon = agent_settings_carbon(settings);
-
-	if (meaning->carbon.spec == NULL)
-		meaning->carbon.spec = carbon.spec;
-	if (meaning->carbon.period_ns == 0)
-		meaning->carbon.period_ns = carbon.period_ns;
-	if (meaning->carbon.age_max_ns == 0)
-		meaning->carbon.age_max_ns = carbon.age_max_ns;
-	if (meaning->equivalents == NULL)
-		meaning->equivalents = settings->carbon_equivalents;
-}
-
 static int agent_run_service(struct agent_main *main_options)
 {
 	static struct agent_settings settings;
@@ -165,8 +148,7 @@ static int agent_run_service(struct agent_main *main_options)
 		agent->at = settings.agent_at;
 	if (!agent->source_given)
 		agent->source = (enum meter_source)settings.agent_source;
-	agent_add_meaning(&main_options->meaning, &settings);
-	return agent_serve(agent, &settings, &main_options->meaning);
+	return agent_serve(agent, &settings);
 }
 
 #define AGENT_OPTIONS                                                                              \
@@ -199,8 +181,7 @@ int main(int argc, char **argv)
 {
 	static char names[AGENT_KEY_MAX][AGENT_NAME_SIZE];
 	static struct argp_option options[AGENT_KEY_MAX + 8] = {AGENT_OPTIONS};
-	static const struct argp_child children[] = {
-	    {.argp = &agent_argp}, {.argp = &agent_meaning_argp}, {.argp = NULL}};
+	static const struct argp_child children[] = {{.argp = &agent_argp}, {.argp = NULL}};
 	static const struct argp argp = {
 	    .options = options,
 	    .parser = agent_main_parse,
