@@ -6,9 +6,12 @@
 #include <stdint.h>
 #include <zlib.h>
 
-/* A page of ours may show itself and ask its own server; nothing from or to anywhere else. */
+/*
+ * A page of ours may load its own parts and ask its own server; nothing from or to anywhere else,
+ * and nothing that stands in the page itself, where a name from outside could have got.
+ */
 #define HTTP_CONTENT_POLICY                                                                        \
-	"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "              \
+	"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "                \
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 void http_response_init(struct http_response *response)

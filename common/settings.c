@@ -1,5 +1,7 @@
 #include "common/settings.h"
+#include "common/carbon.h"
 #include "common/clock.h"
+#include "common/equivalents.h"
 
 #include <errno.h>
 
@@ -106,6 +108,16 @@ static const struct config_key settings_table[] = {
     KEY(http_listen, "http", "listen", CONFIG_TEXT, ":9771",
 	.allowed = "[HOST]:PORT, with IPv6 addresses in brackets",
 	.summary = "where wattport-exporter answers"),
+    KEY(http_charts, "http", "charts", CONFIG_TEXT, "auto", .allowed = "auto, none, or a file",
+	.summary = "the library dygraphs, with which the page for people draws its charts: auto "
+		   "takes Debian's libjs-dygraphs where it is installed, none shows tables alone"),
+    KEY(meaning_carbon, "meaning", "carbon", CONFIG_TEXT, "none",
+	.allowed = "none, or " CARBON_ALLOWED,
+	.summary = "how much CO2e a kilowatt-hour causes, for the grams on the page for people"),
+    KEY(meaning_equivalents, "meaning", "equivalents", CONFIG_TEXT, EQUIVALENTS_PATH,
+	.allowed = "a file",
+	.summary = "what energy is compared with on the page for people; without that file the "
+		   "table that is built in"),
     /* The name that Prometheus' own exporters give it, so that --web.config.file= is theirs. */
     KEY(web_config_file, "web", "config.file", CONFIG_TEXT, "none", .allowed = "none, or a file",
 	.summary = "TLS and passwords of wattport-exporter: the file that Prometheus' exporters "

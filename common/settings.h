@@ -74,6 +74,9 @@ struct settings {
 	bool tree_core;
 	bool tree_uncore;
 	char http_listen[CONFIG_TEXT_SIZE];
+	char http_charts[CONFIG_TEXT_SIZE];
+	char meaning_carbon[CONFIG_TEXT_SIZE]; /* or "none" */
+	char meaning_equivalents[CONFIG_TEXT_SIZE];
 	char web_config_file[CONFIG_TEXT_SIZE]; /* or "none" */
 };
 

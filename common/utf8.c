@@ -57,3 +57,37 @@ void utf8_copy(char *ret_text, size_t size, const char *text)
 	}
 	ret_text[used] = '\0';
 }
+
+size_t utf8_decode(const char *text, unsigned int *ret_character)
+{
+	static const unsigned char first_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	const size_t length = utf8_length(text);
+	unsigned int character = (unsigned char)text[0] & first_bits[length];
+
+	if (*text == '\0' || length == 0) {
+		*ret_character = *text == '\0' ? 0 : 0xfffd;
+		return *text == '\0' ? 0 : 1;
+	}
+	for (size_t i = 1; i < length; i++)
+		character = character << 6 | ((unsigned char)text[i] & 0x3f);
+	*ret_character = character;
+	return length;
+}
+
+void utf8_encode(unsigned int character, char ret_text[static UTF8_CHARACTER_SIZE])
+{
+	static const struct {
+		unsigned int limit, mark;
+	} forms[] = {{0x80, 0}, {0x800, 0xc0}, {0x10000, 0xe0}, {0x110000, 0xf0}};
+	char text[UTF8_CHARACTER_SIZE] = "?";
+	size_t length = 1;
+
+	if (character < 0x110000 && (character < 0xd800 || character > 0xdfff)) {
+		while (character >= forms[length - 1].limit)
+			length++;
+		for (size_t i = length - 1; i > 0; i--, character >>= 6)
+			text[i] = (char)(0x80 | (character & 0x3f));
+		text[0] = (char)(forms[length - 1].mark | character);
+	}
+	memcpy(ret_text, text, sizeof(text));
+}

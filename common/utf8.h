@@ -22,4 +22,15 @@ size_t utf8_length(const char *text);
  */
 void utf8_copy(char *ret_text, size_t size, const char *text);
 
+#define UTF8_CHARACTER_SIZE 5 /* one in UTF-8, with the NUL */
+
+/*
+ * The code point at `text` and the bytes that it takes. What is not UTF-8 is U+FFFD and takes one
+ * byte; the NUL at the end takes none.
+ */
+size_t utf8_decode(const char *text, unsigned int *ret_character);
+
+/* The code point as text; what is none (a surrogate, past U+10FFFF) as '?'. */
+void utf8_encode(unsigned int character, char ret_text[static UTF8_CHARACTER_SIZE]);
+
 #endif

@@ -61,9 +61,11 @@ int agent_mount(struct agent *agent, int argc, char **argv);
 int agent_status(struct agent *agent, int argc, char **argv);
 int agent_exec(struct agent *agent, int argc, char **argv);
 int agent_session(struct agent *agent, int argc, char **argv);
+int agent_top(struct agent *agent, int argc, char **argv);
 
 /* The service: what the program does without a command. */
 struct agent_settings;
-int agent_serve(const struct agent *agent, const struct agent_settings *settings);
+int agent_serve(const struct agent *agent, const struct agent_settings *settings,
+		const struct agent_meaning *meaning);
 
 #endif

@@ -24,14 +24,13 @@ static const struct agent_command {
 	const char *name;
 	int (*run)(struct agent *agent, int argc, char **argv);
 } agent_commands[] = {
-    {"mount", agent_mount},
-    {"status", agent_status},
-    {"exec", agent_exec},
-    {"session", agent_session},
+    {"mount", agent_mount},	{"status", agent_status}, {"exec", agent_exec},
+    {"session", agent_session}, {"top", agent_top},
 };
 
 struct agent_main {
 	struct agent agent;
+	struct agent_meaning meaning;
 	const char *config; /* NULL: the default, which need not exist */
 	size_t entry_count;
 	struct config_entry entries[AGENT_ENTRY_MAX];
@@ -87,6 +86,7 @@ static error_t agent_main_parse(int key, char *argument, struct argp_state *stat
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &main_options->agent;
+		state->child_inputs[1] = &main_options->meaning;
 		return 0;
 	case AGENT_KEY_CONFIG:
 		main_options->config = argument;
@@ -139,6 +139,21 @@ static int agent_load_settings(const struct agent_main *main_options,
 	return status;
 }
 
+/* What the command line does not say of it. */
+static void agent_add_meaning(struct agent_meaning *meaning, const struct agent_settings *settings)
+{
+	const struct carbon_options carbon = agent_settings_carbon(settings);
+
+	if (meaning->carbon.spec == NULL)
+		meaning->carbon.spec = carbon.spec;
+	if (meaning->carbon.period_ns == 0)
+		meaning->carbon.period_ns = carbon.period_ns;
+	if (meaning->carbon.age_max_ns == 0)
+		meaning->carbon.age_max_ns = carbon.age_max_ns;
+	if (meaning->equivalents == NULL)
+		meaning->equivalents = settings->carbon_equivalents;
+}
+
 static int agent_run_service(struct agent_main *main_options)
 {
 	static struct agent_settings settings;
@@ -150,7 +165,8 @@ static int agent_run_service(struct agent_main *main_options)
 		agent->at = settings.agent_at;
 	if (!agent->source_given)
 		agent->source = (enum meter_source)settings.agent_source;
-	return agent_serve(agent, &settings);
+	agent_add_meaning(&main_options->meaning, &settings);
+	return agent_serve(agent, &settings, &main_options->meaning);
 }
 
 #define AGENT_OPTIONS                                                                              \
@@ -183,12 +199,14 @@ int main(int argc, char **argv)
 {
 	static char names[AGENT_KEY_MAX][AGENT_NAME_SIZE];
 	static struct argp_option options[AGENT_KEY_MAX + 8] = {AGENT_OPTIONS};
-	static const struct argp_child children[] = {{.argp = &agent_argp}, {.argp = NULL}};
+	static const struct argp_child children[] = {
+	    {.argp = &agent_argp}, {.argp = &agent_meaning_argp}, {.argp = NULL}};
 	static const struct argp argp = {
 	    .options = options,
 	    .parser = agent_main_parse,
 	    .args_doc = "\nmount [OPTION...]\nstatus [OPTION...]\nexec [OPTION...] -- COMMAND "
-			"[ARGUMENT...]\nsession [OPTION...] start|stop|list [NAME]",
+			"[ARGUMENT...]\nsession [OPTION...] start|stop|list [NAME]"
+			"\ntop [OPTION...]",
 	    .doc =
 		"Reads the energy of this machine, from the host's tree or from its own RAPL.\v"
 		"Without a command: the service, which exports the readings for Prometheus and "
@@ -197,6 +215,7 @@ int main(int argc, char **argv)
 		"  status  show power and energy now\n"
 		"  exec    measure a command\n"
 		"  session measure between two commands, for the scripts of batch systems\n"
+		"  top     show who uses the power, on a terminal\n"
 		"Each has its own --help. Every key of the service's configuration is also taken "
 		"as --SECTION.KEY=VALUE.",
 	    .children = children,

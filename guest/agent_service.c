@@ -1,16 +1,24 @@
 #include "common/cleanup.h"
 #include "common/http_server.h"
 #include "common/log.h"
+#include "common/page.h"
 #include "common/privilege.h"
 #include "guest/agent.h"
 #include "guest/agent_settings.h"
 #include "guest/exporter.h"
 #include "guest/outputs.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+
+/* Of what is looked at when nobody asks: counters that wrap, renewed certificates. */
+#define AGENT_SERVICE_PERIOD_NS (HTTP_RELOAD_SECONDS * CLOCK_NS_PER_SECOND)
+#define AGENT_SERVICE_SHOW_NS	(PAGE_PERIOD_SECONDS * CLOCK_NS_PER_SECOND)
+static_assert(AGENT_SERVICE_PERIOD_NS <= METER_PERIOD_NS_MAX,
+	      "a counter that wraps is read in time");
 
 struct agent_service {
 	const struct agent *agent;
@@ -132,13 +140,14 @@ static void agent_service_reload(struct agent_service *service, bool asked)
 		log_info("there is no web configuration to read again");
 }
 
-/* How long nothing has to be done: counters that wrap are to be read, outputs fall due. */
+/* How long nothing has to be done: the page goes on, outputs fall due. */
 static struct timespec agent_service_rest(const struct agent_service *service,
-					  struct mono_time read)
+					  struct mono_time shown)
 {
 	struct mono_time now = clock_now_mono(service->agent->clock);
-	uint64_t elapsed_ns = clock_elapsed_ns(read, now);
-	uint64_t rest_ns = elapsed_ns < METER_PERIOD_NS_MAX ? METER_PERIOD_NS_MAX - elapsed_ns : 0;
+	uint64_t elapsed_ns = clock_elapsed_ns(shown, now);
+	uint64_t rest_ns =
+	    elapsed_ns < AGENT_SERVICE_SHOW_NS ? AGENT_SERVICE_SHOW_NS - elapsed_ns : 0;
 	uint64_t due_ns = outputs_due_ns(service->outputs, now);
 
 	if (due_ns < rest_ns)
@@ -150,10 +159,10 @@ static struct timespec agent_service_rest(const struct agent_service *service,
 /* Until a signal ends it. */
 static void agent_service_run(struct agent_service *service, const sigset_t *signals)
 {
-	struct mono_time read = clock_now_mono(service->agent->clock);
+	struct mono_time read = clock_now_mono(service->agent->clock), shown = read;
 
 	for (;;) {
-		const struct timespec rest = agent_service_rest(service, read);
+		const struct timespec rest = agent_service_rest(service, shown);
 		int signal_number = sigtimedwait(signals, NULL, &rest);
 		struct mono_time now = clock_now_mono(service->agent->clock);
 
@@ -164,7 +173,11 @@ static void agent_service_run(struct agent_service *service, const sigset_t *sig
 			outputs_reopen(service->outputs);
 		}
 		agent_service_output(service);
-		if (clock_elapsed_ns(read, now) >= METER_PERIOD_NS_MAX) {
+		if (clock_elapsed_ns(shown, now) >= AGENT_SERVICE_SHOW_NS) {
+			shown = now;
+			exporter_show(service->exporter);
+		}
+		if (clock_elapsed_ns(read, now) >= AGENT_SERVICE_PERIOD_NS) {
 			read = now;
 			agent_service_tick(service, false);
 			agent_service_reload(service, false);
@@ -236,11 +249,15 @@ static int agent_service_open_accounts(const struct agent *agent, const struct s
 	return 0;
 }
 
-int agent_serve(const struct agent *agent, const struct agent_settings *settings)
+int agent_serve(const struct agent *agent, const struct agent_settings *settings,
+		const struct agent_meaning *meaning)
 {
 	cleanup_sysroot struct sysroot *root = NULL;
 	cleanup_sysroot struct sysroot *accounts_root = NULL;
 	cleanup_meter struct meter *meter = NULL;
+	cleanup_carbon struct carbon *carbon = NULL;
+	cleanup_equivalents struct equivalents *equivalents = NULL;
+	cleanup_page struct page *page = NULL;
 	cleanup_meter struct meter *accounts_meter = NULL;
 	cleanup_accounts struct accounts *accounts = NULL;
 	cleanup_accounts_thread struct accounts_thread *thread = NULL;
@@ -251,12 +268,18 @@ int agent_serve(const struct agent *agent, const struct agent_settings *settings
 	int status;
 
 	log_init("wattport-agent", LOG_LEVEL_INFO);
+	/* Before the signals are blocked and privileges go: it may start a process. */
+	if (agent_open_meaning(agent, meaning, &carbon, &equivalents) < 0)
+		return AGENT_EXIT_FAILED;
 	agent_service_signals(&signals);
 	/* A meter has one thread: the accounts' and that of the requests have one each. */
 	if (agent_open_meter(agent, &root, &meter) < 0 ||
 	    agent_open_meter(agent, &accounts_root, &accounts_meter) < 0)
 		return AGENT_EXIT_FAILED;
-	if (exporter_create(meter, &exporter) < 0 ||
+	if (page_create(settings->http_charts, agent->clock, &page, &diag) < 0)
+		return agent_fail("--http.charts: %s", diag.text);
+	page_set_meaning(page, carbon, equivalents);
+	if (exporter_create(meter, page, &exporter) < 0 ||
 	    agent_service_open_accounts(agent, accounts_root, settings, accounts_meter, &accounts) <
 		0 ||
 	    (accounts != NULL &&

@@ -1,5 +1,6 @@
 #include "guest/agent_settings.h"
 #include "common/clock.h"
+#include "common/equivalents.h"
 #include "guest/compat.h"
 #include "guest/meter.h"
 #include "guest/mount.h"
@@ -74,9 +75,24 @@ static const struct config_key agent_settings_table[] = {
     KEY(output_ca_file, "output", "ca-file", CONFIG_TEXT, "none", .allowed = "none, or a file",
 	.summary = "certificates of the authorities that may vouch for these servers, instead of "
 		   "the system's"),
+    KEY(carbon_intensity, "carbon", "intensity", CONFIG_TEXT, "none",
+	.allowed = "none, or " CARBON_ALLOWED,
+	.summary = "what a kilowatt-hour causes, so that grams of CO2e are told"),
+    KEY(carbon_period_ns, "carbon", "period", CONFIG_DURATION, "5min", .minimum = SECOND_NS,
+	.maximum = 86400 * SECOND_NS, .allowed = "a duration from 1s to 24h",
+	.summary = "how often that file is read or that command run"),
+    KEY(carbon_age_ns, "carbon", "age", CONFIG_DURATION, "2h", .minimum = SECOND_NS,
+	.maximum = 31 * 86400 * SECOND_NS, .allowed = "a duration from 1s to 31d",
+	.summary = "no grams are told from a figure that is older"),
+    KEY(carbon_equivalents, "carbon", "equivalents", CONFIG_TEXT, EQUIVALENTS_PATH,
+	.allowed = "a file", .summary = "what energy is compared with"),
     KEY(http_listen, "http", "listen", CONFIG_TEXT, ":9772",
 	.allowed = "[HOST]:PORT, with IPv6 addresses in brackets",
 	.summary = "where the agent answers"),
+    KEY(http_charts, "http", "charts", CONFIG_TEXT, "auto", .allowed = "auto, none or a file",
+	.summary =
+	    "the library dygraphs, with which the page draws its charts: auto takes it where "
+	    "Debian's package libjs-dygraphs has it"),
     KEY(http_compat_text, "http", "compat", CONFIG_TEXT, "none",
 	.allowed = "none, or scaphandre, node and kepler with spaces between them",
 	.summary = "whose metrics /metrics has as well, by their names and in their units, for "
@@ -102,10 +118,18 @@ static bool agent_settings_has(const char *text)
 static int agent_settings_check(struct agent_settings *settings, struct diag *diag)
 {
 	int status = compat_parse(settings->http_compat_text, &settings->http_compat, diag);
+	enum carbon_kind kind;
 
 	if (status < 0) {
 		diag_prefix(diag, "http.compat");
 		return status;
+	}
+	if (agent_settings_has(settings->carbon_intensity)) {
+		status = carbon_check(settings->carbon_intensity, &kind, diag);
+		if (status < 0) {
+			diag_prefix(diag, "carbon.intensity");
+			return status;
+		}
 	}
 	for (unsigned int i = 0; i < OUTPUTS_MAX; i++) {
 		struct output_spec spec;
@@ -168,6 +192,16 @@ struct accounts_options agent_settings_accounts(const struct agent_settings *set
 	    .exits = true,
 	    .package = {.given = package->given, .power_uw = package->power_uw},
 	    .dram = {.given = dram->given, .power_uw = dram->power_uw},
+	};
+}
+
+struct carbon_options agent_settings_carbon(const struct agent_settings *settings)
+{
+	return (struct carbon_options){
+	    .spec =
+		agent_settings_has(settings->carbon_intensity) ? settings->carbon_intensity : NULL,
+	    .period_ns = settings->carbon_period_ns,
+	    .age_max_ns = settings->carbon_age_ns,
 	};
 }
 

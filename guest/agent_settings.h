@@ -8,6 +8,7 @@
 #ifndef WATTPORT_GUEST_AGENT_SETTINGS_H
 #define WATTPORT_GUEST_AGENT_SETTINGS_H
 
+#include "common/carbon.h"
 #include "common/config.h"
 #include "common/diag.h"
 #include "guest/accounts.h"
@@ -34,7 +35,12 @@ struct agent_settings {
 	char output_host[CONFIG_TEXT_SIZE];	   /* or "auto" */
 	char output_credentials[CONFIG_TEXT_SIZE]; /* or "none" */
 	char output_ca_file[CONFIG_TEXT_SIZE];	   /* or "none": the system's */
+	char carbon_intensity[CONFIG_TEXT_SIZE];   /* or "none" */
+	uint64_t carbon_period_ns;
+	uint64_t carbon_age_ns;
+	char carbon_equivalents[CONFIG_TEXT_SIZE];
 	char http_listen[CONFIG_TEXT_SIZE];
+	char http_charts[CONFIG_TEXT_SIZE];	 /* as page_create() takes it */
 	uint32_t http_compat;			 /* enum compat_tool, as bits */
 	char http_compat_text[CONFIG_TEXT_SIZE]; /* as written: "none", "scaphandre node" */
 	char web_config_file[CONFIG_TEXT_SIZE];	 /* or "none" */
@@ -58,6 +64,9 @@ int agent_settings_add_output(struct agent_settings *settings, const char *spec,
 
 /* The part that the accounts take. */
 struct accounts_options agent_settings_accounts(const struct agent_settings *settings);
+
+/* What energy means; no spec where nothing is said. It points into the settings. */
+struct carbon_options agent_settings_carbon(const struct agent_settings *settings);
 
 /* The outputs that there are; they point into the settings. */
 struct outputs_options agent_settings_outputs(const struct agent_settings *settings);

@@ -4,6 +4,7 @@
 #include "guest/accounts_json.h"
 #include "guest/compat.h"
 #include "guest/outputs.h"
+#include "guest/page_guest.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -12,6 +13,7 @@
 struct exporter {
 	pthread_mutex_t lock; /* for the meter and the reading */
 	struct meter *meter;
+	struct page *page;
 	struct meter_reading reading;
 	struct exporter_extras extras;
 	struct metrics *metrics;	  /* of the HTTP server's thread alone */
@@ -36,7 +38,7 @@ static const struct metrics_family exporter_estimate = {
 static const struct metrics_family exporter_build = {"wattport_build", METRICS_INFO, NULL,
 						     "The version of this program."};
 
-int exporter_create(struct meter *meter, struct exporter **ret_exporter)
+int exporter_create(struct meter *meter, struct page *page, struct exporter **ret_exporter)
 {
 	cleanup_free struct exporter *exporter = calloc(1, sizeof(*exporter));
 	int status;
@@ -44,6 +46,7 @@ int exporter_create(struct meter *meter, struct exporter **ret_exporter)
 	if (exporter == NULL)
 		return -ENOMEM;
 	exporter->meter = meter;
+	exporter->page = page;
 	status = metrics_create(&exporter->metrics);
 	if (status < 0)
 		return status;
@@ -220,23 +223,52 @@ static int exporter_handle_page(void *context, const struct http_request *reques
 				struct http_response *response)
 {
 	struct exporter *exporter = context;
+
+	return page_answer(exporter->page, request->path, response);
+}
+
+/*
+ * What the page shows now, into the history and, where there is a response, into that. The reading
+ * is that of the accounts, so that all parts are of one moment; a new one where nothing is divided.
+ */
+static int exporter_page_now(struct exporter *exporter, struct http_response *response)
+{
+	const struct accounts_view *accounts = accounts_thread_view(exporter->accounts);
+	struct page_view view = {.group_count = 0};
+	struct meter_reading reading;
 	int status;
 
+	if (accounts != NULL)
+		reading = accounts->reading;
+	else
+		exporter_read(exporter, &reading);
+	status = page_guest_view(&reading, accounts, &view);
+	if (status == 0 && response != NULL)
+		status = page_answer_now(exporter->page, &view, response);
+	else if (status == 0)
+		page_show(exporter->page, &view);
+	page_guest_release(&view);
+	accounts_view_release(accounts);
+	return status;
+}
+
+static int exporter_handle_now(void *context, const struct http_request *request,
+			       struct http_response *response)
+{
 	(void)request;
-	exporter_read(exporter, &exporter->reading);
-	status =
-	    exporter_write_page(&exporter->reading, &response->allocated, &response->body_size);
-	if (status < 0)
-		return status;
-	response->body = response->allocated;
-	response->content_type = "text/html; charset=utf-8";
-	return 0;
+	return exporter_page_now(context, response);
+}
+
+void exporter_show(struct exporter *exporter)
+{
+	(void)exporter_page_now(exporter, NULL);
 }
 
 const struct http_route exporter_routes[] = {
     {"/metrics", exporter_handle_metrics},
     {"/healthz", exporter_handle_health},
     {"/api/v1/accounts", exporter_handle_accounts},
-    {"/", exporter_handle_page},
+    {"/api/v1/now", exporter_handle_now},
+    PAGE_ROUTES(exporter_handle_page),
 };
 const size_t exporter_route_count = sizeof(exporter_routes) / sizeof(exporter_routes[0]);

@@ -1,5 +1,6 @@
 /*
- * exporter.h: the agent's readings over HTTP: /metrics, /healthz and a page for people.
+ * exporter.h: the agent's readings over HTTP: /metrics, /healthz and the page for people, with
+ * /api/v1/.. which that asks (common/page.h).
  *
  * Last stage in the guest. Each request takes a reading of its own, so that a scrape shows now and
  * not some tick before it; exporter_tick() takes one when nobody asks, for counters that wrap. The
@@ -13,6 +14,7 @@
 #define WATTPORT_GUEST_EXPORTER_H
 
 #include "common/http_server.h"
+#include "common/page.h"
 #include "guest/accounts_thread.h"
 #include "guest/meter.h"
 
@@ -20,8 +22,8 @@
 
 struct exporter;
 
-/* The meter stays the caller's and outlives the exporter. */
-int exporter_create(struct meter *meter, struct exporter **ret_exporter);
+/* Meter and page stay the caller's and outlive the exporter. */
+int exporter_create(struct meter *meter, struct page *page, struct exporter **ret_exporter);
 void exporter_destroy(struct exporter *exporter);
 
 /* Shows these accounts, too; they outlive the exporter. Before the server starts. */
@@ -44,15 +46,15 @@ void exporter_set_extras(struct exporter *exporter, const struct exporter_extras
 /* Takes a reading; returns whether it is up. */
 bool exporter_tick(struct exporter *exporter, struct meter_reading *ret_reading);
 
+/* Every PAGE_PERIOD_SECONDS: takes the figures into the page's history. In any thread. */
+void exporter_show(struct exporter *exporter);
+
 /* The page of a reading, for /metrics; the text belongs to `metrics`. */
 struct metrics;
 void exporter_write_metrics(struct metrics *metrics, const struct meter_reading *reading);
 
 /* The accounts' part of it: nothing while the machine's energy cannot be read. */
 void exporter_write_accounts(struct metrics *metrics, const struct accounts_view *view);
-
-/* The page for people; malloc()ed. */
-int exporter_write_page(const struct meter_reading *reading, char **ret_text, size_t *ret_size);
 
 static inline void cleanup_exporter_value(struct exporter *const *exporter)
 {

@@ -51,6 +51,7 @@ void command_parse(int argc, char **argv, const char *doc, const char *argument_
 
 int command_status(int argc, char **argv);
 int command_vm(int argc, char **argv);
+int command_top(int argc, char **argv);
 int command_record(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_attach(int argc, char **argv);

@@ -6,8 +6,8 @@
  */
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/quantity.h"
 #include "host/command.h"
-#include "host/quantity.h"
 #include "host/replay.h"
 #include "host/table.h"
 

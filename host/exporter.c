@@ -2,18 +2,23 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/page.h"
 #include "host/exporter_metrics.h"
-#include "host/exporter_page.h"
 #include "host/ledger_view.h"
+#include "host/page_host.h"
 #include "host/status_json.h"
 #include "host/summary.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 
 #define STATUS_UNAVAILABLE 503
 
 struct exporter {
 	const struct clock *clock;
+	struct page *page;
+	pthread_mutex_t lock; /* for view and reason */
 	struct ledger_view *view;
 	struct metrics *metrics;
 	struct diag reason; /* why the figures were not fresh when last asked; empty: they were */
@@ -47,8 +52,13 @@ static void exporter_note(struct exporter *exporter, const struct diag *reason)
 	exporter->reason = *reason;
 }
 
+/* Nobody holds the lock for longer than a copy of the ledger takes. */
 static void exporter_look(struct exporter *exporter, struct exporter_picture *picture)
 {
+	int status = pthread_mutex_lock(&exporter->lock);
+
+	assert(status == 0);
+	(void)status;
 	picture->status = ledger_view_copy(exporter->view, &picture->copy, &picture->reason);
 	if (picture->status == 0) {
 		picture->status = summary_init(&picture->summary, &picture->copy,
@@ -59,17 +69,47 @@ static void exporter_look(struct exporter *exporter, struct exporter_picture *pi
 	if (picture->status == 0)
 		(void)summary_check_fresh(&picture->summary, &picture->reason);
 	exporter_note(exporter, &picture->reason);
+	(void)pthread_mutex_unlock(&exporter->lock);
 }
 
 static int exporter_answer_page(void *context, const struct http_request *request,
 				struct http_response *response)
 {
-	(void)context;
+	struct exporter *exporter = context;
+
+	return page_answer(exporter->page, request->path, response);
+}
+
+static int exporter_page_view(const struct exporter_picture *picture, struct page_view *ret_view)
+{
+	return page_host_view(picture->status == 0 ? &picture->copy : NULL, &picture->summary,
+			      &picture->reason, ret_view);
+}
+
+static int exporter_answer_now(void *context, const struct http_request *request,
+			       struct http_response *response)
+{
+	cleanup_picture struct exporter_picture picture = {.status = 0};
+	cleanup_page_host struct page_view view = {.group_count = 0};
+	struct exporter *exporter = context;
+	int status;
+
 	(void)request;
-	response->content_type = "text/html; charset=utf-8";
-	response->body = exporter_page;
-	response->body_size = exporter_page_size;
-	return 0;
+	exporter_look(exporter, &picture);
+	status = exporter_page_view(&picture, &view);
+	if (status < 0)
+		return status;
+	return page_answer_now(exporter->page, &view, response);
+}
+
+void exporter_tick(struct exporter *exporter)
+{
+	cleanup_picture struct exporter_picture picture = {.status = 0};
+	cleanup_page_host struct page_view view = {.group_count = 0};
+
+	exporter_look(exporter, &picture);
+	if (exporter_page_view(&picture, &view) == 0)
+		page_show(exporter->page, &view);
 }
 
 static int exporter_answer_metrics(void *context, const struct http_request *request,
@@ -132,9 +172,8 @@ static int exporter_answer_healthz(void *context, const struct http_request *req
 const struct http_route *exporter_routes(size_t *ret_count)
 {
 	static const struct http_route routes[] = {
-	    {"/", exporter_answer_page},
-	    {"/metrics", exporter_answer_metrics},
-	    {"/status.json", exporter_answer_status},
+	    PAGE_ROUTES(exporter_answer_page),	   {"/api/v1/now", exporter_answer_now},
+	    {"/metrics", exporter_answer_metrics}, {"/status.json", exporter_answer_status},
 	    {"/healthz", exporter_answer_healthz},
 	};
 
@@ -142,21 +181,29 @@ const struct http_route *exporter_routes(size_t *ret_count)
 	return routes;
 }
 
-int exporter_create(const char *runtime_dir, const struct clock *clock,
+int exporter_create(const char *runtime_dir, const struct clock *clock, struct page *page,
 		    struct exporter **ret_exporter)
 {
-	cleanup_exporter struct exporter *exporter = calloc(1, sizeof(*exporter));
+	struct exporter *exporter = calloc(1, sizeof(*exporter));
 	int status;
 
 	if (exporter == NULL)
 		return -ENOMEM;
 	exporter->clock = clock;
+	exporter->page = page;
+	status = pthread_mutex_init(&exporter->lock, NULL);
+	if (status != 0) {
+		free(exporter);
+		return -status;
+	}
 	status = ledger_view_create(runtime_dir, &exporter->view);
 	if (status == 0)
 		status = metrics_create(&exporter->metrics);
-	if (status < 0)
+	if (status < 0) {
+		exporter_destroy(exporter);
 		return status;
-	*ret_exporter = TAKE_PTR(exporter);
+	}
+	*ret_exporter = exporter;
 	return 0;
 }
 
@@ -164,6 +211,7 @@ void exporter_destroy(struct exporter *exporter)
 {
 	if (exporter == NULL)
 		return;
+	(void)pthread_mutex_destroy(&exporter->lock);
 	ledger_view_destroy(exporter->view);
 	metrics_destroy(exporter->metrics);
 	free(exporter);

@@ -4,7 +4,9 @@
  * Privilege: listening may need root (a port below 1024). From then on it runs as an unprivileged
  * user that can read the ledger and answer connections that others open, and nothing else.
  */
+#include "common/carbon.h"
 #include "common/config.h"
+#include "common/equivalents.h"
 #include "common/http_address.h"
 #include "common/log.h"
 #include "common/privilege.h"
@@ -25,6 +27,7 @@ enum exporter_option {
 	OPTION_SYSROOT,
 	OPTION_HTTP_LISTEN,
 	OPTION_WEB_CONFIG_FILE,
+	OPTION_HTTP_CHARTS,
 };
 
 struct exporter_arguments {
@@ -32,6 +35,7 @@ struct exporter_arguments {
 	const char *config;
 	const char *listen;	/* NULL: the configuration's */
 	const char *web_config; /* likewise */
+	const char *charts;	/* likewise */
 };
 
 /* argp(3) looks for these by name. */
@@ -56,6 +60,9 @@ static error_t exporter_parse(int key, char *argument, struct argp_state *state)
 	case OPTION_WEB_CONFIG_FILE: /* likewise */
 		arguments->web_config = argument;
 		return 0;
+	case OPTION_HTTP_CHARTS: /* likewise */
+		arguments->charts = argument;
+		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument: %s", argument);
 		return EINVAL;
@@ -73,6 +80,8 @@ static const struct argp_option exporter_options[] = {
      "HOST:PORT, [IPV6]:PORT or :PORT to answer on (default :9771)", 0},
     {"web.config.file", OPTION_WEB_CONFIG_FILE, "FILE", 0,
      "TLS and passwords, as Prometheus' exporters take them (default none)", 0},
+    {"http.charts", OPTION_HTTP_CHARTS, "FILE", 0,
+     "The library that draws the page's charts, auto or none (default auto)", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -99,9 +108,11 @@ static void exporter_reload(struct http_server *server, bool asked)
 }
 
 /* Until a signal ends the service; they are blocked in every thread. */
-static void exporter_wait(struct http_server *server, const sigset_t *signals)
+static void exporter_wait(struct exporter *exporter, struct http_server *server,
+			  const sigset_t *signals)
 {
-	const struct timespec period = {.tv_sec = HTTP_RELOAD_SECONDS};
+	const struct timespec period = {.tv_sec = PAGE_PERIOD_SECONDS};
+	unsigned int ticks = 0;
 
 	for (;;) {
 		int number = sigtimedwait(signals, NULL, &period);
@@ -110,7 +121,10 @@ static void exporter_wait(struct http_server *server, const sigset_t *signals)
 			return;
 		if (number == SIGHUP)
 			exporter_reload(server, true);
-		else if (errno == EAGAIN)
+		if (number < 0 && errno != EAGAIN)
+			continue;
+		exporter_tick(exporter);
+		if (++ticks % (HTTP_RELOAD_SECONDS / PAGE_PERIOD_SECONDS) == 0)
 			exporter_reload(server, false);
 	}
 }
@@ -153,18 +167,40 @@ static int exporter_serve(struct exporter *exporter, const struct exporter_argum
 		return status;
 	log_info("answering %s on %s (port %u)", http_server_scheme(server), arguments->listen,
 		 (unsigned int)http_server_port(server));
-	exporter_wait(server, &signals);
+	exporter_wait(exporter, server, &signals);
 	log_info("ending");
+	return 0;
+}
+
+/*
+ * What energy means, for the page: -errno where the configuration asks for what there is not. An
+ * unreadable table of equivalents is told, and only they are missing.
+ */
+static int exporter_open_meaning(const struct settings *settings, struct carbon **ret_carbon,
+				 struct equivalents **ret_equivalents)
+{
+	const struct carbon_options options = {.spec = settings->meaning_carbon};
+	struct diag diag = DIAG_INIT;
+	int status = 0;
+
+	if (strcmp(settings->meaning_carbon, "none") != 0)
+		status = carbon_create(&options, clock_real(), ret_carbon, &diag);
+	if (status < 0) {
+		log_error("meaning.carbon: %s", diag.text);
+		return status;
+	}
+	if (equivalents_load(settings->meaning_equivalents, ret_equivalents, &diag) < 0)
+		log_warning("%s", diag.text);
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
+	cleanup_carbon struct carbon *carbon = NULL;
+	cleanup_equivalents struct equivalents *equivalents = NULL;
+	cleanup_page struct page *page = NULL;
 	cleanup_exporter struct exporter *exporter = NULL;
-	struct exporter_arguments arguments = {.runtime_dir = SETTINGS_RUNTIME_DIR,
-					       .config = NULL,
-					       .listen = NULL,
-					       .web_config = NULL};
+	struct exporter_arguments arguments = {.runtime_dir = SETTINGS_RUNTIME_DIR};
 	struct config_overrides overrides;
 	struct http_address address;
 	struct settings settings;
@@ -186,11 +222,20 @@ int main(int argc, char **argv)
 		arguments.listen = settings.http_listen;
 	if (arguments.web_config == NULL && strcmp(settings.web_config_file, "none") != 0)
 		arguments.web_config = settings.web_config_file;
+	if (arguments.charts == NULL)
+		arguments.charts = settings.http_charts;
 	if (http_address_parse(arguments.listen, &address, &diag) < 0) {
 		log_error("--http.listen: %s", diag.text);
 		return EXIT_USAGE;
 	}
-	if (exporter_create(arguments.runtime_dir, clock_real(), &exporter) < 0) {
+	if (exporter_open_meaning(&settings, &carbon, &equivalents) < 0)
+		return EXIT_FAILURE;
+	if (page_create(arguments.charts, clock_real(), &page, &diag) < 0) {
+		log_error("--http.charts: %s", diag.text);
+		return EXIT_FAILURE;
+	}
+	page_set_meaning(page, carbon, equivalents);
+	if (exporter_create(arguments.runtime_dir, clock_real(), page, &exporter) < 0) {
 		log_error("out of memory");
 		return EXIT_FAILURE;
 	}

@@ -1,6 +1,6 @@
 #include "host/status_text.h"
+#include "common/quantity.h"
 #include "common/uuid.h"
-#include "host/quantity.h"
 #include "host/table.h"
 #include "host/thread_events.h"
 

@@ -1,14 +1,15 @@
 #include "host/table.h"
 #include "common/cleanup.h"
-#include "common/utf8.h"
+#include "common/glyph.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
-#include <wchar.h>
+#include <stdint.h>
 
-#define TABLE_GAP      2
-#define TABLE_ELLIPSIS "..."
+#define TABLE_GAP	2
+#define TABLE_ELLIPSIS	"..."
+#define TABLE_CELL_SIZE (TABLE_CELL_SIZE_MAX + sizeof(TABLE_ELLIPSIS))
 
 struct table {
 	const struct table_column *columns;
@@ -42,76 +43,28 @@ void table_destroy(struct table *table)
 	free(table);
 }
 
-/* The character of that length; text is well-formed by now. */
-static wchar_t table_character(const char *text, size_t length)
+/* The cell as it may be shown, cut to `width_max` columns with the ellipsis where it is wider. */
+static void table_fill_cell(const char *text, size_t width_max, char cell[static TABLE_CELL_SIZE])
 {
-	static const unsigned char first_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-	unsigned int character = (unsigned char)text[0] & first_bits[length];
-
-	for (size_t i = 1; i < length; i++)
-		character = character << 6 | ((unsigned char)text[i] & 0x3f);
-	return (wchar_t)character;
-}
-
-/* Columns that a character takes; where the locale does not know it, one. */
-static size_t table_character_width(const char *text, size_t length)
-{
-	int width = wcwidth(table_character(text, length));
-
-	return width < 0 ? 1 : (size_t)width;
-}
-
-static size_t table_width(const char *text)
-{
+	const bool cut = width_max > 0 && glyph_text_width(text) > width_max;
+	const size_t room = cut ? width_max - strlen(TABLE_ELLIPSIS) : SIZE_MAX;
+	struct glyph glyph;
 	size_t width = 0;
+	char *end = cell;
 
-	for (size_t length; *text != '\0'; text += length) {
-		length = utf8_length(text);
-		width += table_character_width(text, length);
+	while (glyph_next(&text, &glyph) && width + glyph.width <= room &&
+	       (size_t)(end - cell) + strlen(glyph.text) < TABLE_CELL_SIZE_MAX) {
+		width += glyph.width;
+		end = stpcpy(end, glyph.text);
 	}
-	return width;
-}
-
-/* C0, DEL and, encoded in two bytes, C1: what terminals obey. */
-static void table_defuse(char *text)
-{
-	for (; *text != '\0'; text++) {
-		const unsigned char *byte = (const unsigned char *)text;
-
-		if (byte[0] < 0x20 || byte[0] == 0x7f)
-			*text = '?';
-		else if (byte[0] == 0xc2 && byte[1] < 0xa0)
-			text[0] = text[1] = '?';
-	}
-}
-
-/* Cuts it to that width, ellipsis included. */
-static void table_cut(char *text, size_t width_max)
-{
-	const size_t room = width_max - strlen(TABLE_ELLIPSIS);
-	size_t width = 0;
-	char *end = text;
-
-	if (table_width(text) <= width_max)
-		return;
-	for (size_t length; *end != '\0'; end += length) {
-		length = utf8_length(end);
-		width += table_character_width(end, length);
-		if (width > room)
-			break;
-	}
-	/* What is cut off was wider than the ellipsis, and so at least as long. */
-	memcpy(end, TABLE_ELLIPSIS, sizeof(TABLE_ELLIPSIS));
+	(void)stpcpy(end, cut ? TABLE_ELLIPSIS : "");
 }
 
 static char *table_make_cell(const struct table_column *column, const char *text)
 {
-	char cell[TABLE_CELL_SIZE_MAX + sizeof(TABLE_ELLIPSIS)];
+	char cell[TABLE_CELL_SIZE] = "";
 
-	utf8_copy(cell, TABLE_CELL_SIZE_MAX, text);
-	table_defuse(cell);
-	if (column->width_max > 0)
-		table_cut(cell, column->width_max);
+	table_fill_cell(text, column->width_max, cell);
 	return strdup(cell);
 }
 
@@ -151,9 +104,9 @@ void table_add(struct table *table, const char *text)
 static void table_measure(const struct table *table, size_t ret_widths[])
 {
 	for (size_t i = 0; i < table->column_count; i++)
-		ret_widths[i] = table_width(table->columns[i].title);
+		ret_widths[i] = glyph_text_width(table->columns[i].title);
 	for (size_t i = 0; i < table->cell_count; i++) {
-		const size_t width = table_width(table->cells[i]);
+		const size_t width = glyph_text_width(table->cells[i]);
 		size_t *widest = &ret_widths[i % table->column_count];
 
 		if (width > *widest)
@@ -165,7 +118,7 @@ static void table_print_cell(const struct table *table, size_t column, const cha
 			     size_t width, FILE *stream)
 {
 	const bool last = column == table->column_count - 1;
-	const int space = (int)(width - table_width(text));
+	const int space = (int)(width - glyph_text_width(text));
 
 	if (table->columns[column].align == TABLE_RIGHT)
 		(void)fprintf(stream, "%*s%s", space, "", text);

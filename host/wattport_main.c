@@ -19,6 +19,7 @@ struct command {
 static const struct command commands[] = {
     {"status", "what the host and its virtual machines use", command_status},
     {"vm", "the virtual machines, or all of one", command_vm},
+    {"top", "who uses the power now, on a terminal", command_top},
     {"attach", "give a virtual machine its energy tree", command_attach},
     {"detach", "take it away again", command_detach},
     {"prepare", "make the tree of a machine that is about to start", command_prepare},

@@ -24,6 +24,8 @@ import machine
 AGENT = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else None
 LIMIT = 60  # seconds, for what comes as soon as this machine has time for it
 PACKAGE = "SELECT current_power_consumption_watts FROM powerstat_package"
+HEADER = ("time,time_ns,host,kind,name,detail,pid,zone,energy_joules,power_watts,cpu_seconds,processes,up,age_seconds,"
+          "estimate,view,source")
 DRAM = "SELECT current_dram_power_consumption_watts FROM powerstat_package"
 
 
@@ -359,11 +361,15 @@ class OutputsTest(unittest.TestCase):
         machine.mount("-t", "tmpfs", "-o", "size=8k,mode=1777", "tmpfs", full)
         os.symlink(full, os.path.join(self.out, "full"))
         machine.write(full + "/ballast", "x" * 4096)
+        # There is something in the file, and a byte more than its header: so that the end comes in the midst of a line.
+        machine.write(full + "/a.csv", HEADER + "\n\n")
+        os.chmod(full + "/a.csv", 0o666)
         spec = f"csv:{full}/a.csv"
         self.start(f"--output={spec}")
         self.wait_message("No space left on device: make room for it")
         self.wait_up(spec, 0)
         before = machine.read(f"{full}/a.csv")
+        self.assertFalse(before.endswith("\n"), before)
         os.truncate(full + "/ballast", 0)
         machine.mount("-o", "remount,size=1m", full)
         self.wait_up(spec)

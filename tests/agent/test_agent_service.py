@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The agent's service: unprivileged, over HTTP, through a host that goes and comes back."""
 
+import json
 import os
 import re
 import shutil
@@ -74,7 +75,8 @@ class ServiceTest(unittest.TestCase):
         self.machine.set_energy(6500000)
         self.assertEqual(self.metrics()['wattport_guest_energy_joules_total{zone="package-0"}'], 6.5)
         self.assertEqual(self.get("/healthz"), "ok\n")
-        self.assertIn("<td>package-0</td>", self.get("/"))
+        self.assertIn("<title>Wattport</title>", self.get("/"))
+        self.assertEqual(json.loads(self.get("/api/v1/now"))["zones"][0]["energy_uj"], 6500000)
         self.assertTrue(self.get("/metrics", "application/openmetrics-text; version=1.0.0").endswith("# EOF\n"))
         with self.assertRaises(urllib.error.HTTPError) as missing:
             self.get("/etc/passwd")

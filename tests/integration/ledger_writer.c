@@ -8,6 +8,12 @@
  *     energy UUID SOCKET PACKAGE DRAM [CORE UNCORE]   in microjoules, absolute
  *     power UUID POWER LOAD              of the guest, in microwatts and millionths
  *     psys UUID ENERGY
+ *     name UUID NAME                     %XX stands for the byte
+ *     cpu UUID VCPUS NANOSECONDS
+ *     zone INDEX POWER IDLE OTHER        of the host: in microwatts and microjoules, absolute
+ *     share UUID INDEX POWER ACTIVE IDLE OVERHEAD  of its zone INDEX, likewise; the zone's energy
+ *                                        is what idle, other and all shares are together
+ *     flags ESTIMATE LEARNING            0 or 1; of the host, and of all its zones
  *     depart UUID
  *     publish                            shows it all, with the running machines' time now
  *     publish-old [AGE_MS]               likewise, without a new time, or with one of that age
@@ -25,7 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE_SIZE 512
+#define LINE_SIZE 4096
 #define WORD_MAX  16
 
 struct writer {
@@ -111,6 +117,106 @@ static int writer_power(struct writer *writer, char **words, size_t count)
 	return parse_u64(words[3], &vm->guest_load_ppm);
 }
 
+static int writer_name(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_vm *vm;
+	char name[SAMPLE_NAME_SIZE];
+	size_t size = 0;
+
+	if (count != 3 || writer_account(writer, words[1], &vm) < 0)
+		return -EINVAL;
+	for (const char *text = words[2]; *text != '\0' && size + 1 < sizeof(name); text++) {
+		uint32_t byte = (unsigned char)*text;
+
+		if (*text == '%' && text[1] != '\0' && text[2] != '\0') {
+			if (parse_hex_u32((const char[]){text[1], text[2], '\0'}, &byte) < 0)
+				return -EINVAL;
+			text += 2;
+		}
+		name[size++] = (char)byte;
+	}
+	name[size] = '\0';
+	memcpy(vm->name, name, size + 1);
+	return 0;
+}
+
+static int writer_cpu(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_vm *vm;
+
+	if (count != 4 || writer_account(writer, words[1], &vm) < 0 ||
+	    parse_u32(words[2], &vm->vcpu_count) < 0)
+		return -EINVAL;
+	return parse_u64(words[3], &vm->vcpu_ns);
+}
+
+static int writer_index(const struct writer *writer, const char *text, uint32_t *ret_index)
+{
+	if (parse_u32(text, ret_index) < 0 || *ret_index >= ledger_host(writer->ledger)->zone_count)
+		return -EINVAL;
+	return 0;
+}
+
+static int writer_zone(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_zone *zone;
+	uint32_t index;
+
+	if (count != 5 || writer_index(writer, words[1], &index) < 0)
+		return -EINVAL;
+	zone = &ledger_host(writer->ledger)->zones[index];
+	zone->available = 1;
+	if (parse_u64(words[2], &zone->power_uw) < 0 || parse_u64(words[3], &zone->idle_uj) < 0)
+		return -EINVAL;
+	return parse_u64(words[4], &zone->other_uj);
+}
+
+static int writer_share(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_vm *vm;
+	uint32_t index;
+
+	if (count != 7 || writer_account(writer, words[1], &vm) < 0 ||
+	    writer_index(writer, words[2], &index) < 0 ||
+	    parse_u64(words[3], &vm->shares[index].power_uw) < 0)
+		return -EINVAL;
+	for (size_t part = 0; part < LEDGER_PART_COUNT; part++)
+		if (parse_u64(words[4 + part], &vm->shares[index].part_uj[part]) < 0)
+			return -EINVAL;
+	return 0;
+}
+
+/* What was measured is what there is: the sums hold in every ledger that is shown. */
+static void writer_balance(struct writer *writer)
+{
+	struct ledger_host *host = ledger_host(writer->ledger);
+
+	for (uint32_t i = 0; i < host->zone_count; i++) {
+		struct ledger_zone *zone = &host->zones[i];
+
+		zone->energy_uj = zone->idle_uj + zone->other_uj + zone->away_uj;
+		for (size_t slot = 0; slot < ledger_slot_count(writer->ledger); slot++) {
+			const struct ledger_vm *vm = ledger_vm(writer->ledger, slot);
+
+			if (vm != NULL)
+				zone->energy_uj += ledger_share_total_uj(&vm->shares[i]);
+		}
+	}
+}
+
+static int writer_flags(struct writer *writer, char **words, size_t count)
+{
+	struct ledger_host *host = ledger_host(writer->ledger);
+	uint64_t learning;
+
+	if (count != 3 || parse_u32(words[1], &host->estimate) < 0 ||
+	    parse_u64(words[2], &learning) < 0)
+		return -EINVAL;
+	for (uint32_t i = 0; i < host->zone_count; i++)
+		host->zones[i].calibration_learning = learning;
+	return 0;
+}
+
 static int writer_publish(struct writer *writer, uint64_t now_ns)
 {
 	const struct ledger_instant told = {.time_ms = served_ms(clock_now_mono(clock_real()))};
@@ -121,8 +227,11 @@ static int writer_publish(struct writer *writer, uint64_t now_ns)
 		if (vm != NULL && vm->state == LEDGER_VM_RUNNING)
 			vm->updated_ns = now_ns;
 	}
-	if (now_ns > 0)
+	if (now_ns > 0) {
 		ledger_host(writer->ledger)->updated_ns = now_ns;
+		ledger_host(writer->ledger)->sample_count++;
+	}
+	writer_balance(writer);
 	(void)ledger_floors_advance(writer->floors, &told);
 	return ledger_map_publish(writer->map, writer->ledger);
 }
@@ -140,21 +249,29 @@ static int writer_publish_old(struct writer *writer, char **words, size_t count)
 
 static int writer_obey(struct writer *writer, char **words, size_t count)
 {
+	static const struct {
+		const char *word;
+		int (*obey)(struct writer *writer, char **words, size_t count);
+	} orders[] = {
+	    {"publish-old", writer_publish_old},
+	    {"host", writer_host},
+	    {"vm", writer_vm},
+	    {"energy", writer_energy},
+	    {"power", writer_power},
+	    {"name", writer_name},
+	    {"cpu", writer_cpu},
+	    {"share", writer_share},
+	    {"zone", writer_zone},
+	    {"flags", writer_flags},
+	};
 	struct ledger_vm *vm;
 	struct uuid uuid;
 
 	if (strcmp(words[0], "publish") == 0)
 		return writer_publish(writer, clock_now_mono(clock_real()).ns);
-	if (strcmp(words[0], "publish-old") == 0)
-		return writer_publish_old(writer, words, count);
-	if (strcmp(words[0], "host") == 0)
-		return writer_host(writer, words, count);
-	if (strcmp(words[0], "vm") == 0)
-		return writer_vm(writer, words, count);
-	if (strcmp(words[0], "energy") == 0)
-		return writer_energy(writer, words, count);
-	if (strcmp(words[0], "power") == 0)
-		return writer_power(writer, words, count);
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++)
+		if (strcmp(words[0], orders[i].word) == 0)
+			return orders[i].obey(writer, words, count);
 	if (strcmp(words[0], "psys") == 0 && count == 3 &&
 	    writer_account(writer, words[1], &vm) == 0)
 		return parse_u64(words[2], &vm->guest_psys_uj);

@@ -16,12 +16,14 @@
 struct fixture {
 	char runtime_dir[32];
 	struct manual_clock clock;
+	struct page *page;
 	struct exporter *exporter;
 };
 
 static int setup(void **state)
 {
 	static struct fixture fixture;
+	struct diag diag = DIAG_INIT;
 
 	log_init("test_exporter", LOG_LEVEL_ERROR);
 	(void)snprintf(fixture.runtime_dir, sizeof(fixture.runtime_dir), "/tmp/exporter-XXXXXX");
@@ -31,7 +33,10 @@ static int setup(void **state)
 			  (struct mono_time){.ns = LEDGER_FIXTURE_TIME_NS + CLOCK_NS_PER_SECOND},
 			  (struct wall_time){.ns = 0});
 	*state = &fixture;
-	return exporter_create(fixture.runtime_dir, &fixture.clock.clock, &fixture.exporter);
+	if (page_create("none", &fixture.clock.clock, &fixture.page, &diag) < 0)
+		return -1;
+	return exporter_create(fixture.runtime_dir, &fixture.clock.clock, fixture.page,
+			       &fixture.exporter);
 }
 
 static int remove_runtime_dir(const struct fixture *fixture)
@@ -48,6 +53,7 @@ static int teardown(void **state)
 	struct fixture *fixture = *state;
 
 	exporter_destroy(fixture->exporter);
+	page_destroy(fixture->page);
 	return remove_runtime_dir(fixture);
 }
 

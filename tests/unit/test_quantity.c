@@ -1,5 +1,5 @@
 /* quantity.h: every place where the digits or the unit change. */
-#include "host/quantity.h"
+#include "common/quantity.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -89,13 +89,62 @@ static void test_bytes(void **state)
 	CHECK(quantity_bytes, cases)
 }
 
+static void test_watt_hours(void **state)
+{
+	static const struct quantity_case cases[] = {
+	    {0, "0 Wh"},
+	    {3600000000, "1.00 Wh"},
+	    {UINT64_C(3600000000000), "1.00 kWh"},
+	    {UINT64_MAX, "5.12 GWh"},
+	};
+
+	(void)state;
+	CHECK(quantity_watt_hours, cases)
+}
+
+static void test_time(void **state)
+{
+	static const struct quantity_case cases[] = {
+	    {0, "0:00.0"},
+	    {UINT64_C(59999999999), "0:59.9"},
+	    {UINT64_C(3599999999999), "59:59.9"},
+	    {UINT64_C(3600000000000), "1:00:00"},
+	    {UINT64_C(35999999999999999), "9999:59:59"},
+	    {UINT64_C(36000000000000000), "416 d"},
+	    {UINT64_MAX, "213503 d"},
+	};
+
+	(void)state;
+	CHECK(quantity_time, cases)
+}
+
+static void test_share(void **state)
+{
+	static const struct {
+		uint64_t part, whole;
+		const char *text;
+	} cases[] = {
+	    {0, 0, "0.0 %"},	  {1, 0, "0.0 %"},   {1, 3, "33.3 %"},
+	    {2, 3, "66.7 %"},	  {3, 3, "100.0 %"}, {UINT64_MAX, UINT64_MAX, "100.0 %"},
+	    {1, 100000, "0.0 %"}, {3, 2, "150.0 %"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[QUANTITY_SIZE];
+
+		quantity_share(cases[i].part, cases[i].whole, text);
+		assert_string_equal(text, cases[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_power),
-	    cmocka_unit_test(test_energy),
-	    cmocka_unit_test(test_duration),
-	    cmocka_unit_test(test_bytes),
+	    cmocka_unit_test(test_power),      cmocka_unit_test(test_energy),
+	    cmocka_unit_test(test_duration),   cmocka_unit_test(test_bytes),
+	    cmocka_unit_test(test_watt_hours), cmocka_unit_test(test_time),
+	    cmocka_unit_test(test_share),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

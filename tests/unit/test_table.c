@@ -66,7 +66,7 @@ static void test_control_characters(void **state)
 
 	(void)state;
 	assert_string_equal(text, "NAME     N  END\n"
-				  "a?[2Jb?  ?  ??[0m?\n");
+				  "a?[2Jb?  ?  ?[0m?\n");
 }
 
 /* Umlauts take one column, CJK two, combining marks none; a cut never halves a character. */

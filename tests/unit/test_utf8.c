@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -58,11 +59,35 @@ static void test_copy(void **state)
 	assert_string_equal(text, "");
 }
 
+/* Every code point there and back; what is none of them is marked. */
+static void test_code_points(void **state)
+{
+	unsigned int found;
+	char text[UTF8_CHARACTER_SIZE];
+
+	(void)state;
+	for (unsigned int character = 1; character < 0x110000; character++) {
+		utf8_encode(character, text);
+		if (character >= 0xd800 && character < 0xe000) {
+			assert_string_equal(text, "?");
+			continue;
+		}
+		assert_int_equal(utf8_decode(text, &found), strlen(text));
+		assert_int_equal(found, character);
+	}
+	utf8_encode(0x110000, text);
+	assert_string_equal(text, "?");
+	assert_int_equal(utf8_decode("\xff", &found), 1);
+	assert_int_equal(found, 0xfffd);
+	assert_int_equal(utf8_decode("", &found), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_length),
 	    cmocka_unit_test(test_copy),
+	    cmocka_unit_test(test_code_points),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,10 @@
-#include "host/quantity.h"
+#include "common/quantity.h"
 
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+
+__extension__ typedef unsigned __int128 wide;
 
 struct quantity_prefix {
 	const char *name;
@@ -50,6 +52,35 @@ void quantity_energy(uint64_t energy_uj, char ret_text[static QUANTITY_SIZE])
 void quantity_power(uint64_t power_uw, char ret_text[static QUANTITY_SIZE])
 {
 	quantity_scaled(power_uw, "W", ret_text);
+}
+
+void quantity_watt_hours(uint64_t energy_uj, char ret_text[static QUANTITY_SIZE])
+{
+	quantity_scaled(energy_uj / 3600, "Wh", ret_text);
+}
+
+void quantity_share(uint64_t part, uint64_t whole, char ret_text[static QUANTITY_SIZE])
+{
+	const wide permille = whole == 0 ? 0 : ((wide)part * 1000 + whole / 2) / whole;
+
+	(void)snprintf(ret_text, QUANTITY_SIZE, "%" PRIu64 ".%u %%", (uint64_t)(permille / 10),
+		       (unsigned int)(permille % 10));
+}
+
+void quantity_time(uint64_t duration_ns, char ret_text[static QUANTITY_SIZE])
+{
+	const uint64_t seconds = duration_ns / 1000000000;
+	const uint64_t minutes = seconds / 60;
+	const uint64_t hours = minutes / 60;
+
+	if (hours >= 10000)
+		(void)snprintf(ret_text, QUANTITY_SIZE, "%" PRIu64 " d", hours / 24);
+	else if (hours > 0)
+		(void)snprintf(ret_text, QUANTITY_SIZE, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64,
+			       hours, minutes % 60, seconds % 60);
+	else
+		(void)snprintf(ret_text, QUANTITY_SIZE, "%" PRIu64 ":%02" PRIu64 ".%" PRIu64,
+			       minutes, seconds % 60, duration_ns / 100000000 % 10);
 }
 
 void quantity_duration(uint64_t duration_ns, char ret_text[static QUANTITY_SIZE])
