@@ -107,19 +107,17 @@ def _check_expressions(root, name):
     return [line.strip() for line in done.stderr.splitlines() if "rules.yml" in line] if done.returncode else []
 
 
-def _check_documented(root):
-    """Metrics that a query names, and the document of all metrics does not."""
+def _undocumented(root, text):
+    """Metrics that a text names, and the document of all metrics does not."""
     documented = set(_METRIC.findall(sources.read(root, DOCUMENT)))
-    asked = [(path, sources.read(root, path)) for path in RULES]
-    asked += [(f"{dashboards.FOLDER}/{name}.json", each.expression)
-              for name in dashboards.NAMES for each in dashboards.questions(root, name)]
-    named = {(path, re.sub(r"_(bucket|sum|count)$", "", metric)) for path, text in asked for metric in _METRIC.findall(text)}
-    return [f"{path}: {DOCUMENT} has no {metric}" for path, metric in sorted(named) if metric not in documented]
+    named = {re.sub(r"_(bucket|sum|count)$", "", metric) for metric in _METRIC.findall(text)}
+    return [f"{DOCUMENT} has no {metric}" for metric in sorted(named - documented)]
 
 
 def check(root, _build=None):
     """All findings in the dashboards."""
-    findings = _check_made(root) + _check_documented(root)
+    findings = _check_made(root)
+    findings += [f"{path}: {finding}" for path in RULES for finding in _undocumented(root, sources.read(root, path))]
     for name in dashboards.NAMES:
         path = f"{dashboards.FOLDER}/{name}.json"
         if not os.path.exists(os.path.join(root, path)):
@@ -129,6 +127,7 @@ def check(root, _build=None):
         found += [f"{panel['title']}: {finding}" for panel in dashboards.panels(model) for finding in _check_panel(panel)]
         if not found:
             found = _check_expressions(root, name)
+            found += _undocumented(root, "\n".join(each.expression for each in dashboards.questions(root, name)))
         findings += [f"{path}: {finding}" for finding in found]
     return findings
 

@@ -227,7 +227,9 @@ tests:
     def test_dashboards(self):
         self.need("promtool")
         folder = "packaging/grafana"
-        shutil.copytree(os.path.join(ROOT, folder), os.path.join(self.root, folder))
+        shutil.copytree(os.path.join(ROOT, "packaging"), os.path.join(self.root, "packaging"))
+        with open(os.path.join(ROOT, dashboards.DOCUMENT), encoding="utf-8") as file:
+            self.write(dashboards.DOCUMENT, file.read())
         self.expect(dashboards.check(self.root))
         path = os.path.join(self.root, folder, "wattport-host.json")
         with open(path, encoding="utf-8") as file:
@@ -246,6 +248,7 @@ tests:
         expect(lambda model, panel: panel["fieldConfig"]["defaults"].update(unit=""), "no unit")
         expect(lambda model, panel: panel["targets"][0].update(datasource={"uid": "P1"}), "the data source")
         expect(lambda model, panel: panel["targets"][0].update(expr="sum(up{x=\"$nobody\"})"), "nobody defines $nobody")
+        expect(lambda model, panel: panel["targets"][0].update(expr="wattport_gone_total"), "has no wattport_gone_total")
         expect(lambda model, panel: panel["targets"][0].update(expr="sum(up"), "unclosed left paren")
         expect(lambda model, panel: model["templating"]["list"].append({"name": "more", "type": "custom"}), "nobody uses $more")
 
