@@ -77,9 +77,8 @@ static struct accounts_user *accounts_user(struct accounts *accounts, uint32_t u
 
 		if (user->used && user->uid == uid)
 			return user;
-		if (!user->used && (place == NULL || place->used))
-			place = user;
-		else if (place == NULL && user->members == 0)
+		if ((!user->used && (place == NULL || place->used)) ||
+		    (place == NULL && user->members == 0))
 			place = user;
 	}
 	if (place == NULL)

@@ -22,22 +22,16 @@ static_assert(CGROUP_FILE_PATH_SIZE > CGROUP_PATH_SIZE + sizeof("/memory.usage_i
 __extension__ typedef unsigned __int128 wide;
 
 struct cgroup_node {
+	wide heirs; /* the weights of those that went, in the division of its growth */
 	char path[CGROUP_PATH_SIZE];
-	size_t name; /* where in it the name begins */
-	uint32_t name_hash;
+	size_t name;		    /* where in it the name begins */
 	struct cgroup_node *parent; /* NULL: the root */
 	struct cgroup_node *first_child;
 	struct cgroup_node *next_sibling;
 	size_t index;
-	unsigned int depth;
+	uint64_t serial;
 	uint64_t inode;
 	uint64_t links;
-	int fd; /* of what tells its usage, or -1 */
-	bool gone;
-	bool list;   /* its children are to be looked for */
-	bool listed; /* that was done once, and there was room for all */
-	bool fresh;  /* first seen in this step */
-	bool born;   /* and its life began after the step before */
 	/* Sums; they wrap like counters, and only differences count. */
 	uint64_t usage_ns;
 	uint64_t gone_ns; /* what its children had used that went */
@@ -45,10 +39,16 @@ struct cgroup_node {
 	uint64_t children_ns;
 	uint64_t growth_ns;
 	uint64_t previous_growth_ns;
-	wide heirs; /* the weights of those that went, in the division of its growth */
-	uint64_t serial;
 	uint64_t unseen_ns;
 	uint32_t owner;
+	uint32_t name_hash;
+	unsigned int depth;
+	int fd; /* of what tells its usage, or -1 */
+	bool gone;
+	bool list;   /* its children are to be looked for */
+	bool listed; /* that was done once, and there was room for all */
+	bool fresh;  /* first seen in this step */
+	bool born;   /* and its life began after the step before */
 };
 
 struct cgroup_times {

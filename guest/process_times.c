@@ -170,7 +170,7 @@ static void process_keep(struct process_times *times, struct process *process,
 {
 	uint64_t stat_ns = thread_ticks_to_ns(stat->time_ticks);
 	char path[PROCESS_FILE_SIZE];
-	uint64_t time_ns;
+	uint64_t time_ns = 0;
 	int fd;
 
 	if (times->descriptors >= PROCESS_DESCRIPTOR_MAX)
@@ -231,7 +231,7 @@ static bool process_update(struct process_times *times, struct process *process)
 {
 	uint64_t before_ns = process->time_ns;
 	struct thread_stat stat;
-	uint64_t time_ns;
+	uint64_t time_ns = 0;
 
 	if (process->fd >= 0 && times->look < process->verify) {
 		if (process_read_schedule(process->fd, &time_ns) == 0) {
@@ -256,7 +256,7 @@ void process_meet(struct process_times *times, int32_t pid, uint64_t cgroup, uin
 {
 	struct process *process = process_add(times, pid);
 	struct thread_stat stat;
-	uint64_t time_ns;
+	uint64_t time_ns = 0;
 
 	if (process == NULL)
 		return;

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The agent divides this machine's energy among real control groups and processes, and its metrics add up."""
 
+import errno
 import json
 import os
 import re
@@ -104,10 +105,22 @@ class AccountsTest(unittest.TestCase):
             if os.path.exists(base + "/cgroup.procs"):
                 path = f"{base}/wattport-test-{os.getpid()}.service"
                 os.mkdir(path)
-                self.addCleanup(os.rmdir, path)
+                self.addCleanup(self.remove_cgroup, path)
                 return path
         self.skipTest("there are no control groups here")
         return None
+
+    @staticmethod
+    def remove_cgroup(path):
+        """Its last process may still be on its way out."""
+        while True:
+            try:
+                os.rmdir(path)
+                return
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+                time.sleep(0.02)
 
     def burn(self, cgroup, count, script):
         """Runs a script so many times, each in a shell of its own, as user 4711 in that control group, while the zone
