@@ -12,11 +12,11 @@
 
 static const struct metrics_family exporter_families[ACCOUNT_KIND_COUNT] = {
     [ACCOUNT_UNIT] = EXPORTER_ACCOUNT_ENERGY(
-	"unit", "Energy of a service, scope or container; \"(rest)\" is of all others."),
+	"unit", "Energy of a service, scope or container; (rest) is of all others."),
     [ACCOUNT_USER] = EXPORTER_ACCOUNT_ENERGY(
 	"user", "Energy of a user's processes; the same energy as the units'."),
     [ACCOUNT_PROCESS] = EXPORTER_ACCOUNT_ENERGY(
-	"process", "Energy of a process; \"(rest)\" is of all others, ended ones too."),
+	"process", "Energy of a process; (rest) is of all others, ended ones too."),
     [ACCOUNT_SLICE] =
 	EXPORTER_ACCOUNT_ENERGY("slice", "Energy of a slice: of all units that lie in it."),
     [ACCOUNT_CONTAINER] = EXPORTER_ACCOUNT_ENERGY("container", "Energy of a container."),
