@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -26,7 +27,9 @@ class Prometheus:
                 ],
             }, file)
         self._process = laboratory.process("prometheus", [
-            "prometheus", f"--config.file={configuration}", f"--storage.tsdb.path={laboratory.path('tsdb')}",
+            "prometheus", f"--config.file={configuration}",
+            # What one that ran before has scraped is not in the next one's answers.
+            f"--storage.tsdb.path={tempfile.mkdtemp(prefix='tsdb-', dir=laboratory.directory)}",
             f"--web.listen-address={ADDRESS}", "--log.level=warn",
         ])
         self._process.wait_until("it is ready", self._ready, 30)
