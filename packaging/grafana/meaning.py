@@ -1,5 +1,8 @@
 """The dashboard of what energy means: kilowatt-hours, money, greenhouse gases, things of everyday life."""
 
+import os
+import re
+
 from blocks import ADDENDS, Dashboard, bars, choice, graph, query, stat, table, text
 
 J_PER_KWH = 3.6e6
@@ -10,15 +13,27 @@ TARIFF = "$tariff"
 NOT_ALL = """RAPL has processors and memory alone: what disks, fans, cooling and the power supply take comes on top, a third to
     the same again on most servers."""
 
-# What one of each takes; the shipped table of packaging/equivalents.conf says where the figures come from.
-EQUIVALENTS = (
-    ("Hours of a 9 W LED bulb", 9 * 3600, "short"),
-    ("Phone charges of 10 Wh", 10 * 3600, "short"),
-    ("Litres of water brought to the boil", 335e3, "litre"),
-    ("Kilometres by e-bike", 0.72 * 3600, "lengthkm"),
-    ("Kilometres by electric car", 170 * 3600, "lengthkm"),
-    ("Loads of laundry", 550 * 3600, "short"),
-)
+# What to show of the table of equivalents, which has amounts and their sources: {its name there: (title, unit)}.
+PICTURES = {
+    "led-bulb": ("Hours of a 9 W LED bulb", "short"),
+    "phone": ("Phone charges of 10 Wh", "short"),
+    "kettle": ("Litres of water brought to the boil", "litre"),
+    "e-bike": ("Kilometres by e-bike", "lengthkm"),
+    "electric-car": ("Kilometres by electric car", "lengthkm"),
+    "washing-machine": ("Loads of laundry", "short"),
+}
+# Joules of one; of a power, those of an hour.
+UNITS = {"W": 3600, "Wh": 3600, "kWh": 3.6e6, "J": 1, "kJ": 1e3, "MJ": 1e6}
+
+
+def equivalents():
+    """(title, joules, unit) of each picture, by packaging/equivalents.conf."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "equivalents.conf")
+    with open(path, encoding="utf-8") as file:
+        amounts = dict(re.findall(r"^([\w-]+) = ([^:]+?) :", file.read(), re.MULTILINE))
+    for name, (title, unit) in PICTURES.items():
+        value, _, amount_unit = amounts[name].partition(" ")
+        yield title, float(value) * UNITS[amount_unit.partition("/")[0]], unit
 
 
 def number(value):
@@ -113,7 +128,7 @@ def everyday(board):
         stat(name, f"""What the energy of the chosen machines would do, in the time shown, at {number(joules / 3600)} Wh each: for a picture, not
              for a bill. /etc/wattport/equivalents.conf has the sources of the figures.""", f"{vm_energy()} / {number(joules)}", unit,
              decimals=1)
-        for name, joules, unit in EQUIVALENTS
+        for name, joules, unit in equivalents()
     ))
 
 
