@@ -24,7 +24,10 @@ static const struct metrics_family exporter_families[ACCOUNT_KIND_COUNT] = {
     [ACCOUNT_JOB] = EXPORTER_ACCOUNT_ENERGY("job", "Energy of a batch job on this machine."),
 };
 
-/* The labels: the account's name, and where it needs another, that. */
+/*
+ * The labels: the account's name, and where it needs another, that. Not "job": that is Prometheus'
+ * own, who would call ours exported_job.
+ */
 static const struct exporter_label_names {
 	const char *name;
 	const char *detail; /* NULL: none */
@@ -35,7 +38,7 @@ static const struct exporter_label_names {
     [ACCOUNT_SLICE] = {"slice", NULL},
     [ACCOUNT_CONTAINER] = {"container", "engine"},
     [ACCOUNT_POD] = {"pod", NULL},
-    [ACCOUNT_JOB] = {"job", "scheduler"},
+    [ACCOUNT_JOB] = {"job_id", "scheduler"},
 };
 
 static const struct metrics_family exporter_divided = {

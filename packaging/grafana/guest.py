@@ -88,7 +88,7 @@ def others(board):
          "Of docker, podman, containerd, CRI-O and LXC, by their cgroups. Empty where there are none."),
         ("Pods", "pod", "instance, pod", "{{pod}}", "Of Kubernetes: all containers of a pod together. Empty where there are none."),
         # Prometheus calls the agent's label `job` so, for `job` is the scrape's own.
-        ("Batch jobs", "job", "instance, exported_job, scheduler", "{{scheduler}} {{exported_job}}",
+        ("Batch jobs", "job", "instance, job_id, scheduler", "{{scheduler}} {{job_id}}",
          "Of SLURM and OAR, all steps and tasks. Empty where there are none."),
     )
     for title, kind, by, legend, description in kinds:

@@ -55,7 +55,7 @@ LATE = {
 }
 # The agent's groups of accounts, by the label that names one; each also has what the others have together.
 KINDS = {"unit": "unit", "user": "user", "process": "comm", "slice": "slice", "container": "container", "pod": "pod",
-         "job": "exported_job"}
+         "job": "job_id"}
 PATIENCE_S = 60
 
 
