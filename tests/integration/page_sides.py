@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "agent"))
 import machine  # pylint: disable=wrong-import-position
@@ -55,7 +54,7 @@ class Host:
         self.say("host isolated powercap package dram psys")
         for uuid, name in zip(UUIDS, NAMES):
             self.say(f"vm {uuid} 1 running {1000 + UUIDS.index(uuid)}")
-            self.say(f"name {uuid} {urllib.parse.quote(name, safe=str())}")
+            self.say(f"name {uuid} {''.join(f'%{byte:02x}' for byte in name.encode())}")
         self.tick()
         self.exporter = subprocess.Popen(
             [programs["wattport_exporter"], "--runtime-dir", directory, "--http.listen", "127.0.0.1:0", "--http.charts", charts,

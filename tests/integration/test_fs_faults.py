@@ -136,7 +136,8 @@ class TestTakeovers(FaultTest):
         def said():
             with open(log, encoding="utf-8") as file:
                 return file.read()
-        until(lambda: "ready: " in said() or process.poll() is not None, f"{inject}: an outcome")
+        # Also a worker that "cannot say that it is ready: ..." has these words.
+        until(lambda: "info: ready: " in said() or process.poll() is not None, f"{inject}: an outcome")
         self.detach(tracer)
         return process.poll(), said()
 

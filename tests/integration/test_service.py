@@ -30,6 +30,9 @@ TREE = f"/run/wattport/vm/{VM}"
 TARGETS = ("basic", "default", "multi-user", "shutdown", "sysinit", "umount")
 
 CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+# Of linux/capability.h.
+CAP_DAC_READ_SEARCH = 2
+CAP_NET_ADMIN = 12
 KILL, SETGID, SETUID, SETPCAP, ADMIN, PERFMON = (1 << number for number in (5, 6, 7, 8, 21, 38))
 
 # Becomes process 1: with its own processes, cgroups and /run, and else the files of this machine.
@@ -230,10 +233,11 @@ class ServiceTest(unittest.TestCase):
         done = self.machine.run(sys.executable, "-c", script)
         return int(done.stdout or 0)
 
-    def assert_given_up(self, pid, capabilities, root=False):
-        """What a process still has: these capabilities, a filter, and no way to more."""
+    def assert_given_up(self, pid, capabilities, root=False, bounds=0):
+        """What a process still has: these capabilities, a filter, and no way to more. bounds: who never was root cannot take
+        anything from what nobody can reach any more."""
         status = self.machine.status(pid)
-        wanted = dict.fromkeys(CAPABILITIES, 0) | {"CapPrm": capabilities, "CapEff": capabilities}
+        wanted = dict.fromkeys(CAPABILITIES, 0) | {"CapPrm": capabilities, "CapEff": capabilities, "CapBnd": bounds}
         self.assertEqual({name: int(status[name], 16) for name in CAPABILITIES}, wanted)
         self.assertEqual((status["NoNewPrivs"], status["Seccomp"], status["Uid"] == "0"), ("1", "2", root))
 
@@ -324,7 +328,7 @@ class ServiceTest(unittest.TestCase):
         page = machine.check(sys.executable, "-c", "import urllib.request; "
                              f"print(urllib.request.urlopen('http://127.0.0.1:{AGENT_PORT}/metrics', timeout=5).read().decode())")
         self.assertIn("\nwattport_up 1\n", page, machine.text())
-        self.assert_given_up(self.main_pid("wattport-agent"), 0)
+        self.assert_given_up(self.main_pid("wattport-agent"), 0, bounds=1 << CAP_DAC_READ_SEARCH | 1 << CAP_NET_ADMIN)
 
     def test_agent_mounts_for_all(self):
         """The unit that lays the tree: what is mounted under its restrictions is there for every process."""

@@ -300,7 +300,7 @@ class TopTest(unittest.TestCase):
     def test_waits_for_a_ledger(self):
         later = os.path.join(self.directory, "later")
         self.terminal.run(f"{shlex.join([PROGRAMS.wattport, 'top', '--runtime-dir', later, '-d', '200ms'])}")
-        self.terminal.wait("no data", "it does not exist: start")
+        self.terminal.wait("no data", "it does not exist:")
         os.mkdir(later)
         ledger = Ledger(later)
         self.addCleanup(ledger.close)
