@@ -24,7 +24,7 @@ struct carbon {
 	bool has_reading;
 	struct carbon_reading reading; /* the last good one */
 	struct diag reason; /* of the last failure behind it; empty where there is none */
-	char argument[CARBON_ARGUMENT_SIZE];
+	char argument[CARBON_ARGUMENT_SIZE]; /* the file's path; see carbon_start() */
 };
 
 struct carbon_spec {
@@ -122,7 +122,9 @@ static int carbon_start(struct carbon *carbon, const struct carbon_spec *spec, u
 	    .limit_ns = carbon->limit_ns,
 	};
 
-	(void)snprintf(carbon->argument, sizeof(carbon->argument), "%s", spec->argument);
+	/* A command may hold a key, and what is told of the source is on a page for everybody. */
+	if (spec->kind == CARBON_FILE)
+		(void)snprintf(carbon->argument, sizeof(carbon->argument), "%s", spec->argument);
 	(void)diag_error(&carbon->reason, -EAGAIN, "no answer yet");
 	return carbon_poller_start(&options, carbon->clock, &carbon->fd, diag);
 }
@@ -193,18 +195,18 @@ static void carbon_take(struct carbon *carbon)
 static void carbon_show(const struct carbon *carbon, struct carbon_figure *figure)
 {
 	const struct carbon_reading *reading = &carbon->reading;
-	const char *way = carbon->kind == CARBON_FILE ? "file" : "command";
+	const char *way = carbon->kind == CARBON_FILE ? "file " : "command";
 
 	if (!carbon->has_reading) {
 		figure->reason = carbon->reason;
-		diag_prefix(&figure->reason, "%s %.256s", way, carbon->argument);
+		diag_prefix(&figure->reason, "%s%.256s", way, carbon->argument);
 		return;
 	}
 	figure->has_time = true;
 	figure->time = reading->time;
 	figure->age_ns = clock_now_wall(carbon->clock).ns;
 	figure->age_ns -= figure->age_ns < reading->time.ns ? figure->age_ns : reading->time.ns;
-	(void)snprintf(figure->source, sizeof(figure->source), "%s, %s %.64s", reading->source, way,
+	(void)snprintf(figure->source, sizeof(figure->source), "%s, %s%.64s", reading->source, way,
 		       carbon->argument);
 	if (figure->age_ns > carbon->age_ns_max) {
 		(void)diag_error(&figure->reason, -ESTALE,

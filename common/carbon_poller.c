@@ -244,6 +244,8 @@ static int poller_settle(int *fd)
 		(void)signal(number, SIG_DFL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	/* What the unit gives for readings is not the command's (capabilities(7)). */
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	return 0;
 }
 

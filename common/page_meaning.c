@@ -1,4 +1,5 @@
 #include "common/page_meaning.h"
+#include "common/utf8.h"
 
 void page_meaning_add(struct page_meaning *meaning, const struct page_view *view)
 {
@@ -16,21 +17,22 @@ void page_meaning_add(struct page_meaning *meaning, const struct page_view *view
 
 static json_t *page_meaning_carbon(struct page_meaning *meaning, const struct page_view *view)
 {
-	char note[CARBON_FIGURE_TEXT_SIZE];
+	char text[CARBON_FIGURE_TEXT_SIZE], note[CARBON_FIGURE_TEXT_SIZE];
 	struct carbon_figure figure;
 	json_t *rate = NULL;
 
 	if (meaning->carbon == NULL)
 		return json_null();
 	carbon_now(meaning->carbon, &figure);
+	/* It has a path in it, which may be any bytes, cut anywhere; Jansson takes UTF-8 alone. */
+	utf8_copy(note, sizeof(note), carbon_figure_text(&figure, text));
 	/* uW x mg/kWh = 1e-9 mg/h: in ug/h. */
 	if (figure.known && view->total.power_uw < INT64_MAX / CARBON_MG_PER_KWH_MAX)
 		rate = json_integer(
 		    (json_int_t)(view->total.power_uw * figure.intensity_mg_per_kwh / 1000000));
 	return json_pack("{s:o, s:I, s:I, s:s}", "ug_per_hour", rate != NULL ? rate : json_null(),
 			 "counted_ug", (json_int_t)meaning->sum.co2e_ug, "uncounted_uj",
-			 (json_int_t)meaning->sum.unknown_uj, "note",
-			 carbon_figure_text(&figure, note));
+			 (json_int_t)meaning->sum.unknown_uj, "note", note);
 }
 
 /* First the one that a person can picture best, then others in the order of their table. */

@@ -16,6 +16,9 @@
 #define EXEC_FIRST_READINGS  5
 #define EXEC_FIRST_NS_ENOUGH (CLOCK_NS_PER_MS / 2)
 
+/* All that a pipe holds (pipe(7)), in chunks of marks.c: who writes on and on holds up nothing. */
+#define EXEC_MARK_CHUNKS 16
+
 struct exec_task {
 	struct meter *meter;
 	const struct exec_options *options;
@@ -103,7 +106,8 @@ static void exec_take_marks(struct exec_task *task)
 	char label[MARK_SIZE];
 	bool read_now = false;
 
-	while (task->marks != NULL && marks_read(task->marks)) {
+	for (int i = 0; task->marks != NULL && i < EXEC_MARK_CHUNKS && marks_read(task->marks);
+	     i++) {
 		while (marks_next(task->marks, label)) {
 			if (!read_now) {
 				meter_read_zones(task->meter, &reading);

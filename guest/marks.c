@@ -108,6 +108,10 @@ static void marks_clean(const struct marks *marks, char label[static MARK_SIZE])
 
 	memcpy(text, marks->line, marks->length);
 	text[marks->length] = '\0';
+	/* C1: U+0080 to U+009F are 0xc2 and 0x80 to 0x9f. */
+	for (char *c = text; (c = strchr(c, 0xc2)) != NULL; c++)
+		if ((unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xa0)
+			c[0] = c[1] = '?';
 	utf8_copy(label, MARK_SIZE, text);
 }
 

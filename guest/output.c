@@ -38,6 +38,8 @@ struct output {
 	bool reopen;
 	bool ended; /* the sink takes nothing ever again */
 
+	bool told_large; /* the main thread's own */
+
 	/* The thread's own. */
 	bool down;
 	bool refusing;
@@ -408,7 +410,7 @@ void output_push(struct output *output, const struct output_tick *tick)
 {
 	struct output_batch batch = {.text = NULL};
 	FILE *stream = open_memstream(&batch.text, &batch.size);
-	bool failed = stream == NULL;
+	bool failed = stream == NULL, large = false;
 
 	if (stream != NULL) {
 		output->spec.format->write(stream, tick);
@@ -424,6 +426,7 @@ void output_push(struct output *output, const struct output_tick *tick)
 		free(batch.text);
 	} else {
 		batch.rows = output_count_rows(batch.text, batch.size);
+		large = batch.size > output->queue.size_max;
 		if (output->ended) {
 			output->state.dropped += batch.rows;
 			free(batch.text);
@@ -433,6 +436,13 @@ void output_push(struct output *output, const struct output_tick *tick)
 	}
 	output_unlock(output);
 	output_ring(output->work_fd);
+	/* Nothing was tried then, so nobody else tells it. */
+	if (large && !output->told_large) {
+		output->told_large = true;
+		log_warning("output %s: what one tick writes, %zu KiB, does not fit into "
+			    "output.buffer and is dropped: make that larger",
+			    output->spec.text, batch.size / 1024);
+	}
 }
 
 void output_reopen(struct output *output)

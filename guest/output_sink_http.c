@@ -146,6 +146,9 @@ static int output_http_prepare(struct output_http *http)
 	    set(handle, CURLOPT_USERAGENT, "wattport-agent/" WATTPORT_VERSION) != CURLE_OK ||
 	    (options->ca_file != NULL && set(handle, CURLOPT_CAINFO, options->ca_file) != CURLE_OK))
 		return -ENOMEM;
+	/* Else the directory that libcurl was built with is believed as well: Debian's is set. */
+	if (options->ca_file != NULL)
+		(void)set(handle, CURLOPT_CAPATH, (char *)NULL);
 	(void)set(handle, CURLOPT_HTTPHEADER, http->headers);
 	/* No signals: this is one thread of several. */
 	(void)set(handle, CURLOPT_NOSIGNAL, 1L);

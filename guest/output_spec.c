@@ -17,17 +17,28 @@ const char *output_spec_database(const struct output_spec *spec)
 	return strrchr(spec->target, '/') + 1;
 }
 
+/* Before all else, for other messages repeat the text, and end up in logs: this one must not. */
+static int output_spec_check_secrets(const char *text, struct diag *diag)
+{
+	const char *server = strstr(text, "://");
+
+	if (server != NULL && strchr(server, '@') != NULL)
+		return diag_error(diag, -EINVAL,
+				  "a password does not belong where everybody can read it; put it "
+				  "into the file that output.credentials names");
+	if (server != NULL && strchr(server, '?') != NULL)
+		return diag_error(diag, -EINVAL,
+				  "a URL here has letters, digits and -._~:/[]%% only; the query "
+				  "is wattport-agent's to add");
+	return 0;
+}
+
 /* http://HOST[:PORT][/PREFIX]/DATABASE, of characters that need no escape in a URL. */
 static int output_spec_check_url(const struct output_spec *spec, struct diag *diag)
 {
 	const char *host = strstr(spec->target, "://") + 3;
 	const char *path = strchr(host, '/');
 
-	if (strpbrk(host, "@") != NULL)
-		return diag_error(diag, -EINVAL,
-				  "%s: a password does not belong where everybody can read it; put "
-				  "it into the file that output.credentials names",
-				  spec->text);
 	if (path == NULL || path == host || output_spec_database(spec)[0] == '\0')
 		return diag_error(
 		    diag, -EINVAL,
@@ -135,6 +146,9 @@ int output_spec_parse(const char *text, struct output_spec *ret_spec, struct dia
 	if (length >= sizeof(ret_spec->text))
 		return diag_error(diag, -EINVAL, "an output has at most %d characters",
 				  OUTPUT_SPEC_SIZE - 1);
+	status = output_spec_check_secrets(text, diag);
+	if (status < 0)
+		return status;
 	memcpy(ret_spec->text, text, length + 1);
 	colon = strchr(ret_spec->text, ':');
 	length = colon != NULL ? (size_t)(colon - ret_spec->text) : OUTPUT_FORMAT_SIZE;

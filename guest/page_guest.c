@@ -8,6 +8,12 @@ static const struct page_zone page_guest_unknown = {.power_uw = PAGE_UNKNOWN,
 						    .idle_uj = PAGE_UNKNOWN,
 						    .other_uj = PAGE_UNKNOWN};
 
+/* One tick alone has no power: that would be a zero where nothing is known. */
+static bool page_guest_has_power(const struct page_view *view, const struct accounts_view *accounts)
+{
+	return view->up && accounts->interval_ns > 0;
+}
+
 /* Packages and DRAM add up; psys overlaps them, core and uncore lie within. */
 static bool page_guest_counts(const char *id)
 {
@@ -46,7 +52,7 @@ static void page_guest_zones(const struct meter_reading *reading,
 		row->energy_uj = divided->energy_uj;
 		row->idle_uj = divided->idle_uj;
 		row->other_uj = divided->other_uj;
-		if (reading->up)
+		if (page_guest_has_power(view, accounts))
 			row->power_uw = divided->power_uw;
 	}
 }
@@ -55,34 +61,34 @@ static void page_guest_zones(const struct meter_reading *reading,
 static void page_guest_total(struct page_view *view)
 {
 	uint64_t power_uw = 0, energy_uj = 0;
-	bool has_power = false, has_energy = false;
+	bool has_power = true, has_energy = false;
 
 	for (size_t i = 0; i < view->zone_count; i++) {
 		const struct page_zone *zone = &view->zones[i];
 
 		if (!zone->counted)
 			continue;
-		if (zone->power_uw != PAGE_UNKNOWN) {
+		if (zone->power_uw == PAGE_UNKNOWN)
+			has_power = false;
+		else
 			power_uw += zone->power_uw;
-			has_power = true;
-		}
 		if (zone->energy_uj == PAGE_UNKNOWN)
 			return; /* a sum without it would go back, and on again */
 		energy_uj += zone->energy_uj;
 		has_energy = true;
 	}
-	if (has_power)
+	if (has_power && has_energy)
 		view->total.power_uw = power_uw;
 	if (has_energy)
 		view->total.energy_uj = energy_uj;
 }
 
-static struct page_account page_guest_account(const struct account *account, bool up)
+static struct page_account page_guest_account(const struct account *account, bool has_power)
 {
 	return (struct page_account){
 	    .name = account->name,
 	    .detail = account->detail[0] != '\0' ? account->detail : NULL,
-	    .power_uw = up ? account->total.power_uw : PAGE_UNKNOWN,
+	    .power_uw = has_power ? account->total.power_uw : PAGE_UNKNOWN,
 	    .energy_uj = account->total.energy_uj,
 	    .idle_uj = PAGE_UNKNOWN,
 	    .overhead_uj = PAGE_UNKNOWN,
@@ -97,6 +103,7 @@ static int page_guest_group(const struct accounts_view *accounts, enum account_k
 	const struct accounts_group *from = &accounts->groups[kind];
 	struct page_group *group = &view->groups[view->group_count];
 	size_t count = from->count < PAGE_ACCOUNT_MAX ? from->count : PAGE_ACCOUNT_MAX;
+	bool has_power = page_guest_has_power(view, accounts);
 
 	if (count == 0)
 		return 0;
@@ -107,18 +114,18 @@ static int page_guest_group(const struct accounts_view *accounts, enum account_k
 	if (group->accounts == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		group->accounts[i] = page_guest_account(&from->accounts[i], view->up);
+		group->accounts[i] = page_guest_account(&from->accounts[i], has_power);
 		/* Processes have the same name by the dozen. */
 		if (kind == ACCOUNT_PROCESS)
 			(void)snprintf(group->accounts[i].id, sizeof(group->accounts[i].id), "%d",
 				       from->accounts[i].pid);
 	}
 	/* What the top does not hold, and what is not divided among processes yet. */
-	group->rest = page_guest_account(&from->rest, view->up);
+	group->rest = page_guest_account(&from->rest, has_power);
 	group->rest.name = "all others, and those that have ended";
 	for (size_t i = count; i < from->count; i++) {
 		group->rest.energy_uj += from->accounts[i].total.energy_uj;
-		if (view->up)
+		if (has_power)
 			group->rest.power_uw += from->accounts[i].total.power_uw;
 	}
 	group->has_rest = group->rest.energy_uj > 0;
@@ -173,7 +180,7 @@ int page_guest_view(const struct meter_reading *reading, const struct accounts_v
 	ret_view->total.energy_uj = accounts->total.energy_uj;
 	ret_view->total.idle_uj = accounts->total.idle_uj;
 	ret_view->total.other_uj = accounts->total.other_uj;
-	if (reading->up)
+	if (page_guest_has_power(ret_view, accounts))
 		ret_view->total.power_uw = accounts->total.power_uw;
 	return page_guest_groups(accounts, ret_view);
 }

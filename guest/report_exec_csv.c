@@ -30,10 +30,15 @@ struct report_row {
 	const struct carbon_sum *co2e; /* or NULL */
 };
 
-/* Control characters could hide what stands in a file; a quote is doubled (RFC 4180, 2.7). */
+/*
+ * Control characters could hide what stands in a file; a quote is doubled (RFC 4180, 2.7). What a
+ * spreadsheet would take for a formula gets an apostrophe in front, as in output_csv.c.
+ */
 static void report_field(FILE *stream, const char *text)
 {
 	(void)fputc('"', stream);
+	if (*text != '\0' && strchr("=+-@", *text) != NULL)
+		(void)fputc('\'', stream);
 	for (const char *c = text; *c != '\0'; c++) {
 		if (*c == '"')
 			(void)fputc('"', stream);

@@ -260,10 +260,10 @@ static void test_a_command(void **state)
 	carbon_now(carbon, &figure);
 	assert_true(figure.known);
 	assert_int_equal(figure.intensity_mg_per_kwh, 42500);
-	assert_string_equal(figure.source, "a plain number, command printf 4; printf 2.5");
+	assert_string_equal(figure.source, "a plain number, command");
 	carbon_destroy(carbon);
 	carbon = open_carbon(fixture, "command:echo 5; exit 3", 0);
-	await_text(carbon, "unknown: command echo 5; exit 3: ended with status 3");
+	await_text(carbon, "unknown: command: ended with status 3");
 	carbon_destroy(carbon);
 	carbon = open_carbon(fixture, "command:kill -TERM $$", 0);
 	await_text(carbon, "ended with signal 15");

@@ -52,6 +52,7 @@ static struct accounts_view *make_view(void)
 	view->reading.opened = true;
 	view->reading.time.ns = 5 * CLOCK_NS_PER_SECOND;
 	view->age_ns = 60 * CLOCK_NS_PER_SECOND;
+	view->interval_ns = CLOCK_NS_PER_SECOND;
 	view->calibration_error_ppm = 41000;
 	put_zone(view, 0, "package-0", 8000000);
 	put_zone(view, 1, "dram-0", 800000);
