@@ -18,11 +18,30 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define ACCOUNTS_RANGE_UJ (UINT64_MAX / 2)
 
 /* Whoever has ended is shown for so long, where nobody else wants the seat. */
 #define ACCOUNTS_PROCESS_ENDED_NS (60 * CLOCK_NS_PER_SECOND)
+
+/* Beside what is kept of control groups and processes: connections, outputs, the source, lists. */
+#define ACCOUNTS_DESCRIPTORS (CGROUP_DESCRIPTOR_MAX + PROCESS_DESCRIPTOR_MAX + 1024)
+
+/*
+ * The usual limit of 1,024 descriptors is less than what is kept. Where it is reached nothing can
+ * be opened any more: neither what the host says of its figures nor a connection.
+ */
+static void accounts_raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= ACCOUNTS_DESCRIPTORS)
+		return;
+	limit.rlim_cur =
+	    limit.rlim_max < ACCOUNTS_DESCRIPTORS ? limit.rlim_max : ACCOUNTS_DESCRIPTORS;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 static int accounts_create_seats(struct accounts *accounts)
 {
@@ -74,6 +93,7 @@ int accounts_create(const struct sysroot *root, const struct clock *clock, struc
 	if (accounts->options.top == 0)
 		accounts->options.top = ACCOUNTS_TOP_DEFAULT;
 	assert(accounts->options.top <= ACCOUNTS_TOP_MAX);
+	accounts_raise_limit();
 	status = sampler_guest_create(root, clock, &accounts->sampler, diag);
 	if (status < 0)
 		return status;
@@ -251,7 +271,13 @@ static int accounts_divide(struct accounts *accounts)
 			accounts_book_unit(accounts, i, unit);
 	}
 	if (accounts->looks.now) {
+		struct mono_time begin = clock_now_mono(accounts->clock);
+
 		accounts_divide_processes(accounts);
+		/* With many that ended this takes longer than the look itself. */
+		accounts->looks.cost_ns =
+		    features_sum(accounts->looks.cost_ns,
+				 clock_elapsed_ns(begin, clock_now_mono(accounts->clock)));
 		unit_roster_leave(accounts->roster, accounts_leave, accounts_leave_group, accounts);
 	}
 	return status;
@@ -267,10 +293,21 @@ static void accounts_begin_seats(struct accounts *accounts)
 					    accounts->reading.time.ns);
 }
 
+/* An agent that starts early, in an initramfs or before systemd is done, comes before they are
+ * mounted. What was told of the root unit until then stays there. */
+static void accounts_find_cgroups(struct accounts *accounts)
+{
+	if (accounts->mounts.version != CGROUP_NONE || !accounts->looks.now)
+		return;
+	cgroup_mounts_close(&accounts->mounts);
+	(void)cgroup_mounts_open(accounts->root, &accounts->mounts);
+}
+
 static void accounts_take_times(struct accounts *accounts)
 {
 	struct mono_time begin;
 
+	accounts_find_cgroups(accounts);
 	(void)sampler_guest_read(accounts->sampler, accounts->reading.time);
 	/* What finds no room counts in what is above it, or in the rest. */
 	(void)cgroup_times_step(accounts->cgroups);

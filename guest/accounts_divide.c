@@ -78,7 +78,7 @@ static struct accounts_user *accounts_user(struct accounts *accounts, uint32_t u
 		if (user->used && user->uid == uid)
 			return user;
 		if ((!user->used && (place == NULL || place->used)) ||
-		    (place == NULL && user->members == 0))
+		    (place == NULL && user->members == 0 && user->counted == 0))
 			place = user;
 	}
 	if (place == NULL)
@@ -233,6 +233,7 @@ static size_t accounts_weigh(struct accounts *accounts, size_t index, struct uni
 	struct accounts_division *division = accounts->division;
 	const struct accounts_division_unit *known = &division->units[index];
 	int64_t unclaimed_ns = accounts_unclaimed_ns(accounts, index);
+	uint64_t beyond_ns = 0;
 	size_t count = 0;
 	bool used = false;
 
@@ -242,7 +243,7 @@ static size_t accounts_weigh(struct accounts *accounts, size_t index, struct uni
 		unit->unseen_ns = -DIVIDE_AHEAD_NS_MAX;
 	for (size_t i = 0; i < known->count; i++)
 		used = used || division->order[known->first + i]->growth_ns > 0;
-	for (size_t i = 0; i < known->count && count < DIVIDE_PROCESS_MAX; i++) {
+	for (size_t i = 0; i < known->count; i++) {
 		struct process *process = division->order[known->first + i];
 		uint64_t weight = process->growth_ns;
 
@@ -250,10 +251,16 @@ static size_t accounts_weigh(struct accounts *accounts, size_t index, struct uni
 			weight = process->time_ns + 1;
 		if (weight == 0)
 			continue;
+		/* For whom there is no room: the rest's, not the others'. */
+		if (count == DIVIDE_PROCESS_MAX) {
+			beyond_ns = features_sum(beyond_ns, process->growth_ns);
+			continue;
+		}
 		division->claimants[count] = process;
 		division->weights[count++] = weight;
 	}
-	division->weights[count] = unclaimed_ns > 0 ? (uint64_t)unclaimed_ns : 0;
+	division->weights[count] =
+	    features_sum(beyond_ns, unclaimed_ns > 0 ? (uint64_t)unclaimed_ns : 0);
 	return count;
 }
 
@@ -314,8 +321,6 @@ static void accounts_divide_zone(struct accounts *accounts, size_t index, struct
 
 static void accounts_count_users(struct accounts *accounts)
 {
-	for (size_t i = 0; i < ACCOUNTS_USER_MAX; i++)
-		accounts->users[i].members = 0;
 	for (size_t i = 0; i < process_times_count(accounts->processes); i++) {
 		const struct process *process = process_times_get(accounts->processes, i);
 		struct accounts_user *user = process->pid != 0 && !process->ended
@@ -323,7 +328,11 @@ static void accounts_count_users(struct accounts *accounts)
 						 : NULL;
 
 		if (user != NULL)
-			user->members++;
+			user->counted++;
+	}
+	for (size_t i = 0; i < ACCOUNTS_USER_MAX; i++) {
+		accounts->users[i].members = accounts->users[i].counted;
+		accounts->users[i].counted = 0;
 	}
 }
 

@@ -26,6 +26,8 @@ struct accounts_user {
 	bool used;
 	uint32_t uid;
 	uint32_t members;
+	uint32_t
+	    counted; /* of the count that is under way: who lived before keeps its place in it */
 	char name[ACCOUNT_NAME_SIZE];
 	struct account_rank rank;
 };

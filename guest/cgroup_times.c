@@ -47,8 +47,8 @@ struct cgroup_node {
 	bool gone;
 	bool list;   /* its children are to be looked for */
 	bool listed; /* that was done once, and there was room for all */
-	bool fresh;  /* first seen in this step */
-	bool born;   /* and its life began after the step before */
+	bool known;  /* its usage could be read once */
+	bool born;   /* first seen in this step, and its life began after the step before */
 };
 
 struct cgroup_times {
@@ -93,7 +93,6 @@ int cgroup_times_create(const struct cgroup_mounts *mounts, struct cgroup_times 
 		return -ENOMEM;
 	root->path[0] = '/';
 	root->fd = -1;
-	root->fresh = true;
 	root->list = true;
 	times->nodes[times->count++] = root;
 	*ret_times = TAKE_PTR(times);
@@ -136,7 +135,6 @@ static void cgroup_times_drop(struct cgroup_times *times)
 		}
 		node->first_child = NULL;
 		node->index = kept;
-		node->fresh = false;
 		node->born = false;
 		node->children_ns = 0;
 		node->heirs = 0;
@@ -214,7 +212,6 @@ static int cgroup_times_add(struct cgroup_times *times, struct cgroup_node *pare
 	node->inode = status.st_ino;
 	node->links = status.st_nlink;
 	node->depth = parent->depth + 1;
-	node->fresh = true;
 	node->born = born;
 	node->list = true;
 	node->index = times->count;
@@ -234,6 +231,11 @@ static int cgroup_times_list(struct cgroup_times *times, struct cgroup_node *nod
 	int result = 0;
 	DIR *list;
 
+	/* It is looked at again when there is room: whoever makes very many would stop us here. */
+	if (times->count == CGROUP_TIMES_MAX) {
+		node->listed = false;
+		return 0;
+	}
 	node->list = false;
 	if (fd < 0)
 		return 0;
@@ -251,6 +253,10 @@ static int cgroup_times_list(struct cgroup_times *times, struct cgroup_node *nod
 		status = cgroup_times_add(times, node, entry->d_name, born);
 		if (status < 0)
 			result = status;
+		if (times->count == CGROUP_TIMES_MAX) {
+			result = result < 0 ? result : -ENOSPC;
+			break;
+		}
 	}
 	(void)closedir(list);
 	node->listed = result == 0;
@@ -304,13 +310,16 @@ static void cgroup_times_read(struct cgroup_times *times, struct cgroup_node *no
 	} else if (node->fd < 0) {
 		(void)close(fd);
 	}
-	if (status == 0 && cgroup_times_parse(version, text, &usage_ns) == 0)
-		node->usage_ns = usage_ns;
+	if (status < 0 || cgroup_times_parse(version, text, &usage_ns) < 0)
+		return;
+	node->usage_ns = usage_ns;
+	node->known = true;
 }
 
 /* Children first, so that their usage is not more than what their parent's is made of. */
 static void cgroup_times_tell(struct cgroup_times *times, struct cgroup_node *node)
 {
+	bool known = node->known;
 	uint64_t own_ns;
 
 	if (node->gone)
@@ -321,7 +330,7 @@ static void cgroup_times_tell(struct cgroup_times *times, struct cgroup_node *no
 		node->parent->children_ns += node->usage_ns;
 	else if (times->mounts->version != CGROUP_V1)
 		return;
-	if (node->fresh && !node->born) {
+	if (!known && !node->born) {
 		/* It was there before, and its parent told what it used. */
 		node->told_ns = own_ns;
 		if (node->parent != NULL)

@@ -121,17 +121,20 @@ static int process_look_at_cgroups(struct process_times *times, struct cgroup_ti
 		if (*cgroup.unseen_ns == 0 && times->look > 1 && !cgroup.gone &&
 		    !(root_time && i == 0))
 			continue;
-		*cgroup.unseen_ns = 0;
-		times->scanned[times->scanned_count++] = cgroup.serial;
-		if (cgroup.gone)
-			continue;
-		dir_fd = cgroup_times_processes(cgroups, i, path);
-		status = process_read_list(times, dir_fd, path);
-		if (status == 0)
+		if (!cgroup.gone) {
+			dir_fd = cgroup_times_processes(cgroups, i, path);
+			status = process_read_list(times, dir_fd, path);
+			if (status == -ENOMEM)
+				result = status;
+			/* Nobody has ended because his list could not be read: the next look does.
+			 */
+			if (status < 0)
+				continue;
 			process_look_at_list(times, cgroup.serial,
 					     (uint32_t)unit_roster_of(roster, *cgroup.owner));
-		else if (status == -ENOMEM)
-			result = status;
+		}
+		*cgroup.unseen_ns = 0;
+		times->scanned[times->scanned_count++] = cgroup.serial;
 	}
 	return result;
 }
@@ -203,7 +206,10 @@ struct process *process_times_adopt(struct process_times *times, struct cgroup_t
 	process = process_times_find(times, pid);
 	if (process == NULL)
 		return NULL;
+	/* Of one that is older, which no look has found, what it has used is of no interval of
+	 * ours. */
+	if (process->growth_ns == process->time_ns)
+		process->time_ns = 0;
 	process->growth_ns = 0;
-	process->time_ns = 0;
 	return process;
 }
