@@ -140,10 +140,12 @@ static int activity_vm_plug(struct activity_previous *previous, const struct sam
 	vcpus = realloc(previous->vcpus, (sampled->vcpu_count + 1) * sizeof(*vcpus));
 	if (vcpus == NULL)
 		return -ENOMEM;
-	for (size_t i = known; i < sampled->vcpu_count; i++)
-		vcpus[i] = sampled->born && known == 0
-			       ? (struct features_counters){.cpu = sampled->vcpus[i].cpu}
-			       : features_counters(&sampled->vcpus[i]);
+	for (size_t i = known; i < sampled->vcpu_count; i++) {
+		if (sampled->born && known == 0)
+			vcpus[i] = (struct features_counters){.cpu = sampled->vcpus[i].cpu};
+		else
+			vcpus[i] = features_counters(&sampled->vcpus[i]);
+	}
 	previous->vcpus = vcpus;
 	previous->vcpu_count = sampled->vcpu_count;
 	return 0;

@@ -24,8 +24,10 @@ uint64_t top_spark_draw(const struct top_scene *scene, struct top_canvas *canvas
 			struct top_place place)
 {
 	uint64_t powers_uw[TOP_HISTORY_MAX], most_uw = 0;
-	const size_t count = place.width < TOP_HISTORY_MAX ? place.width : TOP_HISTORY_MAX;
+	size_t count = place.width;
 
+	if (count > TOP_HISTORY_MAX)
+		count = TOP_HISTORY_MAX;
 	top_history_spans(scene->history, scene->now, powers_uw, count);
 	for (size_t i = 0; i < count; i++)
 		if (powers_uw[i] != TOP_HISTORY_NONE && powers_uw[i] > most_uw)

@@ -267,7 +267,7 @@ static int cgroup_times_list(struct cgroup_times *times, struct cgroup_node *nod
 
 static int cgroup_times_parse(enum cgroup_version version, const char *text, uint64_t *ret_ns)
 {
-	const char *cursor = text;
+	const char *cursor;
 	uint64_t value;
 	int status;
 

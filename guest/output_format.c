@@ -20,8 +20,9 @@ const struct output_format *output_format_find(const char *name)
 void output_put_decimal(FILE *stream, uint64_t magnitude, unsigned int places)
 {
 	char text[DECIMAL_SIZE];
+	size_t length = decimal_format(magnitude, places, text);
 
-	(void)fwrite(text, 1, decimal_format(magnitude, places, text), stream);
+	(void)fwrite(text, 1, length, stream);
 }
 
 void output_time_text(uint64_t wall_ns, char ret_text[static OUTPUT_TIME_SIZE])

@@ -102,11 +102,13 @@ static int page_guest_group(const struct accounts_view *accounts, enum account_k
 {
 	const struct accounts_group *from = &accounts->groups[kind];
 	struct page_group *group = &view->groups[view->group_count];
-	size_t count = from->count < PAGE_ACCOUNT_MAX ? from->count : PAGE_ACCOUNT_MAX;
+	size_t count = from->count;
 	bool has_power = page_guest_has_power(view, accounts);
 
 	if (count == 0)
 		return 0;
+	if (count > PAGE_ACCOUNT_MAX)
+		count = PAGE_ACCOUNT_MAX;
 	*group = (struct page_group){.kind = account_kind_name(kind),
 				     .of_members = "Processes",
 				     .count = count,

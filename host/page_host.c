@@ -91,9 +91,11 @@ static void page_host_rest(const struct ledger_host *host, const struct summary 
 static int page_host_group(const struct ledger_host *host, const struct summary *summary,
 			   struct page_view *view)
 {
-	size_t count = summary->vm_count < PAGE_ACCOUNT_MAX ? summary->vm_count : PAGE_ACCOUNT_MAX;
+	size_t count = summary->vm_count;
 	struct page_group *group = &view->groups[0];
 
+	if (count > PAGE_ACCOUNT_MAX)
+		count = PAGE_ACCOUNT_MAX;
 	/* One more: calloc() of nothing may return NULL. */
 	group->accounts = calloc(count + 1, sizeof(*group->accounts));
 	if (group->accounts == NULL)

@@ -203,9 +203,9 @@ size_t made_up_guest_start(struct made_up_guest *made_up, int32_t pid, size_t cg
 	char path[64];
 	size_t i = 0;
 
-	while (i < MADE_UP_PROCESS_MAX && made_up->processes[i].pid != 0)
+	while (i + 1 < MADE_UP_PROCESS_MAX && made_up->processes[i].pid != 0)
 		i++;
-	assert_true(i < MADE_UP_PROCESS_MAX);
+	assert_int_equal(made_up->processes[i].pid, 0);
 	made_up->processes[i] =
 	    (struct made_up_process){.pid = pid,
 				     .cgroup = cgroup,
