@@ -126,33 +126,53 @@ void made_up_guest_open(struct made_up_guest *made_up, const struct accounts_opt
 			 0);
 }
 
-size_t made_up_guest_add(struct made_up_guest *made_up, const char *path)
+/* The control group of that path that is there, or count. */
+static size_t find_cgroup(const struct made_up_guest *made_up, const char *path)
 {
-	char parent[MADE_UP_CGROUP_PATH];
-	char *slash;
-
 	for (size_t i = made_up->count; i > 0; i--)
 		if (made_up->cgroups[i - 1].there &&
 		    strcmp(made_up->cgroups[i - 1].path, path) == 0)
 			return i - 1;
-	(void)snprintf(parent, sizeof(parent), "%s", path);
-	slash = strrchr(parent, '/');
-	CHECK_POINTER(slash);
-	*slash = '\0';
-	return open_cgroup(made_up, path, made_up_guest_add(made_up, parent));
+	return made_up->count;
+}
+
+size_t made_up_guest_add(struct made_up_guest *made_up, const char *path)
+{
+	char part[MADE_UP_CGROUP_PATH];
+	size_t at = 0, length = 0;
+
+	/* From above: each but the first has its parent by then. */
+	while (path[length] != '\0') {
+		size_t found;
+
+		length += 1 + strcspn(path + length + 1, "/");
+		(void)snprintf(part, sizeof(part), "%.*s", (int)length, path);
+		found = find_cgroup(made_up, part);
+		at = found < made_up->count ? found : open_cgroup(made_up, part, at);
+	}
+	return at;
+}
+
+/* Whoever is below another was made after it. */
+static bool lies_in(const struct made_up_guest *made_up, size_t cgroup, size_t above)
+{
+	while (cgroup > above)
+		cgroup = made_up->cgroups[cgroup].parent;
+	return cgroup == above;
 }
 
 void made_up_guest_rmdir(struct made_up_guest *made_up, size_t cgroup)
 {
 	char path[MADE_UP_CGROUP_PATH + 64];
 
-	for (size_t i = cgroup + 1; i < made_up->count; i++)
-		if (made_up->cgroups[i].there && made_up->cgroups[i].parent == cgroup)
-			made_up_guest_rmdir(made_up, i);
-	cgroup_file(made_up, cgroup, ".", path, sizeof(path));
-	path[strlen(path) - 2] = '\0';
-	tree_delete(&made_up->guest.tree, path);
-	made_up->cgroups[cgroup].there = false;
+	for (size_t i = made_up->count; i > cgroup; i--) {
+		if (!made_up->cgroups[i - 1].there || !lies_in(made_up, i - 1, cgroup))
+			continue;
+		cgroup_file(made_up, i - 1, ".", path, sizeof(path));
+		path[strlen(path) - 2] = '\0';
+		tree_delete(&made_up->guest.tree, path);
+		made_up->cgroups[i - 1].there = false;
+	}
 }
 
 void made_up_guest_run(struct made_up_guest *made_up, size_t cgroup, uint64_t time_ns)
