@@ -88,9 +88,9 @@ static int poller_file(const struct poller *poller, struct carbon_reading *ret_r
 	struct mono_time end = clock_now_mono(poller->clock);
 	cleanup_fd int fd =
 	    open(poller->options.argument, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct carbon_reading reading;
+	struct carbon_reading reading = {.has_time = false};
 	struct stat stat;
-	size_t length;
+	size_t length = 0;
 	int status;
 
 	end.ns += poller->options.limit_ns;

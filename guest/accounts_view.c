@@ -60,8 +60,12 @@ int accounts_view_create(const struct accounts_view_shape *shape, struct account
 static struct accounts_view_block *accounts_view_block(const struct accounts_view *view)
 {
 	/* Only the count is changed, which is none of the view's. */
-	return (struct accounts_view_block *)((uintptr_t)view -
-					      offsetof(struct accounts_view_block, view));
+	const union {
+		const struct accounts_view *view;
+		char *bytes;
+	} at = {.view = view};
+
+	return (void *)(at.bytes - offsetof(struct accounts_view_block, view));
 }
 
 const struct accounts_view *accounts_view_acquire(const struct accounts_view *view)

@@ -82,7 +82,7 @@ int output_credentials_read(const char *path, struct output_credentials **ret_cr
 			    bool *ret_exposed, struct diag *diag)
 {
 	struct output_credentials *credentials = calloc(1, sizeof(*credentials));
-	struct stat about;
+	struct stat about = {.st_mode = 0};
 	size_t length;
 	int status;
 

@@ -1,6 +1,7 @@
 #include "guest/output_spec.h"
 #include "common/parse.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -155,6 +156,8 @@ int output_spec_parse(const char *text, struct output_spec *ret_spec, struct dia
 	status = output_spec_set_format(ret_spec, ret_spec->text, length, diag);
 	if (status < 0)
 		return status;
+	/* No format is as long as what has none. */
+	assert(colon != NULL);
 	ret_spec->target = colon + 1;
 	return output_spec_set_sink(ret_spec, diag);
 }
