@@ -41,7 +41,7 @@ static void top_balance_add(struct top_balance *balance, struct top_amount amoun
 static struct top_amount top_balance_left(const struct top_frame *frame,
 					  const struct top_page *page)
 {
-	struct top_amount sum = page->rest;
+	struct top_amount sum = {page->rest.energy_uj, page->rest.power_uw, page->rest.has_power};
 
 	for (size_t i = 0; i < page->row_count; i++)
 		sum = top_amount_add(sum, page->rows[i].amount);

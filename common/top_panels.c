@@ -135,8 +135,12 @@ void top_facts_draw(const struct top_scene *scene, struct top_canvas *canvas,
 {
 	const struct top_row *row = top_facts_row(scene);
 	const size_t name_width = 24;
-	const size_t rest = lines.count > row->fact_count + 1 ? lines.count - 1 : lines.count;
+	size_t rest = lines.count;
 
+	if (row == NULL)
+		return;
+	if (rest > row->fact_count + 1)
+		rest--;
 	lines = (struct top_lines){lines.first + lines.count - rest, rest};
 	(void)top_canvas_put(canvas, (struct top_place){lines.first, TOP_MARGIN, canvas->width},
 			     TOP_STRONG, row->name);

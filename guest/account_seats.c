@@ -232,8 +232,10 @@ void account_seats_count(struct account_seats *seats, const struct account_rank 
 
 void account_seats_end(struct account_seats *seats, struct account_rank *rank)
 {
-	struct account_seat *seat = account_seats_of(seats, rank);
+	struct account_seat *seat;
 
+	assert(rank != NULL);
+	seat = account_seats_of(seats, rank);
 	if (seat != NULL) {
 		seat->ended = true;
 		seat->ended_ns = seats->now_ns;

@@ -130,7 +130,7 @@ static void table_print_cell(const struct table *table, size_t column, const cha
 
 int table_print(const struct table *table, FILE *stream)
 {
-	size_t widths[TABLE_COLUMN_MAX];
+	size_t widths[TABLE_COLUMN_MAX] = {0};
 
 	if (table->error < 0)
 		return table->error;
