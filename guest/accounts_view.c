@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const account_kind_names[ACCOUNT_KIND_COUNT] = {
     [ACCOUNT_UNIT] = "unit",   [ACCOUNT_USER] = "user",		  [ACCOUNT_PROCESS] = "process",
@@ -59,13 +60,12 @@ int accounts_view_create(const struct accounts_view_shape *shape, struct account
 
 static struct accounts_view_block *accounts_view_block(const struct accounts_view *view)
 {
-	/* Only the count is changed, which is none of the view's. */
-	const union {
-		const struct accounts_view *view;
-		char *bytes;
-	} at = {.view = view};
+	const void *start = (const char *)view - offsetof(struct accounts_view_block, view);
+	void *block;
 
-	return (void *)(at.bytes - offsetof(struct accounts_view_block, view));
+	/* Only the count is changed, which is none of the view's. */
+	memcpy(&block, &start, sizeof(block));
+	return block;
 }
 
 const struct accounts_view *accounts_view_acquire(const struct accounts_view *view)
