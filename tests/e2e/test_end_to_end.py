@@ -32,7 +32,7 @@ READS = 101
 READ_S = 0.01
 AWAY_S = 1
 INTERVAL_TOLERANCE = 0.2
-INTERVALS = 30  # of each rate and row, between reads that count
+INTERVALS = 30  # of each rate, between reads that count
 RMS_RUNS = 20  # rows, at most
 COUNTER = "/sys/class/powercap/intel-rapl:0/energy_uj"
 SHARE = "/run/wattport/tree"
@@ -125,20 +125,32 @@ class Transport:
         self.assertLess(stats.relative_error(spent.ledger_j, true_j), TRUTH_TOLERANCE)
 
     def test_power_read_in_the_guest_is_true(self):
-        """In one row of reads at least: on a machine that others use, too, one that nobody disturbs has to be waited for."""
-        best = dict.fromkeys(RMS_LIMITS, float("inf"))
-        for row in range(RMS_RUNS):
+        """In the rows of reads that were disturbed least: on a machine that others use, too, these have to be waited for."""
+        rows = {rate: [] for rate in RMS_LIMITS}
+        error = {}
+        for _ in range(RMS_RUNS):
             pairs = {rate: [] for rate in RMS_LIMITS}
             self.read_powers(pairs)
             for rate, found in pairs.items():
-                if len(found) >= INTERVALS:
-                    best[rate] = min(best[rate], stats.rms_error(found))
-            if all(best[rate] < limit for rate, limit in RMS_LIMITS.items()):
+                rows[rate].append(found)
+                error[rate] = self.least_error(rows[rate])
+            if all(error[rate] < limit for rate, limit in RMS_LIMITS.items()):
                 break
         for rate, limit in RMS_LIMITS.items():
             with self.subTest(f"{rate} Hz"):
-                print(f"{self.transport}: power at {rate} Hz: RMS error {best[rate]:.2%}, the best of {row + 1} rows")
-                self.assertLess(best[rate], limit, "or other work does not let the guest read")
+                print(f"{self.transport}: power at {rate} Hz: RMS error {error[rate]:.2%} of {INTERVALS} intervals or more, "
+                      f"in {len(rows[rate])} rows")
+                self.assertLess(error[rate], limit, "or other work does not let the guest read")
+
+    @staticmethod
+    def least_error(rows):
+        """Of the best rows that have INTERVALS together; infinite where there are not so many."""
+        pool = []
+        for row in sorted(filter(None, rows), key=stats.rms_error):
+            pool += row
+            if len(pool) >= INTERVALS:
+                return stats.rms_error(pool)
+        return float("inf")
 
     def test_a_recorded_trace_replays_to_the_same_accounts(self):
         """To the microjoule, of all that has been booked since wattportd began."""
