@@ -158,6 +158,7 @@ int process_times_look(struct process_times *times, struct cgroup_times *cgroups
 		status = process_look_at_cgroups(times, cgroups, root_time, roster);
 	process_find_ended(times);
 	process_tell_units(times, root_time, roster, topology);
+	times->before_ns = times->looked_ns;
 	times->looked_ns = now_ns;
 	return status;
 }

@@ -15,8 +15,8 @@ struct process_times {
 	const struct sysroot *root;
 	const struct clock *clock;
 	uint64_t look;
-	uint64_t looked_ns; /* since the machine's start: when the look before began */
-	uint64_t now_ns;
+	uint64_t looked_ns; /* since the machine's start: when the last look began */
+	uint64_t before_ns; /* and the one before it */
 	size_t descriptors;
 	size_t count;	      /* entries ever used */
 	uint32_t free;	      /* the first free entry below, or PROCESS_NONE */
