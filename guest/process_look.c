@@ -144,8 +144,8 @@ int process_times_look(struct process_times *times, struct cgroup_times *cgroups
 		       const struct topology *topology)
 {
 	bool root_time = version != CGROUP_V1;
-	uint64_t now_ns =
-	    features_sum(clock_now_mono(times->clock).ns, clock_suspended_ns(times->clock));
+	/* Like start times, it goes on during suspension. */
+	uint64_t now_ns = clock_now_mono(times->clock).ns;
 	int status = 0;
 
 	times->look++;

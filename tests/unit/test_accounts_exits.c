@@ -160,6 +160,7 @@ static void check_threads(unsigned int version, bool seen_alone_before)
 	size_t process = made_up_guest_start(&fixture->guest, 200, fixture->unit, BOB);
 	struct made_up_process *row = &fixture->guest.processes[process];
 
+	row->parent = 100;
 	row->threads = seen_alone_before ? 1 : 3;
 	made_up_guest_work(&fixture->guest, process, 100 * MS);
 	made_up_guest_work(&fixture->guest, fixture->shell, 100 * MS);
@@ -305,8 +306,8 @@ static void test_an_old_one_that_nobody_knew(void **state)
 						 .parent = 100,
 						 .uid = BOB,
 						 .cpu_ns = 100 * SECOND,
-						 .elapsed_ns = 600 * SECOND,
-						 .group_elapsed_ns = 600 * SECOND,
+						 .elapsed_ns = 3500 * MS,
+						 .group_elapsed_ns = 3500 * MS,
 						 .last = true};
 
 		second(fixture);
