@@ -21,7 +21,7 @@ struct process_times {
 	size_t count;	      /* entries ever used */
 	uint32_t free;	      /* the first free entry below, or PROCESS_NONE */
 	size_t scanned_count; /* serials of the control groups that were looked at, ascending */
-	uint64_t scanned[CGROUP_TIMES_MAX];
+	uint64_t scanned[CGROUP_TOLD_MAX];
 	char *list; /* of process numbers */
 	size_t list_size;
 	uint32_t buckets[PROCESS_BUCKETS];
