@@ -266,7 +266,7 @@ bool process_times_threads(struct process_times *times, struct process *process)
 {
 	char text[THREAD_STAT_SIZE];
 	struct thread_stat stat;
-	uint64_t first_ns;
+	uint64_t first_ns = 0;
 
 	/* Without a descriptor every look sees it. */
 	if (process->threads || process->fd < 0)
