@@ -337,7 +337,7 @@ static void random_event(struct fixture *fixture, uint64_t *random, size_t lives
 	size_t number = check_random_below(random, NUMBERS);
 	size_t process = lives[number];
 	struct made_up_guest *guest = &fixture->guest;
-	struct made_up_process *row = &guest->processes[process];
+	struct made_up_process *row = process != SIZE_MAX ? &guest->processes[process] : NULL;
 
 	rest(fixture, 10 * MS + check_random_below(random, 20 * MS));
 	switch (check_random_below(random, 4)) {
@@ -376,7 +376,7 @@ static void check_lives(const struct fixture *fixture, const size_t lives[NUMBER
 			struct life known[NUMBERS])
 {
 	for (size_t i = 0; i < NUMBERS; i++) {
-		const struct made_up_process *row = &fixture->guest.processes[lives[i]];
+		const struct made_up_process *row;
 		const struct account *account;
 		struct life now;
 		char name[32];
@@ -385,6 +385,7 @@ static void check_lives(const struct fixture *fixture, const size_t lives[NUMBER
 			known[i] = (struct life){.serial = 0};
 			continue;
 		}
+		row = &fixture->guest.processes[lives[i]];
 		(void)snprintf(name, sizeof(name), "work %d.%u", row->pid, row->life);
 		account = made_up_guest_account(&fixture->guest, ACCOUNT_PROCESS, name);
 		now = (struct life){.serial = row->life,
