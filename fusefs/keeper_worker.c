@@ -121,7 +121,7 @@ static void keeper_set_worker(struct keeper *keeper, pid_t worker)
 int keeper_start_worker(struct keeper *keeper, struct diag *diag)
 {
 	int status = takeover_end_worker(&keeper->takeover, diag);
-	pid_t child;
+	pid_t child = 0;
 
 	if (status == 0)
 		status = keeper_fork(keeper, &child, diag);
@@ -214,7 +214,7 @@ static int keeper_hear_ready(int go_fd, struct diag *diag)
 /* A worker that is ready to serve, beside the one that does. */
 static int keeper_make_ready(struct keeper *keeper, struct diag *diag)
 {
-	pid_t child;
+	pid_t child = 0;
 	int status = keeper_fork_waiting(keeper, &child, diag);
 
 	if (status < 0)
