@@ -37,6 +37,7 @@ struct meter {
 	struct sysroot *tree_root; /* when the tree is read where it is mounted, not over /sys */
 	struct energy_source *source;
 	bool from_tree;
+	bool denied; /* in the last reading: zones are there, and not for this process */
 	struct sample sample;
 	size_t track_count;
 	struct meter_track tracks[ZONE_MAX];
@@ -103,6 +104,8 @@ static int meter_open_on(struct meter *meter, const struct sysroot *root, bool f
 
 	if (status == 0)
 		meter->from_tree = from_tree;
+	if (status == -EACCES)
+		meter->denied = true;
 	return status;
 }
 
@@ -120,6 +123,10 @@ static int meter_open_tree(struct meter *meter, struct diag *diag)
 		return diag_error(diag, status,
 				  "there is no tree at %s: run wattport-agent mount (as root)", at);
 	status = meter_open_on(meter, tree_root, true, diag);
+	if (status == -EACCES) {
+		diag_prefix(diag, "the tree at %s", at);
+		return status;
+	}
 	if (status < 0)
 		return diag_error(diag, status,
 				  "the tree at %s cannot be read: run wattport-agent mount (as "
@@ -145,6 +152,11 @@ static int meter_open(struct meter *meter, struct diag *diag)
 	if (meter->options.source == METER_TREE || mount_is_laid(meter->root, meter->options.at))
 		return diag_error(diag, status, "%s", tree_diag.text);
 	status = meter_open_on(meter, meter->root, false, diag);
+	/* What is there and denied is told by itself: it is not missing. */
+	if (status == -EACCES)
+		return status;
+	if (status < 0 && meter->denied)
+		return diag_error(diag, -EACCES, "%s", tree_diag.text);
 	if (status < 0)
 		return diag_error(diag, status,
 				  "neither a host's tree nor a RAPL of its own is here: %s",
@@ -189,7 +201,8 @@ static void meter_book(struct meter_track *track, const struct zone *zone,
 	track->read_now = true;
 }
 
-/* Opens what is not open and reads all zones. Returns how many could be read, or -errno. */
+/* Opens what is not open and reads all zones, as far as this process may. Returns how many could be
+ * read, or -errno. */
 static int meter_sample(struct meter *meter, struct meter_reading *reading)
 {
 	int count = 0, status = 0;
@@ -197,6 +210,7 @@ static int meter_sample(struct meter *meter, struct meter_reading *reading)
 
 	for (size_t i = 0; i < meter->track_count; i++)
 		meter->tracks[i].read_now = false;
+	meter->denied = false;
 	if (meter->source == NULL)
 		status = meter_open(meter, &reading->reason);
 	reading->time = clock_now_mono(meter->clock);
@@ -213,6 +227,8 @@ static int meter_sample(struct meter *meter, struct meter_reading *reading)
 		const struct zone *zone = &meter->source->zones[i];
 		struct meter_track *track = meter_track(meter, zone->id);
 
+		if (meter->sample.zones[i].error == -EACCES)
+			meter->denied = true;
 		if (track == NULL)
 			continue;
 		memcpy(track->place, meter->source->places[i], sizeof(track->place));
@@ -267,6 +283,7 @@ static void meter_show(const struct meter *meter, struct mono_time now,
 {
 	uint64_t elapsed_ns = clock_elapsed_ns(meter->base.time, now);
 
+	reading->denied = meter->denied;
 	reading->zone_count = meter->track_count;
 	for (size_t i = 0; i < meter->track_count; i++) {
 		const struct meter_track *track = &meter->tracks[i];

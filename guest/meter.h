@@ -3,7 +3,8 @@
  *
  * The guest's first stage: opens the source, unwraps its counters, keeps a total for each zone and
  * says whether the figures are to be believed. Everything that the agent shows comes from here.
- * A meter never gives up: what cannot be opened or read is tried again with the next reading.
+ * A meter never gives up: what cannot be opened or read is tried again with the next reading. Only
+ * who reads may be the wrong one by then (`denied`): rights that were given up do not come back.
  * One thread at a time.
  *
  * A zone's total starts at the counter's own value and grows as the counter does, so that it is
@@ -63,6 +64,7 @@ struct meter_reading {
 	bool up;	  /* the figures are measured now; else `reason` says what is wrong */
 	bool opened;	  /* there is a source; else the rest says nothing */
 	bool from_tree;	  /* else from powercap: `info` says nothing */
+	bool denied;	  /* zones are there, of which this process may not read one or all */
 	bool has_info;
 	struct tree_info info;
 	size_t zone_count;
