@@ -19,7 +19,9 @@ struct meter_track {
 	struct zone zone; /* as of the last reading */
 	struct counter counter;
 	uint64_t total_uj;
-	bool read_now; /* its last reading was good */
+	bool joined;	    /* when others had been read already, */
+	uint64_t joined_uj; /* and what it had then */
+	bool read_now;	    /* its last reading was good */
 };
 
 /* Totals at one instant; tracks that are newer are not in it. */
@@ -39,6 +41,7 @@ struct meter {
 	bool from_tree;
 	bool denied; /* in the last reading: zones are there, and not for this process */
 	struct sample sample;
+	bool begun; /* the first zones were read, or tried */
 	size_t track_count;
 	struct meter_track tracks[ZONE_MAX];
 	struct meter_mark base; /* at least METER_POWER_PERIOD_NS_MIN old; count 0: none */
@@ -175,7 +178,7 @@ static struct meter_track *meter_track(struct meter *meter, const char *id)
 	if (meter->track_count == ZONE_MAX)
 		return NULL;
 	track = &meter->tracks[meter->track_count++];
-	*track = (struct meter_track){.read_now = false};
+	*track = (struct meter_track){.joined = meter->begun};
 	memcpy(track->id, id, strnlen(id, sizeof(track->id) - 1));
 	return track;
 }
@@ -191,8 +194,10 @@ static void meter_book(struct meter_track *track, const struct zone *zone,
 	event = counter_advance(&track->counter, read->raw_uj, zone->range_uj, now.ns, &energy_uj);
 	if (event == COUNTER_INVALID)
 		return;
-	if (event == COUNTER_FIRST)
+	if (event == COUNTER_FIRST) {
 		track->total_uj = read->raw_uj;
+		track->joined_uj = track->joined ? read->raw_uj : 0;
+	}
 	/* 2^64 uJ are 584,000 years at 1 W: what overflows was not energy, and is not booked. */
 	else if (__builtin_add_overflow(track->total_uj, energy_uj, &energy_uj))
 		return;
@@ -237,6 +242,7 @@ static int meter_sample(struct meter *meter, struct meter_reading *reading)
 		if (track->read_now)
 			count++;
 	}
+	meter->begun = meter->track_count > 0;
 	if (count > 0)
 		return count;
 	/* Unmounted, or mounted anew: the next reading looks where the tree is then. */
@@ -290,6 +296,8 @@ static void meter_show(const struct meter *meter, struct mono_time now,
 		struct meter_zone *zone = &reading->zones[i];
 
 		*zone = (struct meter_zone){
+		    .joined = track->joined,
+		    .joined_uj = track->joined_uj,
 		    .available = track->read_now,
 		    .energy_uj = track->total_uj,
 		    .range_uj = track->zone.range_uj,

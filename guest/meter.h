@@ -48,9 +48,11 @@ struct meter_options {
 struct meter_zone {
 	char id[ZONE_ID_SIZE];
 	char place[ENERGY_SOURCE_PLACE_SIZE]; /* what the class calls it, "intel-rapl:0:1" */
-	bool available;			      /* else what follows says nothing */
+	bool joined; /* came after others had been read: a sum that began without it goes on so */
+	bool available; /* else what follows says nothing */
 	uint64_t energy_uj;
-	uint64_t range_uj; /* largest raw value of its counter */
+	uint64_t joined_uj; /* of it: what its counter had when it joined; else 0 */
+	uint64_t range_uj;  /* largest raw value of its counter */
 	bool has_power;
 	uint64_t power_uw; /* mean since the last reading that is METER_POWER_PERIOD_NS_MIN old */
 	enum zone_kind kind;

@@ -360,6 +360,34 @@ static void test_tells_of_one_zone_that_is_denied(void **state)
 	assert_null(meter_reading_find(&fixture->reading, "package-1"));
 }
 
+/* Sums over zones know by it which of them they began with. */
+static void test_tells_which_zones_joined_later(void **state)
+{
+	struct fixture *fixture = *state;
+
+	add_tree(fixture, 1000000);
+	guest_tree_add_zone(&fixture->guest, "tree", 1, 7000000, GUEST_TREE_RANGE);
+	tree_write(&fixture->guest.tree,
+		   "tree/devices/virtual/powercap/intel-rapl/intel-rapl:1/energy_uj", "%s", "bad");
+	open_meter(fixture, METER_TREE);
+	assert_int_equal(read_meter(fixture)->zone_count, 2);
+	lose_zone(fixture, 0);
+	assert_false(read_after(fixture, 1000)->up);
+	add_tree(fixture, 1000000);
+	guest_tree_add_zone(&fixture->guest, "tree", 1, 7000000, GUEST_TREE_RANGE);
+	guest_tree_add_zone(&fixture->guest, "tree", 2, 7000000, GUEST_TREE_RANGE);
+	assert_true(read_after(fixture, 1000)->up);
+	assert_int_equal(fixture->reading.zone_count, 3);
+	assert_false(meter_reading_find(&fixture->reading, "package-0")->joined);
+	assert_false(meter_reading_find(&fixture->reading, "package-1")->joined);
+	assert_true(meter_reading_find(&fixture->reading, "package-2")->joined);
+	guest_tree_set_energy(&fixture->guest, "tree", 2, 7500000);
+	(void)read_after(fixture, 1000);
+	assert_int_equal(meter_reading_find(&fixture->reading, "package-2")->energy_uj, 7500000);
+	assert_int_equal(meter_reading_find(&fixture->reading, "package-2")->joined_uj, 7000000);
+	assert_int_equal(meter_reading_find(&fixture->reading, "package-1")->joined_uj, 0);
+}
+
 /* On a machine without a tree its own RAPL is not called missing. */
 static void test_tells_that_its_own_powercap_is_denied(void **state)
 {
@@ -446,6 +474,7 @@ int main(void)
 	    METER_TEST(test_survives_a_zone_that_fails),
 	    METER_TEST(test_tells_what_is_there_and_denied),
 	    METER_TEST(test_tells_of_one_zone_that_is_denied),
+	    METER_TEST(test_tells_which_zones_joined_later),
 	    METER_TEST(test_tells_that_its_own_powercap_is_denied),
 	    METER_TEST(test_never_decreases),
 	    METER_TEST(test_use_between_readings),
