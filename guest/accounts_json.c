@@ -92,11 +92,13 @@ static json_t *accounts_json_source(const struct meter_reading *reading)
 {
 	const struct tree_info *info = reading->has_info ? &reading->info : NULL;
 	json_t *object = json_object();
+	bool estimate = false;
+	bool known = meter_reading_estimate(reading, &estimate);
 
 	(void)json_object_set_new(
 	    object, "source",
 	    reading->opened ? json_string(reading->from_tree ? "tree" : "powercap") : json_null());
-	(void)json_object_set_new(object, "estimate", json_boolean(info != NULL && info->estimate));
+	(void)json_object_set_new(object, "estimate", known ? json_boolean(estimate) : json_null());
 	(void)json_object_set_new(object, "host_source",
 				  info != NULL ? accounts_json_string(info->source) : json_null());
 	(void)json_object_set_new(object, "view",

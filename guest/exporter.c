@@ -145,6 +145,7 @@ static void exporter_add_zones(struct metrics *metrics, const struct meter_readi
 void exporter_write_metrics(struct metrics *metrics, const struct meter_reading *reading)
 {
 	const struct metrics_label version = {"version", WATTPORT_VERSION};
+	bool estimate = false;
 
 	exporter_add_zones(metrics, reading);
 	exporter_add_one(metrics, &exporter_up, metrics_integer(reading->up));
@@ -155,11 +156,8 @@ void exporter_write_metrics(struct metrics *metrics, const struct meter_reading 
 		    (struct metrics_value){.magnitude = reading->info.age_ms, .decimals = 3});
 	else if (reading->up)
 		exporter_add_one(metrics, &exporter_age, metrics_integer(0));
-	if (reading->has_info)
-		exporter_add_one(metrics, &exporter_estimate,
-				 metrics_integer(reading->info.estimate));
-	else if (reading->up)
-		exporter_add_one(metrics, &exporter_estimate, metrics_integer(0));
+	if (meter_reading_estimate(reading, &estimate) && (reading->has_info || reading->up))
+		exporter_add_one(metrics, &exporter_estimate, metrics_integer(estimate));
 	metrics_begin_family(metrics, &exporter_build);
 	metrics_add(metrics, &version, 1, metrics_integer(1));
 }

@@ -396,6 +396,14 @@ bool meter_zone_adds_up(const char *id)
 	return false;
 }
 
+bool meter_reading_estimate(const struct meter_reading *reading, bool *ret_estimate)
+{
+	if (!reading->has_info && (!reading->opened || reading->from_tree))
+		return false;
+	*ret_estimate = reading->has_info && reading->info.estimate;
+	return true;
+}
+
 const struct meter_zone *meter_reading_find(const struct meter_reading *reading, const char *id)
 {
 	for (size_t i = 0; i < reading->zone_count; i++)

@@ -99,6 +99,12 @@ void meter_read_zones(struct meter *meter, struct meter_reading *ret_reading);
  */
 bool meter_zone_adds_up(const char *id);
 
+/*
+ * Whether the figures are computed and not measured, as far as that is known: what is read here is
+ * measured, of a tree its host tells; false while that is silent, or there is nothing to read.
+ */
+bool meter_reading_estimate(const struct meter_reading *reading, bool *ret_estimate);
+
 /* The zone of that id in another reading, or NULL where it is not available. */
 const struct meter_zone *meter_reading_find(const struct meter_reading *reading, const char *id);
 

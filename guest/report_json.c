@@ -42,6 +42,8 @@ void report_set_origin(json_t *object, const struct meter_reading *reading)
 {
 	const struct tree_info *info = reading->has_info ? &reading->info : NULL;
 	bool uuid = info != NULL && info->uuid[0] != '\0';
+	bool estimate = false;
+	bool known = meter_reading_estimate(reading, &estimate);
 
 	(void)json_object_set_new(object, "up", json_boolean(reading->up));
 	(void)json_object_set_new(object, "reason",
@@ -49,7 +51,7 @@ void report_set_origin(json_t *object, const struct meter_reading *reading)
 	(void)json_object_set_new(
 	    object, "source",
 	    reading->opened ? json_string(reading->from_tree ? "tree" : "powercap") : json_null());
-	(void)json_object_set_new(object, "estimate", json_boolean(info != NULL && info->estimate));
+	(void)json_object_set_new(object, "estimate", known ? json_boolean(estimate) : json_null());
 	(void)json_object_set_new(object, "host_source",
 				  info != NULL ? report_string(info->source) : json_null());
 	(void)json_object_set_new(object, "view",

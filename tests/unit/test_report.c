@@ -80,6 +80,17 @@ static void fill_bare(struct case_of *filled)
 	filled->later.has_info = false;
 }
 
+/* The host's tree is there, and what the host says of it is not. */
+static void fill_silent(struct case_of *filled)
+{
+	fill_case(filled, "silent");
+	filled->later.up = false;
+	filled->later.has_info = false;
+	filled->later.info = (struct tree_info){.age_ms = 0};
+	(void)diag_error(&filled->later.reason, -EIO,
+			 "the tree at " AT " does not tell how old its data is");
+}
+
 static void fill_nothing(struct case_of *filled)
 {
 	fill_case(filled, "nothing");
@@ -277,6 +288,15 @@ static void test_bare_metal(void **state)
 	check_all(&shown);
 }
 
+static void test_silent(void **state)
+{
+	static struct case_of shown;
+
+	(void)state;
+	fill_silent(&shown);
+	check_all(&shown);
+}
+
 static void test_nothing(void **state)
 {
 	static struct case_of shown;
@@ -306,9 +326,13 @@ static void test_a_full_disk_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_tree),    cmocka_unit_test(test_estimate),
-	    cmocka_unit_test(test_stale),   cmocka_unit_test(test_bare_metal),
-	    cmocka_unit_test(test_nothing), cmocka_unit_test(test_a_full_disk_is_told),
+	    cmocka_unit_test(test_tree),
+	    cmocka_unit_test(test_estimate),
+	    cmocka_unit_test(test_stale),
+	    cmocka_unit_test(test_bare_metal),
+	    cmocka_unit_test(test_silent),
+	    cmocka_unit_test(test_nothing),
+	    cmocka_unit_test(test_a_full_disk_is_told),
 	};
 
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
