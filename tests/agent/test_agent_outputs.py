@@ -307,11 +307,14 @@ class OutputsTest(unittest.TestCase):
         self.wait_up(spec)
 
     def test_it_ends_while_a_server_hangs(self):
-        server = Server(status=None)
-        self.addCleanup(server.close)
-        self.start(f"--output=influx:http://127.0.0.1:{server.server_port}/telegraf", "--output.timeout=5min")
-        self.wait(lambda: server.requests, "a request that hangs")
-        self.assertRegex(self.stop(), r"\d+ rows were not delivered")
+        servers = [Server(status=None) for _ in range(3)]
+        for server in servers:
+            self.addCleanup(server.close)
+        self.start(*(f"--output=influx:http://127.0.0.1:{server.server_port}/telegraf" for server in servers),
+                   "--output.timeout=5min")
+        for server in servers:
+            self.wait(lambda s=server: s.requests, "a request that hangs")
+        self.assertEqual(len(re.findall(r"\d+ rows were not delivered", self.stop())), 3)
 
     def test_basic_credentials_and_udp_without_a_listener(self):
         server = Server()
