@@ -137,17 +137,17 @@ class AccountsTest(unittest.TestCase):
 
     def test_status_tells_of_exits(self):
         command = self.machine.command("status", "--json", "--period", "200ms")
-        ended = 0
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as status:
-            while status.poll() is None:
-                subprocess.run(["true"], check=True)
-                ended += 1
-            told = json.loads(status.stdout.read())["exits"]
+        told = {"counted": True, "ended": 0}
+        # Again where this machine had no time for any.
+        while told["counted"] and told["ended"] == 0:
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as status:
+                while status.poll() is None:
+                    subprocess.run(["true"], check=True)
+                told = json.loads(status.stdout.read())["exits"]
         if not told["counted"]:
             self.assertIsNone(told["ended"])
             self.skipTest(told["reason"])
         self.assertIsNone(told["reason"])
-        self.assertGreater(told["ended"], 0)
         # Without the right to ask, it says so, and does all else.
         code, said, _ = self.machine.run("status", "--period", "1ms", through=("setpriv", "--bounding-set=-net_admin"))
         self.assertEqual(code, 0)
