@@ -73,6 +73,8 @@ static void report_row(const struct report_csv *csv, const struct report_row *ro
 {
 	const struct exec_result *result = csv->report->result;
 	const struct meter_reading *origin = report_exec_origin(result);
+	bool estimate = false;
+	bool known = meter_reading_estimate(origin, &estimate);
 	const struct carbon_sum *co2e = row->co2e;
 	bool command = csv->report->command != NULL;
 	bool grams = row->known && co2e != NULL && !(co2e->energy_uj == 0 && co2e->unknown_uj > 0);
@@ -99,7 +101,7 @@ static void report_row(const struct report_csv *csv, const struct report_row *ro
 	report_micro_field(stream, row->known && co2e != NULL, co2e != NULL ? co2e->unknown_uj : 0);
 	report_micro_field(stream, result->has_carbon && result->carbon.known,
 			   result->carbon.intensity_mg_per_kwh * 1000);
-	(void)fprintf(stream, ",%s,", origin->has_info && origin->info.estimate ? "yes" : "no");
+	(void)fprintf(stream, ",%s,", !known ? "" : estimate ? "yes" : "no");
 	report_field(stream, report_reason(csv->report));
 	(void)fprintf(stream, "\r\n");
 }

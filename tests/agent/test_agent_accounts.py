@@ -135,6 +135,24 @@ class AccountsTest(unittest.TestCase):
         self.assertEqual(burning.returncode, 0)
         self.draw(2000000)
 
+    def test_status_tells_of_exits(self):
+        command = self.machine.command("status", "--json", "--period", "200ms")
+        told = {"counted": True, "ended": 0}
+        # Again where this machine had no time for any.
+        while told["counted"] and told["ended"] == 0:
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as status:
+                while status.poll() is None:
+                    subprocess.run(["true"], check=True)
+                told = json.loads(status.stdout.read())["exits"]
+        if not told["counted"]:
+            self.assertIsNone(told["ended"])
+            self.skipTest(told["reason"])
+        self.assertIsNone(told["reason"])
+        # Without the right to ask, it says so, and does all else.
+        code, said, _ = self.machine.run("status", "--period", "1ms", through=("setpriv", "--bounding-set=-net_admin"))
+        self.assertEqual(code, 0)
+        self.assertIn("exits     not told: the kernel tells of ended processes to root alone", said)
+
     def test_short_processes_are_not_lost(self):
         """Processes that end before anybody could look: the kernel tells of each, and their unit, their user and they
         themselves have their energy; less than 2 % is nobody's."""
