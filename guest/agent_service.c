@@ -246,18 +246,6 @@ static int agent_service_open_accounts(const struct agent *agent, const struct s
 	return 0;
 }
 
-static int agent_service_open_meaning(const struct agent *agent,
-				      const struct agent_settings *settings,
-				      struct carbon **ret_carbon,
-				      struct equivalents **ret_equivalents)
-{
-	struct agent_meaning meaning = {.equivalents = settings->meaning_equivalents};
-
-	if (strcmp(settings->meaning_carbon, "none") != 0)
-		meaning.carbon.spec = settings->meaning_carbon;
-	return agent_open_meaning(agent, &meaning, ret_carbon, ret_equivalents);
-}
-
 int agent_serve(const struct agent *agent, const struct agent_settings *settings)
 {
 	cleanup_sysroot struct sysroot *root = NULL;
@@ -270,6 +258,7 @@ int agent_serve(const struct agent *agent, const struct agent_settings *settings
 	cleanup_accounts struct accounts *accounts = NULL;
 	cleanup_accounts_thread struct accounts_thread *thread = NULL;
 	cleanup_exporter struct exporter *exporter = NULL;
+	const struct agent_meaning meaning = {.config = NULL};
 	struct agent_service service = {.up = false};
 	struct diag diag = DIAG_INIT;
 	sigset_t signals;
@@ -277,7 +266,7 @@ int agent_serve(const struct agent *agent, const struct agent_settings *settings
 
 	log_init("wattport-agent", LOG_LEVEL_INFO);
 	/* Before the signals are blocked and privileges go: it may start a process. */
-	if (agent_service_open_meaning(agent, settings, &carbon, &equivalents) < 0)
+	if (agent_open_meaning(agent, &meaning, settings, &carbon, &equivalents) < 0)
 		return AGENT_EXIT_FAILED;
 	agent_service_signals(&signals);
 	/* A meter has one thread: the accounts' and that of the requests have one each. */

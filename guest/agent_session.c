@@ -3,6 +3,7 @@
 #include "common/parse.h"
 #include "guest/agent.h"
 #include "guest/agent_report.h"
+#include "guest/agent_settings.h"
 #include "guest/session.h"
 
 #include <errno.h>
@@ -171,10 +172,13 @@ static int agent_session_tell(const struct agent_session_options *options,
 	struct report_exec told = {
 	    .result = &result, .session = state->name, .at = options->agent->at};
 	char boot[SESSION_BOOT_SIZE];
+	struct agent_settings settings;
 	struct meter_reading reading;
 	struct diag diag = DIAG_INIT, note;
 
-	if (agent_open_meaning(options->agent, &options->meaning, &carbon, &equivalents) < 0 ||
+	if (agent_read_settings(&options->meaning, &settings) < 0 ||
+	    agent_open_meaning(options->agent, &options->meaning, &settings, &carbon,
+			       &equivalents) < 0 ||
 	    agent_open_meter(options->agent, &root, &meter) < 0)
 		return AGENT_EXIT_FAILED;
 	if (session_read_boot(root, boot, &diag) < 0)
