@@ -351,8 +351,9 @@ static int exec_measure(struct exec_task *task)
 	exec_take_marks(task);
 	meter_read(task->meter, &result->after);
 	exec_book(task, &result->after);
-	exec_share_now(task, &result->after);
 	result->own_cpu_ns = exec_own_cpu_ns() - task->own_cpu_ns;
+	/* What follows is not meanwhile. */
+	exec_share_now(task, &result->after);
 	exec_conclude_share(task);
 	phases_end(result->phases);
 	exec_conclude(task);
