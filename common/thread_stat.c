@@ -34,10 +34,10 @@ int thread_stat_parse(const char *text, struct thread_stat *ret_stat)
 		int field;
 		uint64_t *value;
 	} wanted[] = {
-	    {THREAD_STAT_UTIME, &utime},	 {THREAD_STAT_STIME, &stime},
-	    {THREAD_STAT_CUTIME, &cutime},	 {THREAD_STAT_CSTIME, &cstime},
-	    {THREAD_STAT_THREADS, &threads},	 {THREAD_STAT_STARTTIME, &start},
-	    {THREAD_STAT_RSS, &resident},	 {THREAD_STAT_PROCESSOR, &processor},
+	    {THREAD_STAT_UTIME, &utime},     {THREAD_STAT_STIME, &stime},
+	    {THREAD_STAT_CUTIME, &cutime},   {THREAD_STAT_CSTIME, &cstime},
+	    {THREAD_STAT_THREADS, &threads}, {THREAD_STAT_STARTTIME, &start},
+	    {THREAD_STAT_RSS, &resident},    {THREAD_STAT_PROCESSOR, &processor},
 	};
 	int field = THREAD_STAT_STATE;
 
@@ -53,11 +53,10 @@ int thread_stat_parse(const char *text, struct thread_stat *ret_stat)
 	}
 	if (processor >= UINT32_MAX || threads > UINT32_MAX)
 		return -EINVAL;
-	*ret_stat = (struct thread_stat){
-	    .start_ticks = start,
-	    .resident_pages = resident,
-	    .cpu = (uint32_t)processor,
-	    .threads = (uint32_t)threads};
+	*ret_stat = (struct thread_stat){.start_ticks = start,
+					 .resident_pages = resident,
+					 .cpu = (uint32_t)processor,
+					 .threads = (uint32_t)threads};
 	if (__builtin_add_overflow(utime, stime, &ret_stat->time_ticks))
 		ret_stat->time_ticks = UINT64_MAX;
 	if (__builtin_add_overflow(cutime, cstime, &ret_stat->waited_ticks))

@@ -13,7 +13,7 @@
 
 /* What is used of /proc/PID/stat (proc_pid_stat(5)). */
 struct thread_stat {
-	uint64_t time_ticks;  /* utime + stime */
+	uint64_t time_ticks;   /* utime + stime */
 	uint64_t waited_ticks; /* cutime + cstime: of children that it waited for, and theirs */
 	uint64_t resident_pages;
 	uint64_t start_ticks; /* starttime, since the machine's start */

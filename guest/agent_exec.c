@@ -151,10 +151,11 @@ int agent_exec(struct agent *agent, int argc, char **argv)
 	    .options = argp_options,
 	    .parser = agent_exec_parse,
 	    .args_doc = "[--] COMMAND [ARGUMENT...]",
-	    .doc = "Runs a command and reports the energy that this machine used meanwhile, and how "
-		   "much of it was the command's. A line "
-		   "that the command writes to the descriptor in WATTPORT_MARK begins a phase. The "
-		   "exit status is the command's; 126 or 127 when it cannot be started.",
+	    .doc =
+		"Runs a command and reports the energy that this machine used meanwhile, and how "
+		"much of it was the command's. A line "
+		"that the command writes to the descriptor in WATTPORT_MARK begins a phase. The "
+		"exit status is the command's; 126 or 127 when it cannot be started.",
 	    .children = children,
 	};
 	struct agent_exec_options options = {.agent = agent};

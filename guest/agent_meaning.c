@@ -31,8 +31,7 @@ static error_t meaning_parse(int key, char *argument, struct argp_state *state)
 
 	switch (key) {
 	case MEANING_KEY_CARBON:
-		if (strcmp(argument, MEANING_NONE) != 0 &&
-		    carbon_check(argument, &kind, &diag) < 0)
+		if (strcmp(argument, MEANING_NONE) != 0 && carbon_check(argument, &kind, &diag) < 0)
 			argp_error(state, "--carbon: %s", diag.text);
 		meaning->carbon.spec = argument;
 		return 0;
@@ -54,7 +53,8 @@ static error_t meaning_parse(int key, char *argument, struct argp_state *state)
 }
 
 static const struct argp_option meaning_options[] = {
-    {"carbon", MEANING_KEY_CARBON, "WHAT", 0, "Tell CO2e (meaning.carbon): none, or " CARBON_ALLOWED, 2},
+    {"carbon", MEANING_KEY_CARBON, "WHAT", 0,
+     "Tell CO2e (meaning.carbon): none, or " CARBON_ALLOWED, 2},
     {"carbon-period", MEANING_KEY_CARBON_PERIOD, "TIME", 0,
      "Read the file or run the command so often (5min)", 2},
     {"carbon-age", MEANING_KEY_CARBON_AGE, "TIME", 0, "No grams from a figure that is older (2h)",

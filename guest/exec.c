@@ -23,7 +23,7 @@ struct exec_task {
 	struct meter *meter;
 	const struct exec_options *options;
 	struct exec_tree *tree;
-	struct marks *marks; /* NULL: there are none */
+	struct marks *marks;	  /* NULL: there are none */
 	struct exec_share *share; /* NULL: it is not known */
 	struct topology *topology;
 	struct cpu_busy *busy; /* NULL: not known */
@@ -231,8 +231,8 @@ static int exec_begin(struct exec_task *task)
 			break;
 	}
 	if (task->share != NULL)
-		exec_lose_share(task, exec_share_begin(task->share, &result->before,
-						       &result->shares_reason));
+		exec_lose_share(
+		    task, exec_share_begin(task->share, &result->before, &result->shares_reason));
 	task->last = result->before.time;
 	task->own_cpu_ns = exec_own_cpu_ns();
 	if (window_ns < PEAK_WINDOW_NS_MIN)

@@ -36,7 +36,7 @@ struct exec_options {
 	uint64_t period_ns;    /* between readings; 0: EXEC_PERIOD_NS, as far as they are cheap */
 	bool command_only;     /* it ends with the command, not with the last of its children */
 	struct carbon *carbon; /* or NULL */
-	const struct sysroot *root; /* of this machine's /proc, for CPU times; or NULL */
+	const struct sysroot *root;	  /* of this machine's /proc, for CPU times; or NULL */
 	struct engine_idle_power package; /* what is known of what the machine draws at rest */
 	struct engine_idle_power dram;
 	const struct clock *clock;
@@ -62,11 +62,11 @@ struct exec_result {
 	struct carbon_sum co2e;	     /* of the whole */
 	struct meter_reading before;
 	struct meter_reading after;
-	bool has_shares;	/* the next, and the phases' parts, are known */
-	struct diag shares_reason; /* else why not; empty: of a session */
+	bool has_shares;			 /* the next, and the phases' parts, are known */
+	struct diag shares_reason;		 /* else why not; empty: of a session */
 	struct exec_share_zone shares[ZONE_MAX]; /* in the order of the readings' zones */
-	struct peak *peak;     /* NULL: of a session */
-	struct phases *phases; /* the same */
+	struct peak *peak;			 /* NULL: of a session */
+	struct phases *phases;			 /* the same */
 };
 
 /* Whether both readings are to be believed; else result->before or ->after tells why not. */

@@ -181,8 +181,7 @@ static int share_divide_kept(struct exec_share *share, struct phases *phases)
 	if (status == 0)
 		status = share_look_ahead(share, ahead);
 	if (status == 0)
-		status =
-		    ledger_set_zones(share->ledger, share->zones, share->zone_count, indexes);
+		status = ledger_set_zones(share->ledger, share->zones, share->zone_count, indexes);
 	if (status < 0)
 		return status;
 	for (size_t i = 0; i < share->zone_count; i++) {
@@ -288,9 +287,8 @@ int exec_share_take(struct exec_share *share, const struct meter_reading *readin
 		return status;
 	}
 	status = share_keep(share, sample, phases_number(phases));
-	if (status == 0 &&
-	    (share->kept_count == EXEC_SHARE_KEPT_MAX ||
-	     clock_elapsed_ns(share->first, reading->time) >= SHARE_FIRST_NS))
+	if (status == 0 && (share->kept_count == EXEC_SHARE_KEPT_MAX ||
+			    clock_elapsed_ns(share->first, reading->time) >= SHARE_FIRST_NS))
 		status = share_divide_kept(share, phases);
 	return status;
 }
@@ -317,4 +315,3 @@ struct exec_share_zone exec_share_of(const struct exec_share *share, size_t inde
 	}
 	return (struct exec_share_zone){.divided = false};
 }
-

@@ -107,7 +107,8 @@ static int exec_times_compare(const void *a, const void *b)
 	return (first->pid > second->pid) - (first->pid < second->pid);
 }
 
-/* One that has ended meanwhile and is waited for no more leaves no trace: its end tells its time. */
+/* One that has ended meanwhile and is waited for no more leaves no trace: its end tells its time.
+ */
 static void exec_times_take(struct exec_times *times, struct exec_times_process *process,
 			    uint64_t place_ns[], struct exec_times_look *look)
 {
@@ -125,18 +126,17 @@ static void exec_times_take(struct exec_times *times, struct exec_times_process 
 		process->time_ns = thread_ticks_to_ns(stat.time_ticks);
 	look->process_count++;
 	look->time_ns = features_sum(
-	    look->time_ns,
-	    features_sum(process->time_ns, thread_ticks_to_ns(stat.waited_ticks)));
-	look->memory_bytes = features_sum(
-	    look->memory_bytes,
-	    features_scale(stat.resident_pages, (uint64_t)sysconf(_SC_PAGESIZE), 1));
+	    look->time_ns, features_sum(process->time_ns, thread_ticks_to_ns(stat.waited_ticks)));
+	look->memory_bytes =
+	    features_sum(look->memory_bytes,
+			 features_scale(stat.resident_pages, (uint64_t)sysconf(_SC_PAGESIZE), 1));
 	before = bsearch(process, times->before, times->before_count, sizeof(*before),
 			 exec_times_compare);
 	cpu = topology_index(times->topology, stat.cpu);
 	if (cpu >= 0)
-		place_ns[cpu] = features_sum(
-		    place_ns[cpu],
-		    features_delta(before != NULL ? before->time_ns : 0, process->time_ns));
+		place_ns[cpu] =
+		    features_sum(place_ns[cpu], features_delta(before != NULL ? before->time_ns : 0,
+							       process->time_ns));
 	if (stat.threads == 1)
 		(void)exec_times_read_children(times, process->pid, process->pid);
 	else

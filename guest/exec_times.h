@@ -1,11 +1,11 @@
 /*
  * exec_times.h: what CPU time the tree of `exec` has used so far, those that still run included.
  *
- * Beside exec_tree.h, which knows it of the processes that have ended. The tree is found by what the
- * kernel lists as this process's children, and theirs; whoever outlives its parent comes to this
- * process, so none is missed. What each one has used is asked of its own clock, in nanoseconds; what
- * its children had used that it waited for comes in ticks, and exactly when it ends itself. One
- * thread.
+ * Beside exec_tree.h, which knows it of the processes that have ended. The tree is found by what
+ * the kernel lists as this process's children, and theirs; whoever outlives its parent comes to
+ * this process, so none is missed. What each one has used is asked of its own clock, in
+ * nanoseconds; what its children had used that it waited for comes in ticks, and exactly when it
+ * ends itself. One thread.
  */
 #ifndef WATTPORT_GUEST_EXEC_TIMES_H
 #define WATTPORT_GUEST_EXEC_TIMES_H

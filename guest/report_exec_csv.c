@@ -5,9 +5,9 @@
 #include <inttypes.h>
 #include <time.h>
 
-const char report_exec_csv_header[] =
-    "began,command,exit_status,phase,label,zone,elapsed_s,energy_j,command_j,mean_w,peak_w,user_s,system_s,"
-    "co2e_g,co2e_unknown_j,g_per_kwh,estimate,reason\r\n";
+const char report_exec_csv_header[] = "began,command,exit_status,phase,label,zone,elapsed_s,energy_"
+				      "j,command_j,mean_w,peak_w,user_s,system_s,"
+				      "co2e_g,co2e_unknown_j,g_per_kwh,estimate,reason\r\n";
 
 /* What all rows of a report have in common. */
 struct report_csv {

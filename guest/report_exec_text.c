@@ -80,9 +80,8 @@ static void report_zones(FILE *stream, const struct exec_result *result)
 	for (size_t i = 0; i < after->zone_count; i++) {
 		const struct report_zone_row row = {
 		    .name = after->zones[i].id,
-		    .use = exec_result_known(result) &&
-				   meter_reading_use(&result->before, after, after->zones[i].id,
-						     &use)
+		    .use = exec_result_known(result) && meter_reading_use(&result->before, after,
+									  after->zones[i].id, &use)
 			       ? &use
 			       : NULL,
 		    .peak_uw = result->peak != NULL && peak_of_zone(result->peak, i, &peak_uw)
@@ -97,8 +96,8 @@ static void report_zones(FILE *stream, const struct exec_result *result)
 	const struct report_zone_row total = {
 	    .name = "total",
 	    .use = exec_result_total(result, &use) ? &use : NULL,
-	    .peak_uw = result->peak != NULL && peak_of_total(result->peak, &peak_uw) ? &peak_uw
-										       : NULL,
+	    .peak_uw =
+		result->peak != NULL && peak_of_total(result->peak, &peak_uw) ? &peak_uw : NULL,
 	    .shares = shares,
 	    .share = exec_result_total_share(result, &share) ? &share : NULL,
 	};
@@ -264,8 +263,7 @@ static void report_phases(FILE *stream, const struct exec_result *result)
 		(void)fprintf(stream, "%12s %zu more: --format json or csv has them\n", "...",
 			      count - REPORT_PHASES_MAX);
 	if (phases_unlisted(phases)->count > 0)
-		report_phase(stream, phases_unlisted(phases), "(later phases, together)",
-			     columns);
+		report_phase(stream, phases_unlisted(phases), "(later phases, together)", columns);
 	if (phases_label_count(phases) < count || phases_unlisted(phases)->count > 0) {
 		report_phase_header(stream, "LABEL", columns);
 		for (size_t i = 0; i < phases_label_count(phases); i++)

@@ -89,8 +89,7 @@ static void begin(struct fixture *fixture, struct exec_share_options options)
 }
 
 /* Time goes by, in which the machine was busy for `busy_ns` in all, and a reading is taken. */
-static void pass(struct fixture *fixture, uint64_t elapsed_ns, uint64_t energy_uj,
-		 uint64_t busy_ns)
+static void pass(struct fixture *fixture, uint64_t elapsed_ns, uint64_t energy_uj, uint64_t busy_ns)
 {
 	made_up_guest_be_busy(&fixture->machine, busy_ns);
 	made_up_guest_pass(&fixture->machine, elapsed_ns, energy_uj);
@@ -128,7 +127,8 @@ static void check_near(uint64_t value, uint64_t wanted, uint64_t part_ppm)
 		fail_msg("%" PRIu64 " is not %" PRIu64, value, wanted);
 }
 
-static const struct exec_share_options two_watts = {.package = {.given = true, .power_uw = 2000000}};
+static const struct exec_share_options two_watts = {
+    .package = {.given = true, .power_uw = 2000000}};
 
 /* 10 W, of which 2 W at rest; the command has a CPU for itself, and so has somebody else. */
 static void test_divides_by_work(void **state)

@@ -174,10 +174,8 @@ static struct exec_result *fill_result(const struct case_of *shown)
 	}
 	phases_end(result->phases);
 	result->has_shares = true;
-	result->shares[0] = (struct exec_share_zone){.divided = true,
-						     .command_uj = 6000000,
-						     .other_uj = 9000001,
-						     .idle_uj = 10000000};
+	result->shares[0] = (struct exec_share_zone){
+	    .divided = true, .command_uj = 6000000, .other_uj = 9000001, .idle_uj = 10000000};
 	result->shares[1] = (struct exec_share_zone){.divided = true,
 						     .idle_given = true,
 						     .command_uj = 300006,
