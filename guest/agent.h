@@ -8,9 +8,8 @@
 #ifndef WATTPORT_GUEST_AGENT_H
 #define WATTPORT_GUEST_AGENT_H
 
-#include "common/carbon.h"
 #include "common/clock.h"
-#include "common/equivalents.h"
+#include "common/meaning.h"
 #include "common/sysroot.h"
 #include "guest/accounts.h"
 #include "guest/meter.h"
@@ -35,9 +34,8 @@ extern const struct argp agent_argp;
 
 /* What energy means: a child parser with a struct agent_meaning as its input. */
 struct agent_meaning {
-	struct carbon_options carbon; /* no spec: that of the configuration */
-	const char *equivalents;      /* the file; NULL: that of the configuration */
-	const char *config;	      /* that one's file; NULL: the service's */
+	struct meaning_options options;
+	const char *config; /* of which what they leave open is taken; NULL: the service's */
 };
 
 extern const struct argp agent_meaning_argp;
@@ -50,12 +48,11 @@ struct agent_settings;
 int agent_read_settings(const struct agent_meaning *meaning, struct agent_settings *ret_settings);
 
 /*
- * Options before settings, which outlive it. The intensity (NULL where none was asked for) and the table; to be destroyed. Says why where one
- * cannot be had: without an intensity -errno is returned; without a table there are no equivalents
- * (NULL), and all else goes on.
+ * Options before settings, which outlive it; to be closed. Says why where something cannot be had:
+ * without an intensity -errno is returned; without a table there are no equivalents.
  */
 int agent_open_meaning(const struct agent *agent, const struct agent_meaning *meaning,
-		       const struct agent_settings *settings, struct carbon **ret_carbon, struct equivalents **ret_equivalents);
+		       const struct agent_settings *settings, struct meaning *ret_meaning);
 
 /* Prints "wattport-agent: TEXT" and returns AGENT_EXIT_FAILED. */
 int agent_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

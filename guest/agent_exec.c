@@ -90,8 +90,7 @@ static int agent_exec_run(const struct agent_exec_options *options, struct agent
 {
 	cleanup_sysroot struct sysroot *root = NULL;
 	cleanup_meter struct meter *meter = NULL;
-	cleanup_carbon struct carbon *carbon = NULL;
-	cleanup_equivalents struct equivalents *equivalents = NULL;
+	cleanup_meaning struct meaning meaning = {.carbon = NULL};
 	cleanup_exec_result struct exec_result *result = NULL;
 	struct exec_options exec = {.command = options->command,
 				    .period_ns = options->period_ns,
@@ -109,13 +108,12 @@ static int agent_exec_run(const struct agent_exec_options *options, struct agent
 	exec.package = options->package.given ? options->package : accounts.package;
 	exec.dram = options->dram.given ? options->dram : accounts.dram;
 	/* Before anything else is opened or blocked: it may start a process of its own. */
-	if (agent_open_meaning(options->agent, &options->meaning, &settings, &carbon,
-			       &equivalents) < 0 ||
+	if (agent_open_meaning(options->agent, &options->meaning, &settings, &meaning) < 0 ||
 	    agent_open_meter(options->agent, &root, &meter) < 0)
 		return AGENT_EXIT_FAILED;
-	if (carbon != NULL)
-		carbon_wait(carbon);
-	exec.carbon = carbon;
+	if (meaning.carbon != NULL)
+		carbon_wait(meaning.carbon);
+	exec.carbon = meaning.carbon;
 	exec.root = root;
 	status = exec_run(meter, &exec, &result, &diag);
 	if (status < 0) {
@@ -123,7 +121,7 @@ static int agent_exec_run(const struct agent_exec_options *options, struct agent
 		return exec_status_of_error(status);
 	}
 	told.result = result;
-	told.equivalents = equivalents;
+	told.equivalents = meaning.equivalents;
 	if (agent_report_write(report, &told) < 0 && result->exit_status == 0)
 		return AGENT_EXIT_FAILED;
 	return result->exit_status;

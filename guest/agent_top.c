@@ -93,8 +93,7 @@ int agent_top(struct agent *agent, int argc, char **argv)
 	struct accounts_options wanted;
 	struct agent_settings settings;
 	struct agent_top_options options = {.agent = agent, .top = TOP_OPTIONS_INIT};
-	cleanup_equivalents struct equivalents *equivalents = NULL;
-	cleanup_carbon struct carbon *carbon = NULL;
+	cleanup_meaning struct meaning meaning = {.carbon = NULL};
 	cleanup_sysroot struct sysroot *root = NULL;
 	cleanup_meter struct meter *meter = NULL;
 	cleanup_accounts struct accounts *accounts = NULL;
@@ -106,14 +105,15 @@ int agent_top(struct agent *agent, int argc, char **argv)
 	/* Only which characters there are: numbers and messages stay as they are everywhere. */
 	(void)setlocale(LC_CTYPE, "");
 	if (agent_read_settings(&options.meaning, &settings) < 0 ||
-	    agent_open_meaning(agent, &options.meaning, &settings, &carbon, &equivalents) < 0 ||
+	    agent_open_meaning(agent, &options.meaning, &settings, &meaning) < 0 ||
 	    agent_open_meter(agent, &root, &meter) < 0)
 		return AGENT_EXIT_FAILED;
 	wanted = agent_settings_accounts(&settings);
 	wanted.top = ACCOUNTS_TOP_MAX;
 	if (accounts_create(root, agent->clock, meter, &wanted, &accounts, &diag) < 0)
 		return agent_fail("%s", diag.text);
-	top = (struct agent_top){.accounts = accounts,
-				 .meaning = {.carbon = carbon, .equivalents = equivalents}};
+	top = (struct agent_top){
+	    .accounts = accounts,
+	    .meaning = {.carbon = meaning.carbon, .equivalents = meaning.equivalents}};
 	return agent_top_run(agent, &options, &top);
 }
