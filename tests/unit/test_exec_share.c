@@ -175,6 +175,8 @@ static void test_counts_all_of_the_tree_once(void **state)
 	set_process(fixture, COMMAND, 0, 2 * SECOND_NS);
 	pass(fixture, SECOND_NS, 10000000, 2 * SECOND_NS);
 	take(fixture, 0);
+	phases_cut(fixture->phases, "the end");
+	check_near(phases_get(fixture->phases, 0)->command_uj, 8000000, 20000);
 	/* All have ended, one of which nobody has seen. */
 	set_children(fixture, getpid(), "");
 	pass(fixture, SECOND_NS, 10000000, 2 * SECOND_NS);
