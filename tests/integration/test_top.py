@@ -440,10 +440,10 @@ class OnceTest(unittest.TestCase):
         self.assertIn("g CO2e", self.run_top("--once", "--width=120", "--config", conf, measures=True).stdout)
         self.assertNotIn("CO2e", self.run_top("--once", "--width=120", "--config", conf, "--carbon=none", measures=True).stdout)
         with open(conf, "a", encoding="ascii") as file:
-            file.write("carbon = XX\n[nowhere]\n")
+            file.write("carbon = XX\n")
         wrong = self.run_top("--once", "--config", conf)
         self.assertEqual(wrong.returncode, 1)
-        self.assertIn("meaning.conf:4", wrong.stderr)
+        self.assertIn("'XX' is not known", wrong.stderr)
 
     def test_old_figures_fail_and_say_so(self):
         self.ledger.publish({1: 20, 2: 30, 3: 4}, ("publish-old", 20000))
