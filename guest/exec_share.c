@@ -128,20 +128,23 @@ static void share_give(struct exec_share *share, size_t phase, struct phases *ph
 	phases_give(phases, phase, zones_uj);
 }
 
+static void share_stretch_one(uint64_t *value, uint64_t first, uint64_t times)
+{
+	*value = first + features_delta(first, *value) * times;
+}
+
 /* All counters of `sample` as if they had gone on from `first` for that many times as long. */
 static void share_stretch(struct sample *sample, const struct sample *first, uint64_t times)
 {
-#define SHARE_STRETCH(member)                                                                      \
-	sample->member = first->member + features_delta(first->member, sample->member) * times
-	SHARE_STRETCH(time.ns);
+	share_stretch_one(&sample->time.ns, first->time.ns, times);
 	for (size_t i = 0; i < sample->zone_count; i++)
-		SHARE_STRETCH(zones[i].raw_uj);
+		share_stretch_one(&sample->zones[i].raw_uj, first->zones[i].raw_uj, times);
 	for (size_t i = 0; i < sample->cpu_count; i++)
-		SHARE_STRETCH(cpu_busy_ns[i]);
+		share_stretch_one(&sample->cpu_busy_ns[i], first->cpu_busy_ns[i], times);
 	for (size_t i = 0; i < sample->vm_count; i++)
 		for (size_t k = 0; k < sample->vms[i].vcpu_count; k++)
-			SHARE_STRETCH(vms[i].vcpus[k].time_ns);
-#undef SHARE_STRETCH
+			share_stretch_one(&sample->vms[i].vcpus[k].time_ns,
+					  first->vms[i].vcpus[k].time_ns, times);
 }
 
 /* What an engine makes of all that was kept, in one interval, is what the dividing one begins with.
