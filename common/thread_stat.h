@@ -13,9 +13,11 @@
 
 /* What is used of /proc/PID/stat (proc_pid_stat(5)). */
 struct thread_stat {
-	char state;	      /* 'R', 'S', ..; 'Z': it has ended, and waits for its parent */
-	uint32_t parent;      /* ppid */
-	uint64_t time_ticks;  /* utime + stime */
+	char state;	       /* 'R', 'S', ..; 'Z': it has ended, and waits for its parent */
+	uint32_t parent;       /* ppid */
+	uint64_t time_ticks;   /* utime + stime */
+	uint64_t waited_ticks; /* cutime + cstime: of children that it waited for, and theirs */
+	uint64_t resident_pages;
 	uint64_t start_ticks; /* starttime, since the machine's start */
 	uint32_t cpu;	      /* processor: where it last ran */
 	uint32_t threads;     /* num_threads: of the process */

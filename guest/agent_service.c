@@ -287,30 +287,18 @@ static int agent_service_open_accounts(const struct agent *agent, const struct s
 	return 0;
 }
 
-static int agent_service_open_meaning(const struct agent *agent,
-				      const struct agent_settings *settings,
-				      struct carbon **ret_carbon,
-				      struct equivalents **ret_equivalents)
-{
-	struct agent_meaning meaning = {.equivalents = settings->meaning_equivalents};
-
-	if (strcmp(settings->meaning_carbon, "none") != 0)
-		meaning.carbon.spec = settings->meaning_carbon;
-	return agent_open_meaning(agent, &meaning, ret_carbon, ret_equivalents);
-}
-
 int agent_serve(const struct agent *agent, const struct agent_settings *settings)
 {
 	cleanup_sysroot struct sysroot *root = NULL;
 	cleanup_sysroot struct sysroot *accounts_root = NULL;
 	cleanup_meter struct meter *meter = NULL;
-	cleanup_carbon struct carbon *carbon = NULL;
-	cleanup_equivalents struct equivalents *equivalents = NULL;
+	cleanup_meaning struct meaning meaning = {.carbon = NULL};
 	cleanup_page struct page *page = NULL;
 	cleanup_meter struct meter *accounts_meter = NULL;
 	cleanup_accounts struct accounts *accounts = NULL;
 	cleanup_accounts_thread struct accounts_thread *thread = NULL;
 	cleanup_exporter struct exporter *exporter = NULL;
+	const struct agent_meaning wanted = {.config = NULL};
 	struct agent_service service = {.up = false};
 	struct diag diag = DIAG_INIT;
 	sigset_t signals;
@@ -318,7 +306,7 @@ int agent_serve(const struct agent *agent, const struct agent_settings *settings
 
 	log_init("wattport-agent", LOG_LEVEL_INFO);
 	/* Before the signals are blocked and privileges go: it may start a process. */
-	if (agent_service_open_meaning(agent, settings, &carbon, &equivalents) < 0)
+	if (agent_open_meaning(agent, &wanted, settings, &meaning) < 0)
 		return AGENT_EXIT_FAILED;
 	agent_service_signals(&signals);
 	/* A meter has one thread: the accounts' and that of the requests have one each. */
@@ -327,7 +315,7 @@ int agent_serve(const struct agent *agent, const struct agent_settings *settings
 		return AGENT_EXIT_FAILED;
 	if (page_create(settings->http_charts, agent->clock, &page, &diag) < 0)
 		return agent_fail("http.charts: %s", diag.text);
-	page_set_meaning(page, carbon, equivalents);
+	page_set_meaning(page, meaning.carbon, meaning.equivalents);
 	if (exporter_create(meter, page, &exporter) < 0 ||
 	    agent_service_open_accounts(agent, accounts_root, settings, accounts_meter, &accounts) <
 		0 ||

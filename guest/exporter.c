@@ -191,6 +191,7 @@ static int exporter_handle_metrics(void *context, const struct http_request *req
 	exporter_write_metrics(exporter->metrics, &exporter->reading);
 	if (view != NULL)
 		exporter_write_accounts(exporter->metrics, view);
+	page_write_metrics(exporter->page, exporter->metrics);
 	exporter_write_extras(exporter, view);
 	accounts_view_release(view);
 	status = metrics_finish(exporter->metrics, &response->body, &response->body_size);

@@ -174,6 +174,7 @@ static struct exec_result *fill_result(const struct case_of *shown)
 	CHECK_POINTER(result->peak);
 	CHECK_POINTER(result->phases);
 	for (uint64_t i = 0; i < 4; i++) {
+		const uint64_t command_uj[ZONE_MAX] = {i * 1000000, i * 50001};
 		struct meter_reading reading = between(shown, i + 1, 4);
 
 		if (i > 0)
@@ -183,9 +184,23 @@ static struct exec_result *fill_result(const struct case_of *shown)
 			(void)diag_error(&figure.reason, -ENOENT, "the last figure is 130 min old");
 		}
 		phases_book(result->phases, &reading, &figure);
+		phases_give(result->phases, phases_number(result->phases), command_uj);
 		peak_take(result->peak, &reading);
 	}
 	phases_end(result->phases);
+	result->has_shares = true;
+	result->shares[0] = (struct exec_share_zone){
+	    .divided = true, .command_uj = 6000000, .other_uj = 9000001, .idle_uj = 10000000};
+	result->shares[1] = (struct exec_share_zone){.divided = true,
+						     .idle_given = true,
+						     .command_uj = 300006,
+						     .other_uj = 199994,
+						     .idle_uj = 2000000};
+	/* The machine of this case is one whose kernel lists no children. */
+	if (strcmp(shown->name, "bare") == 0) {
+		result->has_shares = false;
+		(void)diag_error(&result->shares_reason, -EOPNOTSUPP, "nobody tells");
+	}
 	result->carbon = figure;
 	result->co2e = phases_whole(result->phases)->co2e;
 	return result;
