@@ -3,7 +3,7 @@
  * statically, so that each is cheap and guests can run it, too. One thread.
  *
  *     crowd short COUNT MS UID   so many processes one after the other, each of so much CPU time; then
- * one line: "CPU_NS", what all of them have used
+ * one line: "CPU_NS CPU_NS", what all of them have used, and what they have with this one
  *     crowd living COUNT BUSY MS   so many processes that sleep until this one ends, after so many of
  * them have used so much CPU time; a line as soon as all are there
  *
@@ -63,6 +63,14 @@ static uint64_t time_ns(struct timeval time)
 	return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_usec * NS_PER_US;
 }
 
+static uint64_t ended_ns(void)
+{
+	struct rusage used;
+
+	(void)getrusage(RUSAGE_CHILDREN, &used);
+	return time_ns(used.ru_utime) + time_ns(used.ru_stime);
+}
+
 static void use(uint64_t how_much_ns)
 {
 	while (used_ns() < how_much_ns)
@@ -71,8 +79,6 @@ static void use(uint64_t how_much_ns)
 
 static int run_short(uint64_t count, uint64_t each_ns, uid_t uid)
 {
-	struct rusage used;
-
 	if (setgid(uid) != 0 || setuid(uid) != 0) {
 		(void)fprintf(stderr, "crowd: user %u: %s\n", uid, strerror(errno));
 		return 1;
@@ -87,8 +93,7 @@ static int run_short(uint64_t count, uint64_t each_ns, uid_t uid)
 		if (waitpid(child, NULL, 0) != child)
 			return 1;
 	}
-	(void)getrusage(RUSAGE_CHILDREN, &used);
-	(void)printf("%" PRIu64 "\n", time_ns(used.ru_utime) + time_ns(used.ru_stime));
+	(void)printf("%" PRIu64 " %" PRIu64 "\n", ended_ns(), ended_ns() + used_ns());
 	return 0;
 }
 

@@ -22,13 +22,13 @@ CROWD = os.environ.get("WATTPORT_CROWD")
 SHORT_PROCESSES = int(os.environ.get("WATTPORT_TEST_SHORT_PROCESSES", "50"))
 SHORT_MS = 20
 USER = "4711"
-LIVING_PROCESSES = 5000
+SANITIZED = "WATTPORT_SANITIZED" in os.environ  # slow, and its memory is not the agent's
+LIVING_PROCESSES = 1000 if SANITIZED else 5000
 TOP = 50
-# docs/performance.md
-SERIES_MAX = 600
-RESIDENT_KIB_MAX = 48 * 1024
+# docs/metrics.md and docs/performance.md promise these.
+SERIES_MAX = 8 * (TOP + 1) + 50
+RESIDENT_KIB_MAX = 32 * 1024
 RESIDENT_KIB_EACH = 1
-SANITIZED = "WATTPORT_SANITIZED" in os.environ
 SAMPLE = re.compile(r'^(\w+)(?:\{(.*)\})? ([0-9.]+)$', re.M)
 
 
@@ -150,7 +150,7 @@ class AccountsTest(unittest.TestCase):
                 self.draw(2000000)
                 time.sleep(0.05)
             self.assertEqual(burning.returncode, 0)
-            used_ns = int(burning.stdout.read())
+            used_ns = int(burning.stdout.read().split()[1])
         self.draw(2000000)
         return used_ns
 
@@ -160,7 +160,7 @@ class AccountsTest(unittest.TestCase):
         unit, user = self.account(after, "unit", name), self.account(after, "user", USER)
         self.assertIsNotNone(unit)
         self.assertIsNotNone(user)
-        self.assertGreaterEqual(unit["cpu_ns"], used_ns)
+        self.assertGreater(unit["cpu_ns"], used_ns * 0.98)
         self.assertGreater(unit["energy_uj"], 0)
         # The shell that becomes that user is root's at first.
         self.assertGreater(user["energy_uj"], unit["energy_uj"] * 0.95)
@@ -209,7 +209,7 @@ class AccountsTest(unittest.TestCase):
     def test_thousands_of_processes_live(self):
         """More of them use energy than are shown: the number of series is bounded, so is memory, and all still adds up."""
         cgroup = self.cgroup()
-        self.start("--accounts.idle-power", "1W")
+        self.start("--accounts.idle-power", "1W", "--accounts.period", "100ms")
         self.divided()
         before_kib = self.resident_kib()
         crowd = self.crowd(cgroup, "living", LIVING_PROCESSES, TOP + 10, SHORT_MS)

@@ -1,11 +1,9 @@
 """A bare host: a guest in which the simulator itself runs, with its tree where the kernel has RAPL's. It shares nothing with
 any hypervisor, and what runs in it reads its energy as on real hardware."""
 
-import json
-
 from .raplsim import Power
 
-PROGRAMS = ("guest/wattport-agent", "tests/raplsim/raplsim", "tests/agent/crowd")
+PROGRAMS = ("guest/wattport-agent", "tests/raplsim/raplsim", "tests/agent/crowd", "/usr/bin/setpriv")
 _DIRECTORY = "/host"
 
 
@@ -21,7 +19,8 @@ class BareHost:
         guest.check(f"mount --bind {_DIRECTORY}/sys/class/powercap /sys/class/powercap && mount -t overlay -o "
                     f"lowerdir={_DIRECTORY}/sys/devices/virtual:/sys/devices/virtual overlay /sys/devices/virtual")
 
-    def truth(self, *pids):
-        """The true joules now: of the zones, and of the processes since each was first asked for."""
-        words = " ".join(f"--pid {pid}" for pid in pids)
-        return json.loads(self.guest.check(f"raplsim ctl {_DIRECTORY} truth {words}"))
+    @staticmethod
+    def truth_command(*pids):
+        """What tells, in the guest, the true joules now: of the zones, and of the processes since each was first asked for. JSON
+        in one line."""
+        return " ".join((f"raplsim ctl {_DIRECTORY} truth", *(f"--pid {pid}" for pid in pids)))
