@@ -1,11 +1,13 @@
 """What the agent costs on a machine with few and with very many living processes: its CPU time, how often it looks at all of
 them, and its memory. One of the processes works, so that their control group has to be looked at each time."""
 
+import errno
 import json
 import os
 import re
 import time
 
+from lab.process import wait_for
 from lab.wattport import page
 
 PROCESSES = (100, 5000)
@@ -31,7 +33,17 @@ class AgentCost:
             laboratory.mount(f"{self._root}{path}", "--bind", source)
         self._group = f"{hierarchy}/wattport-bench-{time.time_ns()}.service"
         os.mkdir(self._group)
-        laboratory.callback(os.rmdir, self._group)
+        laboratory.callback(wait_for, "the control group to be empty", self._remove_group, 60)
+
+    def _remove_group(self):
+        """The last processes may still be on their way out."""
+        try:
+            os.rmdir(self._group)
+            return True
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            return False
 
     def _start(self, name, *command):
         """A process in the control group."""

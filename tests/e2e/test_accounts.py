@@ -220,7 +220,7 @@ class Bare(Machine):
 
     def begin_batch(self):
         """Starts the short processes, and an agent to which the kernel tells nothing of their ends."""
-        untold = self.start_agent(UNTOLD_PORT, "setpriv --bounding-set=-net_admin --inh-caps=-net_admin")
+        untold = self.start_agent(UNTOLD_PORT, f"{bare.SETPRIV} --bounding-set=-net_admin --inh-caps=-net_admin")
         self.batch = {port: self.accounts(port) for port in (AGENT_PORT, UNTOLD_PORT)}
         self.pids.append(untold)
         services.start(self.guest, BATCH, f"crowd short {BATCH_PROCESSES} {BATCH_EACH_MS} {BATCH_USER} >/tmp/batch.log")

@@ -4,6 +4,7 @@ any hypervisor, and what runs in it reads its energy as on real hardware."""
 from .raplsim import Power
 
 PROGRAMS = ("guest/wattport-agent", "tests/raplsim/raplsim", "tests/agent/crowd", "/usr/bin/setpriv")
+SETPRIV = "/bin/setpriv"  # by its path: busybox's shell takes its own for the name, which can do less
 _DIRECTORY = "/host"
 
 
