@@ -2,10 +2,10 @@
  * Processes by the thousand, for tests of who is told what each of them has used. Linked
  * statically, so that each is cheap and guests can run it, too. One thread.
  *
- *     crowd short COUNT MS UID   so many processes one after the other, each of so much CPU time; then
- * one line: "CPU_NS CPU_NS", what all of them have used, and what they have with this one
- *     crowd living COUNT BUSY MS   so many processes that sleep until this one ends, after so many of
- * them have used so much CPU time; a line as soon as all are there
+ *     crowd short COUNT MS UID   so many processes one after the other, each of so much CPU time;
+ * then one line: "CPU_NS CPU_NS", what all of them have used, and what they have with this one
+ *     crowd living COUNT BUSY MS   so many processes that sleep until this one ends, after so many
+ * of them have used so much CPU time; a line as soon as all are there
  *
  * Neither depends on how fast the machine is: CPU time is what is counted.
  */
