@@ -15,11 +15,22 @@
 #define STATE_COUNT (DEVIATION_VM_MAX + 1)
 
 /* Standard deviations, and for how long what was seen of them holds. */
-#define VM_SPREAD	0.4   /* of a deviation */
-#define DRIFT_SPREAD	0.03  /* of the mean power */
-#define NOISE_SPREAD	0.005 /* the same */
-#define DRIFT_S		30.0
-#define USE_S		60.0
+#define VM_SPREAD      0.4   /* of a deviation */
+#define DRIFT_SPREAD   0.03  /* of the mean power */
+#define NOISE_SPREAD   0.005 /* the same */
+#define DRIFT_S	       30.0
+#define USE_S	       60.0
+#define NOISE_S	       30.0
+#define NOISE_AT_FIRST 0.03 /* of the power: until more is known */
+#define NOISE_MAX      0.1
+
+/*
+ * Energy and CPU times are not read at one instant, so a VM's work in an interval is known no
+ * better than this part of it; and no better than the last intervals were explained.
+ */
+#define SLIP_SPREAD	0.005
+#define SLIP_S		20.0 /* of the mean that a change is a change from */
+#define SLIP_THRESHOLD	3.0  /* such spreads: what is much less is no change */
 
 #define OUTLIER_SPREADS 3.0
 
@@ -44,6 +55,7 @@ struct slot {
 	uint32_t key;
 	uint32_t changes;
 	double use_w;	/* mean */
+	double level_w; /* likewise, of less time: what a change is a change from */
 	double cost_nj; /* of the interval that is being gathered */
 	struct features work;
 	struct kind kind;
@@ -53,6 +65,7 @@ struct deviation {
 	double mean[STATE_COUNT];
 	double covariance[STATE_COUNT][STATE_COUNT];
 	double common; /* the mean of all, by use: what is known of a VM that is new */
+	double noise;  /* mean square of what was not explained, of the power's */
 	size_t taken;  /* slots */
 	struct slot slots[DEVIATION_VM_MAX];
 	struct {
@@ -72,6 +85,7 @@ int deviation_create(struct deviation **ret_deviation)
 	for (size_t i = 0; i < DEVIATION_VM_MAX; i++)
 		deviation->slots[i].key = NO_KEY;
 	deviation->challenger.key = NO_KEY;
+	deviation->noise = NOISE_AT_FIRST * NOISE_AT_FIRST;
 	*ret_deviation = deviation;
 	return 0;
 }
@@ -215,9 +229,9 @@ static void deviation_predict(struct deviation *deviation, double elapsed_s, dou
 	deviation_relax(deviation, DRIFT, exp(-elapsed_s / DRIFT_S), DRIFT_SPREAD * power_w);
 }
 
-/* Kalman's update by one scalar: residual = row * state + noise. */
-static void deviation_correct(struct deviation *deviation, const double row[], double residual_w,
-			      double noise_w)
+/* Kalman's update by one scalar: residual = row * state + noise. Returns what was not foreseen. */
+static double deviation_correct(struct deviation *deviation, const double row[], double residual_w,
+				double noise_w)
 {
 	double product[STATE_COUNT], variance = noise_w * noise_w, surprise = residual_w;
 	double worth = 1;
@@ -230,7 +244,7 @@ static void deviation_correct(struct deviation *deviation, const double row[], d
 		surprise -= deviation->mean[i] * row[i];
 	}
 	if (!(variance > 0) || isinf(variance))
-		return;
+		return 0;
 	if (fabs(surprise) > OUTLIER_SPREADS * sqrt(variance))
 		worth = OUTLIER_SPREADS * sqrt(variance) / fabs(surprise);
 	for (size_t i = 0; i < STATE_COUNT; i++) {
@@ -240,6 +254,7 @@ static void deviation_correct(struct deviation *deviation, const double row[], d
 		/* Absurd input may leave nothing of a small number beside large ones. */
 		deviation->covariance[i][i] = fmax(deviation->covariance[i][i], 0);
 	}
+	return worth * surprise;
 }
 
 double deviation_slot_cost_w(const struct deviation *deviation, size_t slot, double elapsed_s)
@@ -262,19 +277,43 @@ double deviation_explain(const struct deviation *deviation, double elapsed_s)
 	return explained_w;
 }
 
+/*
+ * The VM's work, in which only changes are left that may not be for the moments of reading alone.
+ * Those would be found again in the residual, with the other sign: taken for changes they would
+ * make whoever has a level load look cheap, by tens of percent.
+ */
+static double deviation_settled(struct slot *slot, double cost_w, double elapsed_s, double spread)
+{
+	double change_w, least_w = SLIP_THRESHOLD * spread * cost_w;
+
+	if (!(slot->level_w > 0))
+		slot->level_w = cost_w;
+	change_w = cost_w - slot->level_w;
+	if (change_w * change_w > least_w * least_w)
+		slot->level_w = cost_w;
+	else
+		slot->level_w += change_w * fmin(elapsed_s / SLIP_S, 1);
+	return slot->level_w;
+}
+
 void deviation_follow(struct deviation *deviation, double elapsed_s, double residual_w,
 		      double power_w)
 {
-	double row[STATE_COUNT] = {[DRIFT] = 1}, use_w = 0, extra_w = 0;
+	double row[STATE_COUNT] = {[DRIFT] = 1}, use_w = 0, extra_w = 0, surprise;
+	double spread = fmax(SLIP_SPREAD, sqrt(deviation->noise));
+	double noise_w = fmax(NOISE_SPREAD, sqrt(deviation->noise)) * power_w;
 
 	deviation_predict(deviation, elapsed_s, power_w);
 	for (size_t i = 0; i < DEVIATION_VM_MAX; i++) {
 		struct slot *slot = &deviation->slots[i];
+		double cost_w = deviation_slot_cost_w(deviation, i, elapsed_s);
 
-		row[i] = deviation_slot_cost_w(deviation, i, elapsed_s);
-		slot->use_w += (row[i] - slot->use_w) * fmin(elapsed_s / USE_S, 1);
+		row[i] = deviation_settled(slot, cost_w, elapsed_s, spread);
+		slot->use_w += (cost_w - slot->use_w) * fmin(elapsed_s / USE_S, 1);
 	}
-	deviation_correct(deviation, row, residual_w, NOISE_SPREAD * power_w);
+	surprise = deviation_correct(deviation, row, residual_w, noise_w) / power_w;
+	deviation->noise += (fmin(surprise * surprise, NOISE_MAX * NOISE_MAX) - deviation->noise) *
+			    fmin(elapsed_s / NOISE_S, 1);
 	for (size_t i = 0; i < DEVIATION_VM_MAX; i++) {
 		use_w += deviation->slots[i].use_w;
 		extra_w += deviation->slots[i].use_w * deviation_bounded(deviation->mean[i]);

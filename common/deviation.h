@@ -13,7 +13,9 @@
  * where a deviation returns to 0 within DEVIATION_MEMORY_S, and sooner where the VM turns to other
  * work, which its instructions per cycle and misses per instruction tell. The drift takes what is
  * wrong about the static power and the coefficients themselves, which moves slowly, so that the
- * filter learns from how powers change rather than from how high they are.
+ * filter learns from how powers change rather than from how high they are. A change of a VM's work
+ * that may be for the moments of reading alone, milliseconds early or late, is none: of level loads
+ * nothing is learned.
  *
  * Bounded: DEVIATION_VM_MAX VMs, those that use most. In floating point, deterministic; one thread.
  */

@@ -124,6 +124,48 @@ static void test_level_load_gives_the_prior(void **state)
 }
 
 /*
+ * Four VMs at level loads, each read a few milliseconds early or late, as is the energy: what one
+ * interval has too much the next one lacks. All cost the same, and are told to.
+ */
+static void check_readings_that_slip(double slip_s, double percent)
+{
+	static const double loads[] = {1, 0.6, 0.3, 0.1};
+	struct machine machine = {.least = 0, .most = 0};
+	double early[5] = {0};
+
+	machine_start(&machine, 7);
+	for (int second = 0; second < 1800; second++) {
+		double power_w = 20, now = slip_s * (2 * machine_random(&machine) - 1);
+
+		for (size_t i = 0; i < 4; i++) {
+			double late = slip_s * (2 * machine_random(&machine) - 1);
+			uint64_t busy_ns = (uint64_t)(loads[i] * (1 + late - early[i]) * 1e9);
+			struct features work = features_of_time(busy_ns, busy_ns, 0);
+
+			early[i] = late;
+			power_w += 10 * loads[i];
+			calibration_add_work(machine.calibration, i, &work,
+					     calibration_cost(machine.calibration, &work, 0));
+		}
+		power_w *= 1 + now - early[4];
+		early[4] = now;
+		calibration_add(machine.calibration, SECOND_NS, (uint64_t)(power_w * 1e6), false);
+		for (size_t i = 0; i < 4; i++)
+			check_near((double)calibration_ratio(machine.calibration, i),
+				   (double)CALIBRATION_RATIO_ONE, percent);
+	}
+	calibration_destroy(machine.calibration);
+}
+
+static void test_the_moments_of_reading_are_no_deviation(void **state)
+{
+	(void)state;
+	check_readings_that_slip(0.001, 2);
+	check_readings_that_slip(0.005, 4);
+	check_readings_that_slip(0.02, 10);
+}
+
+/*
  * A quiet minute has shown 20 W. Under load the power rises less and less, so that the line through
  * what is seen there leads to 35 W: an hour of it does not make the quiet minute forgotten.
  */
@@ -248,6 +290,7 @@ int main(void)
 	    cmocka_unit_test(test_static_power_of_a_host_that_never_rests),
 	    cmocka_unit_test(test_deviations_tell_heavy_from_light),
 	    cmocka_unit_test(test_level_load_gives_the_prior),
+	    cmocka_unit_test(test_the_moments_of_reading_are_no_deviation),
 	    cmocka_unit_test(test_quiet_moments_are_remembered),
 	    cmocka_unit_test(test_outliers_do_little),
 	    cmocka_unit_test(test_it_follows_a_change),
