@@ -311,8 +311,9 @@ static int share_tell_mount(enum share_transport transport, const char *tag, con
 				  filesystem);
 	case EBUSY:
 		return diag_error(diag, -EBUSY,
-				  "the share '%s' is mounted elsewhere; unmount it there, or name "
-				  "that directory with --at",
+				  "the share '%s' is in use: it is mounted elsewhere (unmount it "
+				  "there, or name that directory with --at), or programs still have "
+				  "files open of a tree that was taken away (restart them)",
 				  tag);
 	case ENOENT:
 	case EINVAL:
