@@ -16,6 +16,7 @@ NEEDED = ("/lib/systemd/systemd", "systemctl", "journalctl", "systemd-sysusers",
 TARGET = "wattport-lab.target"
 CMDLINE = f"systemd.unit={TARGET} systemd.show_status=0 systemd.default_timeout_start_sec=300s net.ifnames=0"
 BIN = "/run/lab/bin"
+PROPERTIES = ("ActiveState", "Result", "MainPID", "NFileDescriptorStore")
 
 # Where the machine's files are read-only, what was installed lies over them, and memory over both. Only then the units
 # that stay; /run is the laboratory's, whose units come before all others but those of /etc.
@@ -25,7 +26,8 @@ for tag in machine installed; do mount -t 9p -o trans=virtio,version=9p2000.L,ca
 mount -t tmpfs -o mode=755 top /top
 mkdir /top/upper /top/work
 mount -t overlay -o lowerdir=/installed:/machine,upperdir=/top/upper,workdir=/top/work overlay /new
-rm -rf /new/etc/systemd/system /new/lib/systemd/system-generators /new/etc/fstab /new/etc/.updated
+rm -rf /new/.dockerenv /new/etc/systemd/system /new/lib/systemd/system-generators /new/etc/fstab /new/etc/.updated
+rm -rf /new/var/lib/wattport
 mkdir -p /new/etc/systemd/system
 echo 0123456789abcdef0123456789abcdef >/new/etc/machine-id
 for unit in /new/lib/systemd/system/sysinit.target.wants/*; do
@@ -84,22 +86,28 @@ class Manager:
             raise LabError(f"systemctl {words}: status {result.status}: {result.err}\n{self.journal('-n 60')}")
         return result.out.strip()
 
-    def show(self, unit, name):
-        """One property of a unit."""
-        return self.systemctl(f"show --value --property={name} {unit}")
+    def show(self, *units):
+        """What there is to know of services, {property: value} each. One question for all: each takes its time."""
+        told = self.systemctl(f"show --property={','.join(PROPERTIES)} {' '.join(units)}")
+        return [dict(line.split("=", 1) for line in block.splitlines()) for block in told.split("\n\n")]
 
     def main_pid(self, unit):
         """The main process of a service; 0: it has none."""
-        return int(self.show(unit, "MainPID"))
+        return int(self.show(unit)[0]["MainPID"])
 
     def journal(self, words):
         """What journalctl prints, without the time."""
         return self._guest.check(f"journalctl --no-pager --quiet --output=cat {words}")
 
-    def wait_active(self, unit, other_than=0):
-        """Waits until a service has a main process that is not that one, and is active."""
-        wait_for(f"{unit} to be active", lambda: self.main_pid(unit) not in (0, other_than)
-                 and self.show(unit, "ActiveState") == "active", 60, 0.2)
+    def wait_replaced(self, unit, before):
+        """Waits until a service is active with another main process, and returns that."""
+
+        def replaced():
+            told = self.show(unit)[0]
+            pid = int(told["MainPID"])
+            return told["ActiveState"] == "active" and pid not in (0, before) and pid
+
+        return wait_for(f"{unit} to be active again", replaced, 60, 0.2)
 
     def process(self, pid):
         """/proc/PID/status as {name: value}."""
