@@ -198,6 +198,8 @@ class SystemdTest(unittest.TestCase):
         wait_for("both to be told apart", lambda: (lambda units: units.get("much.service", 0) > 2 * units.get("little.service", 0) > 0)
                  (self.agent()[2]), 60, 1)
         self.assertGreater(self.agent()[2]["inner.service"], 0)
+        pid = self.manager.main_pid("wattportd")
+        self.assertIn(f'{{pid="{pid}",comm="wattportd"}}', self.page(AGENT_PORT))
         self.manager.systemctl("stop much little")
 
     def test_reload_changes_nothing(self):
