@@ -236,7 +236,8 @@ static void test_processes(void **state)
 	stop(guest);
 }
 
-/* Looked at between fork and exec, a service is not yet what it will be for the rest of its life. */
+/* Looked at between fork and exec, a service is not yet what it will be for the rest of its life.
+ */
 static void test_a_process_becomes_a_program(void **state)
 {
 	struct made_up_guest *guest = start(2);
