@@ -1,5 +1,6 @@
 """The distribution's own kernels for the guests: fetched as packages, unpacked, cut down to the modules a guest needs."""
 
+import fcntl
 import glob
 import lzma
 import os
@@ -27,13 +28,19 @@ class Kernel:
 
 
 def fetch(cache, flavour="generic"):
-    """Returns the Kernel of that flavour from the cache directory; downloads it there the first time."""
+    """Returns the Kernel of that flavour from the cache directory; downloads it there the first time, once, however
+    many tests want it."""
     directory = os.path.join(cache, f"kernel-{flavour}")
     if not os.path.isdir(directory):
         os.makedirs(cache, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            made = _unpack(_download(PACKAGES[flavour], scratch), scratch)
-            os.rename(made, directory)
+        lock = os.open(cache, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.path.isdir(directory):
+                with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                    os.rename(_unpack(_download(PACKAGES[flavour], scratch), scratch), directory)
+        finally:
+            os.close(lock)
     return Kernel(directory)
 
 
