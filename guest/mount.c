@@ -12,6 +12,7 @@
 #include <time.h>
 
 #define MOUNT_WAIT_STEP_NS 200000000L
+#define MOUNT_BUSY_NS	   (10 * CLOCK_NS_PER_SECOND)
 
 /* What is at hand while a tree is laid. */
 struct mount_task {
@@ -124,6 +125,18 @@ static int mount_try_share(struct mount_task *task, const struct mount_options *
 	return 0;
 }
 
+/* For how long what has failed like that is tried again. */
+static uint64_t mount_patience_ns(int status, const struct mount_options *options)
+{
+	/* A device that has just come may still be without its driver: -ENOPKG. */
+	if (status == -ENODEV || status == -ENOPKG)
+		return options->wait_ns;
+	/* The tree was just taken away, and the agent's service looks at it once a second. */
+	if (status == -EBUSY)
+		return options->wait_ns > MOUNT_BUSY_NS ? options->wait_ns : MOUNT_BUSY_NS;
+	return 0;
+}
+
 static int mount_await_share(struct mount_task *task, const struct clock *clock,
 			     const struct mount_options *options, struct diag *diag)
 {
@@ -132,9 +145,8 @@ static int mount_await_share(struct mount_task *task, const struct clock *clock,
 	for (;;) {
 		int status = mount_try_share(task, options, diag);
 
-		/* A device that has just come may still be without its driver: -ENOPKG. */
-		if ((status != -ENODEV && status != -ENOPKG) ||
-		    clock_elapsed_ns(start, clock_now_mono(clock)) >= options->wait_ns)
+		if (clock_elapsed_ns(start, clock_now_mono(clock)) >=
+		    mount_patience_ns(status, options))
 			return status;
 		(void)nanosleep(&(struct timespec){.tv_nsec = MOUNT_WAIT_STEP_NS}, NULL);
 	}

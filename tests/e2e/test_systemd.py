@@ -217,6 +217,7 @@ class SystemdTest(unittest.TestCase):
         energy_j = self.agent()[1]
         # It keeps the counters of its source open.
         self.manager.systemctl("stop wattportd")
+        self.manager.systemctl("restart wattport-agent-mount")
         self.manager.systemctl("stop wattport-agent-mount")
         self.assertEqual(self.laid(), "0")
         self.assertNotEqual(self.guest.run(look.format(exporter)).status, 0)
