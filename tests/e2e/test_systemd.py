@@ -33,7 +33,8 @@ COUNTER = "class/powercap/intel-rapl:0/energy_uj"
 INNER_COUNTER = f"/run/wattport/vm/{INNER}/{COUNTER}"
 OWN_COUNTER = f"/sys/{COUNTER}"
 # Opens it anew each time, and ends when it cannot be read or is not more than before.
-FRESH = f'last=0; while read -r now <{INNER_COUNTER} && [ "$now" -gt "$last" ]; do last=$now; sleep 0.05; done; echo "$now after $last"'
+FRESH = f'last=0; while read -r now <{INNER_COUNTER} && [ "$now" -gt "$last" ]; do last=$now; sleep 0.2; done; echo "$now after $last"'
+READ_US = 50000
 MOUNTED = " /run/wattport/vm "
 
 # Of linux/capability.h.
@@ -147,7 +148,7 @@ class SystemdTest(unittest.TestCase):
         """The mount stays, by the descriptors that systemd keeps; no reader errs, no counter goes back."""
         mounted = self.mounted()
         self.assertEqual(len(mounted), 1)
-        kept = GuestReader(self.guest, INNER_COUNTER)
+        kept = GuestReader(self.guest, INNER_COUNTER, READ_US)
         kept.start()
         fresh = self.guest.spawn(f"sh -c '{FRESH}'", log="/tmp/fresh")
         try:
