@@ -75,7 +75,10 @@ static bool keeper_is_needed(const struct keeper *keeper)
 	return keeper->inherited || keeper->told_ready;
 }
 
-/* The worker is gone: 0, there has to be another one; else it would fare no better. */
+/*
+ * The worker is gone: 0, there has to be another one, and the spare is it if there is one; else it
+ * would fare no better.
+ */
 static int keeper_lose_worker(struct keeper *keeper, int how, struct diag *diag)
 {
 	keeper->worker = 0;
@@ -85,11 +88,13 @@ static int keeper_lose_worker(struct keeper *keeper, int how, struct diag *diag)
 				  keeper->mount_path);
 	if (WIFEXITED(how) && !keeper_is_needed(keeper))
 		return diag_error(diag, -ECHILD, "the worker could not start");
+	keeper_back_off(keeper);
+	/* Before anything is written: readers wait. */
+	(void)keeper_use_spare(keeper);
 	if (WIFSIGNALED(how))
 		log_warning("the worker was ended by signal %d; starting another", WTERMSIG(how));
 	else
 		log_warning("the worker ended with status %d; starting another", WEXITSTATUS(how));
-	keeper_back_off(keeper);
 	return 0;
 }
 
@@ -117,7 +122,10 @@ static void keeper_handle_ready(struct keeper *keeper)
 {
 	char bytes[16];
 
-	if (read(keeper->ready_fds[0], bytes, sizeof(bytes)) <= 0 || keeper->told_ready)
+	if (read(keeper->ready_fds[0], bytes, sizeof(bytes)) <= 0)
+		return;
+	keeper->serves = true;
+	if (keeper->told_ready)
 		return;
 	keeper->told_ready = true;
 	/* Nothing happens without NOTIFY_SOCKET, that is, outside of systemd. */
@@ -150,6 +158,7 @@ static int keeper_loop(struct keeper *keeper, int *ret_stop, struct diag *diag)
 
 		if (status < 0)
 			return status;
+		keeper_ensure_spare(keeper);
 		if (poll(polled, 2, keeper->worker != 0 ? KEEPER_LOOK_MS : KEEPER_BACKOFF_MS) < 0 &&
 		    errno != EINTR)
 			return diag_error(diag, -errno, "cannot wait: %s", strerror(errno));
@@ -159,6 +168,7 @@ static int keeper_loop(struct keeper *keeper, int *ret_stop, struct diag *diag)
 			keeper_handle_signals(keeper, ret_stop);
 		if (*ret_stop != 0)
 			return 0;
+		keeper_watch_spare(keeper);
 		status = keeper_watch_worker(keeper, diag);
 		if (status < 0)
 			return status;
@@ -235,8 +245,11 @@ static int keeper_end_serving(struct keeper *keeper, struct diag *diag)
  */
 static int keeper_finish(struct keeper *keeper, bool leave, struct diag *diag)
 {
-	int status = leave ? 0 : keeper_end_serving(keeper, diag);
+	int status;
 
+	/* It would end by itself, but none that this keeper could serve with shall be left. */
+	keeper_end_spare(keeper);
+	status = leave ? 0 : keeper_end_serving(keeper, diag);
 	takeover_finish(&keeper->takeover, keeper->runtime_fd, leave);
 	connection_close(&keeper->connection);
 	for (size_t i = 0; i < 2; i++) {
@@ -258,6 +271,7 @@ static int keeper_finish(struct keeper *keeper, bool leave, struct diag *diag)
 static const struct keeper keeper_nothing = {
     .runtime_fd = -1,
     .signal_fd = -1,
+    .spare_fd = -1,
     .proc_fd = -1,
     .connection = {.fuse_fd = -1, .memory_fd = -1},
     .ready_fds = {-1, -1},

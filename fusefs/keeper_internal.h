@@ -31,6 +31,10 @@ struct keeper {
 	sigset_t signals;  /* that come by signal_fd */
 	int go_fds[2];	   /* ours and that of a worker which gets ready (worker.h), or -1 */
 	pid_t worker;	   /* 0: none */
+	bool serves;	   /* the worker has said so */
+	pid_t spare;	   /* a worker that waits for the worker's end, to serve then; 0: none */
+	int spare_fd;	   /* to tell it, or -1 */
+	uint64_t spare_ns; /* when to make one, where one has failed */
 	bool inherited;	   /* somebody may hold the trees open since before our time */
 	bool told_ready;   /* to the service manager */
 	bool told_failed;  /* that no worker can be started */
@@ -49,7 +53,20 @@ int keeper_start_worker(struct keeper *keeper, struct diag *diag);
 int keeper_succeed(struct keeper *keeper, const struct takeover_request *request, bool serve,
 		   struct diag *diag);
 
-/* Kills the worker, if there is one. */
+/*
+ * Has the spare worker serve from now on: readers need not wait then until one is made. False:
+ * there is none that could.
+ */
+bool keeper_use_spare(struct keeper *keeper);
+
+/* Makes sure that there is a spare worker, as soon as the worker serves. */
+void keeper_ensure_spare(struct keeper *keeper);
+
+/* Looks whether the spare has ended, which it should not. */
+void keeper_watch_spare(struct keeper *keeper);
+
+/* Kill the worker, and the spare one, if there are any. */
 void keeper_end_worker(struct keeper *keeper);
+void keeper_end_spare(struct keeper *keeper);
 
 #endif

@@ -1,4 +1,7 @@
-/* The workers of a keeper: forked, made ready beside one that still serves, ended. */
+/*
+ * The workers of a keeper: forked, made ready beside one that still serves, ended. Beside each that
+ * serves waits a spare one, which is ready for all but the requests.
+ */
 #include "common/log.h"
 #include "fusefs/keeper_internal.h"
 #include "fusefs/worker.h"
@@ -12,6 +15,8 @@
 
 #define KEEPER_WORKER_FAILED 1	   /* exit status of a worker that another could not better */
 #define KEEPER_READY_MS	     10000 /* for a worker to get ready beside the one that serves */
+/* Without a spare readers wait for a few milliseconds more, once a worker is killed. */
+#define KEEPER_SPARE_NS (10 * CLOCK_NS_PER_SECOND) /* when one has failed, until the next */
 
 static void keeper_drop(int *fd)
 {
@@ -45,6 +50,7 @@ static int keeper_be_worker(struct keeper *keeper)
 	keeper_drop(&keeper->takeover.lock_fd);
 	keeper_drop(&keeper->takeover.rival.pidfd);
 	keeper_drop(&keeper->go_fds[0]);
+	keeper_drop(&keeper->spare_fd);
 	/* Old memory is to go as soon as it is copied. */
 	heritage_unmap(&keeper->takeover.memory);
 	if (keeper->connection.old.heritage != NULL)
@@ -69,7 +75,7 @@ static int keeper_be_worker(struct keeper *keeper)
 	return KEEPER_WORKER_FAILED;
 }
 
-static int keeper_fork(struct keeper *keeper, struct diag *diag)
+static int keeper_fork(struct keeper *keeper, pid_t *ret_child, struct diag *diag)
 {
 	pid_t child = fork();
 
@@ -79,25 +85,109 @@ static int keeper_fork(struct keeper *keeper, struct diag *diag)
 		/* Not exit(): what the keeper registered for its end is not the child's. */
 		_exit(keeper_be_worker(keeper));
 	}
-	keeper->worker = child;
-	keeper->birth_ns = clock_now_mono(keeper->clock).ns;
+	*ret_child = child;
 	return 0;
+}
+
+/* One that waits for its reign at the other end of go_fds[0]. */
+static int keeper_fork_waiting(struct keeper *keeper, pid_t *ret_child, struct diag *diag)
+{
+	int status;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, keeper->go_fds) < 0)
+		return diag_error(diag, -errno, "no descriptor left: %s", strerror(errno));
+	status = keeper_fork(keeper, ret_child, diag);
+	/* Only the worker's own counts: when that is closed, it is gone. */
+	keeper_drop(&keeper->go_fds[1]);
+	if (status < 0)
+		keeper_drop(&keeper->go_fds[0]);
+	return status;
+}
+
+static bool keeper_tell_reign(const struct keeper *keeper, int go_fd)
+{
+	uint64_t reign = keeper->connection.memory->heritage.reign;
+
+	return send(go_fd, &reign, sizeof(reign), MSG_NOSIGNAL) == (ssize_t)sizeof(reign);
+}
+
+static void keeper_set_worker(struct keeper *keeper, pid_t worker)
+{
+	keeper->worker = worker;
+	keeper->serves = false;
+	keeper->birth_ns = clock_now_mono(keeper->clock).ns;
 }
 
 int keeper_start_worker(struct keeper *keeper, struct diag *diag)
 {
 	int status = takeover_end_worker(&keeper->takeover, diag);
+	pid_t child = 0;
 
-	return status < 0 ? status : keeper_fork(keeper, diag);
+	if (status == 0)
+		status = keeper_fork(keeper, &child, diag);
+	if (status < 0)
+		return status;
+	keeper_set_worker(keeper, child);
+	return 0;
+}
+
+bool keeper_use_spare(struct keeper *keeper)
+{
+	if (keeper->spare == 0)
+		return false;
+	if (!keeper_tell_reign(keeper, keeper->spare_fd)) {
+		keeper_end_spare(keeper);
+		return false;
+	}
+	keeper_drop(&keeper->spare_fd);
+	keeper_set_worker(keeper, keeper->spare);
+	keeper->spare = 0;
+	return true;
+}
+
+void keeper_ensure_spare(struct keeper *keeper)
+{
+	uint64_t now_ns = clock_now_mono(keeper->clock).ns;
+	struct diag diag = DIAG_INIT;
+
+	/* Not while another gets to serve: that one shall have the CPUs. */
+	if (keeper->spare != 0 || !keeper->serves || now_ns < keeper->spare_ns)
+		return;
+	if (keeper_fork_waiting(keeper, &keeper->spare, &diag) < 0) {
+		keeper->spare_ns = now_ns + KEEPER_SPARE_NS;
+		return;
+	}
+	keeper->spare_fd = keeper->go_fds[0];
+	keeper->go_fds[0] = -1;
+}
+
+void keeper_watch_spare(struct keeper *keeper)
+{
+	if (keeper->spare == 0 || waitpid(keeper->spare, NULL, WNOHANG) != keeper->spare)
+		return;
+	keeper->spare = 0;
+	keeper_drop(&keeper->spare_fd);
+	keeper->spare_ns = clock_now_mono(keeper->clock).ns + KEEPER_SPARE_NS;
+}
+
+static void keeper_end(pid_t *child)
+{
+	if (*child == 0)
+		return;
+	(void)kill(*child, SIGKILL);
+	(void)waitpid(*child, NULL, 0);
+	*child = 0;
 }
 
 void keeper_end_worker(struct keeper *keeper)
 {
-	if (keeper->worker == 0)
-		return;
-	(void)kill(keeper->worker, SIGKILL);
-	(void)waitpid(keeper->worker, NULL, 0);
-	keeper->worker = 0;
+	keeper_end(&keeper->worker);
+}
+
+void keeper_end_spare(struct keeper *keeper)
+{
+	keeper_end(&keeper->spare);
+	keeper_drop(&keeper->spare_fd);
 }
 
 /* Waits for the byte with which a worker tells that it is ready. */
@@ -124,15 +214,12 @@ static int keeper_hear_ready(int go_fd, struct diag *diag)
 /* A worker that is ready to serve, beside the one that does. */
 static int keeper_make_ready(struct keeper *keeper, struct diag *diag)
 {
-	int status;
+	pid_t child = 0;
+	int status = keeper_fork_waiting(keeper, &child, diag);
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, keeper->go_fds) < 0)
-		return diag_error(diag, -errno, "no descriptor left: %s", strerror(errno));
-	status = keeper_fork(keeper, diag);
 	if (status < 0)
 		return status;
-	/* Only the worker's own counts: when that is closed, it is gone. */
-	keeper_drop(&keeper->go_fds[1]);
+	keeper_set_worker(keeper, child);
 	return keeper_hear_ready(keeper->go_fds[0], diag);
 }
 
@@ -153,8 +240,7 @@ int keeper_succeed(struct keeper *keeper, const struct takeover_request *request
 	connection_adopt(&keeper->takeover, &keeper->connection);
 	/* If it is gone by now it is one that has died, and another is started. */
 	if (serve)
-		(void)send(keeper->go_fds[0], &keeper->connection.memory->heritage.reign,
-			   sizeof(keeper->connection.memory->heritage.reign), MSG_NOSIGNAL);
+		(void)keeper_tell_reign(keeper, keeper->go_fds[0]);
 	keeper_drop(&keeper->go_fds[0]);
 	return 0;
 }

@@ -16,8 +16,8 @@ import time
 import unittest
 
 import test_fusefs
-from test_fusefs import ENERGY, PATIENCE_S, VM, Reader, Server, mounted, until
-from test_handover import HandoverTest, gone
+from test_fusefs import ENERGY, PATIENCE_S, VM, Reader, Server, lives, mounted, until
+from test_handover import HandoverTest
 
 ALL = os.environ.get("WATTPORT_FAULTS") == "all"
 
@@ -238,7 +238,7 @@ class TestServing(FaultTest):
                 time.sleep(0.3)
                 self.detach(tracer)
                 happened += self.injected()
-                until(lambda: not gone(self.server.worker()), f"{call} {error}: a worker")
+                until(lambda: lives(self.server.worker()), f"{call} {error}: a worker")
                 self.assertIsNone(self.server.process.poll(), f"{call} {error}: {self.server.text()}")
         print(f"\n    {happened} faults", end="")
         self.assertGreater(happened, 2)

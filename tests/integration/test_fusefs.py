@@ -808,6 +808,77 @@ class TestKilling(FusefsTest):
         return 0
 
 
+def lives(pid):
+    """Whether it has not ended; nobody need have asked for its status yet."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class TestSpare(FusefsTest):
+    """Beside the worker waits another one."""
+
+    def workers(self):
+        """All of the keeper's."""
+        with open(f"/proc/{self.server.process.pid}/task/{self.server.process.pid}/children", encoding="ascii") as file:
+            return {int(number) for number in file.read().split()}
+
+    def spare(self):
+        worker = self.server.worker()
+        until(lambda: len(self.workers()) == 2, "a worker and a spare one")
+        (spare,) = self.workers() - {worker}
+        return spare
+
+    def check_read_on(self, descriptor):
+        before = int(os.pread(descriptor, 32, 0))
+        self.meter.refresh()
+        self.assertGreater(int(os.pread(descriptor, 32, 0)), before)
+
+    def test_it_takes_the_workers_place(self):
+        self.start()
+        descriptor = self.open(ENERGY)
+        for _ in range(3):
+            spare = self.spare()
+            self.server.kill_worker()
+            self.assertEqual(self.server.worker(), spare)
+            self.check_read_on(descriptor)
+
+    def test_one_that_dies_is_not_missed(self):
+        self.start()
+        descriptor = self.open(ENERGY)
+        spare = self.spare()
+        os.kill(spare, signal.SIGKILL)
+        until(lambda: self.workers() == {self.server.worker()}, "nothing is left of it")
+        self.server.kill_worker()
+        self.check_read_on(descriptor)
+
+    def test_one_that_dies_with_the_worker(self):
+        self.start()
+        descriptor = self.open(ENERGY)
+        spare, worker = self.spare(), self.server.worker()
+        with stopped(self.server.process.pid):
+            os.kill(spare, signal.SIGKILL)
+            os.kill(worker, signal.SIGKILL)
+        self.check_read_on(descriptor)
+        self.assertNotIn(self.server.worker(), (spare, worker))
+        self.spare()
+
+    def test_it_ends_with_its_keeper(self):
+        self.start()
+        descriptor = self.open(ENERGY)
+        for end in ("kill", "stop"):
+            spare, worker = self.spare(), self.server.worker()
+            getattr(self.server, end)()
+            until(lambda spare=spare: not lives(spare), "its end")
+            if end == "kill":
+                self.check_read_on(descriptor)
+                self.server = Server(self.runtime, *self.OPTIONS)
+                self.assertNotEqual(self.server.worker(), worker)
+                self.check_read_on(descriptor)
+
+
 class TestKillingOnOldKernels(TestKilling):
     """The same where the kernel cannot be asked to send requests again (before Linux 6.9)."""
 

@@ -20,7 +20,7 @@ import time
 import unittest
 
 import test_fusefs
-from test_fusefs import ENERGY, OTHER, PATIENCE_S, PROGRAMS, VM, Reader, Server, mounted, until
+from test_fusefs import ENERGY, OTHER, PATIENCE_S, PROGRAMS, VM, Reader, Server, lives, mounted, until
 
 # Puts descriptors where a service manager puts them, and says so to the program that it becomes.
 LAUNCHER = """
@@ -109,15 +109,6 @@ class Managed(Server):
         return self.manager.command(command) if self.manager.kept else command
 
 
-def gone(pid):
-    """Whether it has ended; nobody need have asked for its status yet."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
 class HandoverTest(test_fusefs.FusefsTest):
     def setUp(self):
         super().setUp()
@@ -157,7 +148,7 @@ class HandoverTest(test_fusefs.FusefsTest):
         """Ends the worker that serves on without a keeper."""
         victim = self.server.worker()
         os.kill(victim, signal.SIGKILL)
-        until(lambda: gone(victim), "its death")
+        until(lambda: not lives(victim), "its death")
 
     def plain(self, *options):
         return Server(self.runtime, *self.OPTIONS, *options)
@@ -293,7 +284,7 @@ class TestOrphan(HandoverTest):
     def test_ends_with_its_mount(self):
         worker = self.start_orphan()
         subprocess.run(["umount", self.mount], check=True)
-        until(lambda: gone(worker), "its end")
+        until(lambda: not lives(worker), "its end")
         self.server = Server(self.runtime)
         self.assertNotIn("going on", self.server.text())
         self.assertGreater(int(self.read(ENERGY)), 1000000)
@@ -303,7 +294,7 @@ class TestOrphan(HandoverTest):
         descriptor = self.open(ENERGY)
         done = subprocess.run(Server.command(self.runtime, "--unmount"), capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
-        until(lambda: gone(worker), "its end")
+        until(lambda: not lives(worker), "its end")
         self.assertFalse(mounted(self.mount))
         self.assertEqual(sorted(os.listdir(self.runtime)), ["ledger", "log", "meter.sock", "vm"])
         with self.assertRaises(OSError):
@@ -314,7 +305,7 @@ class TestOrphan(HandoverTest):
     def test_mount_that_nobody_holds(self):
         worker = self.start_orphan()
         os.kill(worker, signal.SIGKILL)
-        until(lambda: gone(worker), "its death")
+        until(lambda: not lives(worker), "its death")
         with self.assertRaises(OSError):
             os.listdir(self.mount)
         self.server = Server(self.runtime)
