@@ -237,12 +237,20 @@ class SystemdTest(unittest.TestCase):
 
     def test_processes_have_the_powers_that_are_told(self):
         """As docs/security.md has them."""
-        pids = {unit: self.manager.main_pid(unit) for unit in POWERS if unit != "worker"}
-        pids["worker"] = int(self.guest.check(f"pgrep -P {pids['wattport-fs']}"))
+        processes = [(unit, self.manager.main_pid(unit)) for unit in POWERS if unit != "worker"]
+        keeper = dict(processes)["wattport-fs"]
+
+        def workers():
+            """The one that serves and the spare one, once they are nobody."""
+            found = self.guest.run(f"pgrep -P {keeper} -u wattport").out.split()
+            return len(found) == 2 and [("worker", int(pid)) for pid in found]
+
+        processes += wait_for("a worker and a spare one", workers, 30, 0.5)
         users = {"root": "0", "wattport": self.guest.check("id -u wattport").strip()}
-        for name, (user, effective, bounding) in POWERS.items():
-            with self.subTest(name):
-                has = self.manager.process(pids[name])
+        for name, pid in processes:
+            with self.subTest(name, pid=pid):
+                user, effective, bounding = POWERS[name]
+                has = self.manager.process(pid)
                 self.assertEqual(set(has["Uid"].split()), {users[user]})
                 self.assertEqual([int(has[f"Cap{which}"], 16) for which in ("Eff", "Prm", "Inh", "Amb", "Bnd")],
                                  [effective, effective, 0, 0, bounding])
