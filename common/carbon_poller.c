@@ -24,7 +24,9 @@ struct poller {
 	const struct clock *clock;
 	int fd; /* the pipe to the parent */
 	char *text;
-	pid_t running; /* the command, leader of its group; 0 where none runs */
+	pid_t running;		/* the command, leader of its group; 0 where none runs */
+	struct wall_time ahead; /* of a file, when it was later than our clock; 0: none was yet */
+	struct wall_time known; /* when we first saw a file of that time */
 };
 
 /* Milliseconds until `end`, for poll(2); 0 behind it. */
@@ -81,9 +83,27 @@ static int poller_read_all(const struct poller *poller, int fd, struct mono_time
 	return 0;
 }
 
-/* A number without a time is as old as its file. */
-static int poller_file(const struct poller *poller, struct carbon_reading *ret_reading,
-		       struct diag *diag)
+/*
+ * A number without a time is as old as its file. That may have been written by a machine whose
+ * clock is ahead of ours, or before ours was set back: it would be fresh until ours has come there.
+ * Such a file is as old as our own knowledge of it, and stays so when our clock has come there.
+ */
+static struct wall_time poller_file_time(struct poller *poller, const struct stat *stat)
+{
+	const struct wall_time now = clock_now_wall(poller->clock);
+	const struct wall_time time = {(uint64_t)stat->st_mtim.tv_sec * CLOCK_NS_PER_SECOND +
+				       (uint64_t)stat->st_mtim.tv_nsec};
+
+	if (time.ns != poller->ahead.ns) {
+		if (time.ns <= now.ns)
+			return time;
+		poller->ahead = time;
+		poller->known = now;
+	}
+	return poller->known;
+}
+
+static int poller_file(struct poller *poller, struct carbon_reading *ret_reading, struct diag *diag)
 {
 	struct mono_time end = clock_now_mono(poller->clock);
 	cleanup_fd int fd =
@@ -104,8 +124,7 @@ static int poller_file(const struct poller *poller, struct carbon_reading *ret_r
 		return status;
 	if (!reading.has_time) {
 		reading.has_time = true;
-		reading.time.ns = (uint64_t)stat.st_mtim.tv_sec * CLOCK_NS_PER_SECOND +
-				  (uint64_t)stat.st_mtim.tv_nsec;
+		reading.time = poller_file_time(poller, &stat);
 	}
 	*ret_reading = reading;
 	return 0;

@@ -1,6 +1,7 @@
 #include "common/clock.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stddef.h>
 #include <time.h>
 
@@ -70,6 +71,18 @@ struct wall_time clock_now_wall(const struct clock *clock)
 uint64_t clock_suspended_ns(const struct clock *clock)
 {
 	return clock->suspended_ns(clock);
+}
+
+int clock_process_cpu_ns(int32_t pid, uint64_t *ret_ns)
+{
+	struct timespec time;
+	clockid_t id;
+
+	/* It returns a positive number (clock_getcpuclockid(3)). */
+	if (clock_getcpuclockid(pid, &id) != 0 || clock_gettime(id, &time) < 0)
+		return -ESRCH;
+	*ret_ns = (uint64_t)time.tv_sec * CLOCK_NS_PER_SECOND + (uint64_t)time.tv_nsec;
+	return 0;
 }
 
 uint64_t clock_elapsed_ns(struct mono_time earlier, struct mono_time later)

@@ -37,6 +37,12 @@ struct wall_time clock_now_wall(const struct clock *clock);
 /* Since the machine's start; off by what passes between two readings of its clocks. */
 uint64_t clock_suspended_ns(const struct clock *clock);
 
+/*
+ * The CPU time of a process so far, by the kernel's own clock of it: nanoseconds, with threads that
+ * have ended and what runs this very moment. -ESRCH where there is none of that number.
+ */
+int clock_process_cpu_ns(int32_t pid, uint64_t *ret_ns);
+
 /* later - earlier, or 0 where the order is the other way round. */
 uint64_t clock_elapsed_ns(struct mono_time earlier, struct mono_time later);
 

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define DECIMAL_SIZE	   32 /* 20 digits, a sign, a point, a NUL */
-#define DECIMAL_PLACES_MAX 9
+#define DECIMAL_PLACES_MAX 12
 
 /*
  * `magnitude` with its last `places` digits behind the point: 12500000 and 6 are "12.500000".

@@ -50,7 +50,7 @@ struct metrics_label {
 /* A number with a fixed count of decimals, exact. */
 struct metrics_value {
 	uint64_t magnitude;
-	unsigned int decimals; /* 0 .. 9: how many of the digits stand behind the point */
+	unsigned int decimals; /* 0 .. 12: how many of the digits stand behind the point */
 	bool negative;
 };
 

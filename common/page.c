@@ -135,6 +135,13 @@ void page_show(struct page *page, const struct page_view *view)
 	(void)pthread_mutex_unlock(&page->lock);
 }
 
+void page_write_metrics(struct page *page, struct metrics *metrics)
+{
+	page_lock(page);
+	page_meaning_write(&page->meaning, metrics);
+	(void)pthread_mutex_unlock(&page->lock);
+}
+
 /* Hands a text over to be freed when it is sent. */
 static int page_answer_text(char *text, struct http_response *response)
 {

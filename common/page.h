@@ -50,6 +50,10 @@ void page_set_meaning(struct page *page, struct carbon *carbon,
 /* Takes a view into the history, and counts its grams. */
 void page_show(struct page *page, const struct page_view *view);
 
+/* What energy means, for a page of /metrics: nothing where no intensity was asked for. */
+struct metrics;
+void page_write_metrics(struct page *page, struct metrics *metrics);
+
 /* Answers /api/v1/now with it; it is taken into the history, too. 0 or -ENOMEM. */
 int page_answer_now(struct page *page, const struct page_view *view,
 		    struct http_response *response);

@@ -88,12 +88,13 @@ static json_t *page_json_zones(const struct page_view *view)
 
 static json_t *page_json_state(const struct page_view *view)
 {
-	return json_pack("{s:b, s:b, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "up", view->up, "opened",
+	return json_pack("{s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "up", view->up, "opened",
 			 view->opened, "reason",
 			 view->up ? json_null() : page_text(view->reason.text), "age_ns",
 			 page_number(view->age_ns), "source", page_text(view->source), "sight",
-			 page_text(view->sight), "estimate", view->estimate, "learning",
-			 view->learning, "since_ns", page_number(view->since_ns));
+			 page_text(view->sight), "estimate",
+			 view->estimate_known ? json_boolean(view->estimate) : json_null(),
+			 "learning", view->learning, "since_ns", page_number(view->since_ns));
 }
 
 char *page_json(const struct page_view *view, struct wall_time now, struct page_meaning *meaning)

@@ -1,6 +1,8 @@
 #include "common/page_meaning.h"
 #include "common/utf8.h"
 
+#include <assert.h>
+
 void page_meaning_add(struct page_meaning *meaning, const struct page_view *view)
 {
 	struct carbon_figure figure;
@@ -13,6 +15,54 @@ void page_meaning_add(struct page_meaning *meaning, const struct page_view *view
 	}
 	meaning->begun = true;
 	meaning->energy_uj = view->total.energy_uj;
+}
+
+static const struct metrics_family page_intensity = {
+    "wattport_carbon_intensity_grams_per_joule", METRICS_GAUGE, NULL,
+    "CO2e that the electricity causes now; times 3.6e6: grams per kilowatt-hour. Absent while it "
+    "is "
+    "not known."};
+static const struct metrics_family page_intensity_age = {
+    "wattport_carbon_intensity_age_seconds", METRICS_GAUGE, "seconds",
+    "How old that figure is; absent of one that is of no moment, such as a mean of a year."};
+static const struct metrics_family page_grams = {
+    "wattport_carbon_grams", METRICS_COUNTER, "grams",
+    "CO2e of this machine's energy since the exporter started, each second with its intensity."};
+static const struct metrics_family page_uncounted = {
+    "wattport_carbon_uncounted_joules", METRICS_COUNTER, "joules",
+    "Energy since then for which the intensity was not known: its grams are not counted."};
+
+/* A gram per joule has 3.6e9 milligrams per kilowatt-hour. With 12 decimals eight digits remain of
+ * the usual ones. */
+#define PAGE_INTENSITY_DECIMALS	  12
+#define PAGE_INTENSITY_MULTIPLIER UINT64_C(2500)
+#define PAGE_INTENSITY_DIVISOR	  UINT64_C(9)
+
+static_assert(CARBON_MG_PER_KWH_MAX < UINT64_MAX / PAGE_INTENSITY_MULTIPLIER, "no overflow");
+
+void page_meaning_write(struct page_meaning *meaning, struct metrics *metrics)
+{
+	struct carbon_figure figure;
+	struct metrics_label source = {"source", figure.source};
+
+	if (meaning->carbon == NULL)
+		return;
+	carbon_now(meaning->carbon, &figure);
+	metrics_begin_family(metrics, &page_intensity);
+	if (figure.known)
+		metrics_add(metrics, &source, 1,
+			    (struct metrics_value){.magnitude = (figure.intensity_mg_per_kwh *
+								     PAGE_INTENSITY_MULTIPLIER +
+								 PAGE_INTENSITY_DIVISOR / 2) /
+								PAGE_INTENSITY_DIVISOR,
+						   .decimals = PAGE_INTENSITY_DECIMALS});
+	metrics_begin_family(metrics, &page_intensity_age);
+	if (figure.known && figure.has_time)
+		metrics_add(metrics, &source, 1, metrics_nano(figure.age_ns));
+	metrics_begin_family(metrics, &page_grams);
+	metrics_add(metrics, NULL, 0, metrics_micro(meaning->sum.co2e_ug));
+	metrics_begin_family(metrics, &page_uncounted);
+	metrics_add(metrics, NULL, 0, metrics_micro(meaning->sum.unknown_uj));
 }
 
 static json_t *page_meaning_carbon(struct page_meaning *meaning, const struct page_view *view)

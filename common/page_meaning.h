@@ -9,6 +9,7 @@
 
 #include "common/carbon.h"
 #include "common/equivalents.h"
+#include "common/metrics.h"
 #include "common/page_view.h"
 
 #include <jansson.h>
@@ -25,6 +26,9 @@ struct page_meaning {
 
 /* Counts what was used since the last view. */
 void page_meaning_add(struct page_meaning *meaning, const struct page_view *view);
+
+/* The same for /metrics: the intensity now, and grams since the first view. */
+void page_meaning_write(struct page_meaning *meaning, struct metrics *metrics);
 
 /* As docs/page.md has it, of the view that was added last; NULL: out of memory. */
 json_t *page_meaning_json(struct page_meaning *meaning, const struct page_view *view);

@@ -63,6 +63,7 @@ struct page_view {
 	uint64_t age_ns;
 	const char *source; /* or NULL */
 	const char *sight;  /* what guests see: "isolated", "exact"; or NULL: measured here */
+	bool estimate_known;
 	bool estimate;
 	bool learning;	   /* calibration is not done with it yet */
 	uint64_t since_ns; /* how long energy has been counted here; or PAGE_UNKNOWN */

@@ -51,6 +51,12 @@ int privilege_find(struct privilege_user *ret_user, struct diag *diag)
 	return 0;
 }
 
+bool privilege_reads_all(void)
+{
+	return geteuid() == 0 || capng_have_capability(CAPNG_EFFECTIVE, CAP_DAC_READ_SEARCH) != 0 ||
+	       capng_have_capability(CAPNG_EFFECTIVE, CAP_DAC_OVERRIDE) != 0;
+}
+
 /* Root becomes the user; the capabilities, chosen before, go at the same time. */
 static int privilege_change_user(const struct privilege_user *user, struct diag *diag)
 {

@@ -14,6 +14,7 @@
 #include "common/privilege_table.h"
 
 #include <linux/capability.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,6 +31,9 @@ struct privilege_user {
 
 /* Who that is, for root to give it what it will need. -ENOENT with *diag: neither of the two. */
 int privilege_find(struct privilege_user *ret_user, struct diag *diag);
+
+/* Whether root's files may be read: as root, or with a capability that goes past modes. */
+bool privilege_reads_all(void);
 
 /*
  * Started as root: becomes the unprivileged user, with its group alone. In any case: no

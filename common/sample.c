@@ -97,6 +97,38 @@ int sample_add_vm(struct sample *sample, size_t vcpu_count, struct sample_vm **r
 	return 0;
 }
 
+int sample_copy(struct sample *sample, const struct sample *from)
+{
+	struct sample copy = *from;
+
+	assert(sample->cpu_count == from->cpu_count);
+	copy.cpu_busy_ns = sample->cpu_busy_ns;
+	copy.cpu_rest_ns = sample->cpu_rest_ns;
+	copy.vm_count = 0;
+	copy.vms = sample->vms;
+	copy.vm_capacity = sample->vm_capacity;
+	memcpy(copy.cpu_busy_ns, from->cpu_busy_ns, from->cpu_count * sizeof(*copy.cpu_busy_ns));
+	memcpy(copy.cpu_rest_ns, from->cpu_rest_ns, from->cpu_count * sizeof(*copy.cpu_rest_ns));
+	*sample = copy;
+	for (size_t i = 0; i < from->vm_count; i++) {
+		const struct sample_vm *one = &from->vms[i];
+		struct sample_vcpu *vcpus;
+		struct sample_vm *vm;
+		size_t capacity;
+		int status = sample_add_vm(sample, one->vcpu_count, &vm);
+
+		if (status < 0)
+			return status;
+		vcpus = vm->vcpus;
+		capacity = vm->vcpu_capacity;
+		*vm = *one;
+		vm->vcpus = vcpus;
+		vm->vcpu_capacity = capacity;
+		memcpy(vcpus, one->vcpus, one->vcpu_count * sizeof(*vcpus));
+	}
+	return 0;
+}
+
 void sample_set_name(struct sample_vm *vm, const char *name)
 {
 	utf8_copy(vm->name, sizeof(vm->name), name);

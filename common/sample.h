@@ -102,6 +102,9 @@ struct sample {
 int sample_init(struct sample *sample, size_t cpu_count);
 void sample_finish(struct sample *sample);
 
+/* All of it, into one of as many CPUs. 0, or -ENOMEM: then the VMs that found no memory lack. */
+int sample_copy(struct sample *sample, const struct sample *from);
+
 /* Forgets the VMs and the time but keeps the memory. */
 void sample_clear(struct sample *sample);
 

@@ -39,7 +39,7 @@ struct top_page *top_frame_add_page(struct top_frame *frame, const struct top_pa
 	page->title = texts->title;
 	page->column = texts->column;
 	page->detail = texts->detail;
-	page->rest_name = texts->rest_name;
+	memcpy(page->rest_name, texts->rest_name, sizeof(page->rest_name));
 	page->kind = texts->kind;
 	return page;
 }

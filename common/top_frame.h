@@ -55,12 +55,12 @@ enum top_page_kind {
 	TOP_NESTED, /* rows lie within each other: there is no sum */
 };
 
-/* The accounts of a kind. Its texts are literals. */
+/* The accounts of a kind. Its texts are literals, but for one that counts. */
 struct top_page {
-	const char *title;     /* "services" */
-	const char *column;    /* "SERVICE" */
-	const char *detail;    /* "SLICE" */
-	const char *rest_name; /* what the rest is called: "departed" */
+	const char *title;	       /* "services" */
+	const char *column;	       /* "SERVICE" */
+	const char *detail;	       /* "SLICE" */
+	char rest_name[TOP_TEXT_SIZE]; /* what the rest is called: "departed" */
 	enum top_page_kind kind;
 	size_t row_count;
 	struct top_row *rows;

@@ -246,6 +246,20 @@ void account_seats_count(struct account_seats *seats, const struct account_rank 
 	seats->rest_members += members;
 }
 
+/* Whether one that lives has that seat's number and name: two cannot be told apart by these. */
+static bool account_seats_have_again(const struct account_seats *seats,
+				     const struct account_seat *seat)
+{
+	for (size_t i = 0; i < seats->options.seats; i++) {
+		const struct account_seat *other = &seats->seats[i];
+
+		if (other != seat && other->serial != 0 && !other->ended &&
+		    other->pid == seat->pid && strcmp(other->name, seat->name) == 0)
+			return true;
+	}
+	return false;
+}
+
 void account_seats_end(struct account_seats *seats, struct account_rank *rank)
 {
 	struct account_seat *seat;
@@ -255,6 +269,8 @@ void account_seats_end(struct account_seats *seats, struct account_rank *rank)
 	if (seat != NULL) {
 		seat->ended = true;
 		seat->ended_ns = seats->now_ns;
+		if (!seats->options.by_name && account_seats_have_again(seats, seat))
+			account_seats_free(seats, seat);
 	}
 	*rank = (struct account_rank){.energy_uj = 0};
 }

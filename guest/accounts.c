@@ -103,6 +103,7 @@ int accounts_create(const struct sysroot *root, const struct clock *clock, struc
 	if (status < 0)
 		return diag_error(diag, status, "out of memory");
 	accounts->looks.every = 1;
+	accounts->exits_since_ns = clock_now_mono(clock).ns;
 	if (options->exits)
 		(void)process_exits_open(root, &accounts->exits, &accounts->exits_reason);
 	*ret_accounts = TAKE_PTR(accounts);

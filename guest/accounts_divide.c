@@ -26,8 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIVIDE_NO_UNIT UINT32_MAX
-
 /* The last claim is the rest's. */
 #define DIVIDE_PROCESS_MAX (ATTRIBUTION_CLAIM_MAX - 1)
 
@@ -90,40 +88,6 @@ static struct accounts_user *accounts_user(struct accounts *accounts, uint32_t u
 	return place;
 }
 
-/* The kernel tells of the end of a process, or of a thread of one that lives on. */
-static void accounts_take_exit(void *context, const struct process_exit *exit)
-{
-	struct accounts *accounts = context;
-	struct process *process = process_times_find(accounts->processes, exit->pid);
-	const struct process *parent;
-
-	if (process == NULL) {
-		parent = process_times_find(accounts->processes, exit->parent);
-		if (parent == NULL)
-			parent = process_times_adopt(accounts->processes, accounts->cgroups,
-						     accounts->mounts.version, accounts->roster,
-						     exit->parent);
-		process = process_times_add_ended(accounts->processes, exit->pid);
-		if (process == NULL)
-			return;
-		process->uid = exit->uid;
-		process->unit = parent != NULL && parent != process ? parent->unit : DIVIDE_NO_UNIT;
-		static_assert(sizeof(process->comm) >= sizeof(exit->comm), "it fits");
-		memcpy(process->comm, exit->comm, sizeof(exit->comm));
-	}
-	process->exited_ns = features_sum(process->exited_ns, exit->cpu_ns);
-	if (!exit->last)
-		return;
-	process->ended = true;
-	process->told = true;
-	/* What it has used beyond what was told of it. */
-	if (process->exited_ns > process->time_ns) {
-		process->growth_ns =
-		    features_sum(process->growth_ns, process->exited_ns - process->time_ns);
-		process->time_ns = process->exited_ns;
-	}
-}
-
 /* Who counts in a unit: whoever used something, and all for the case that nobody has. */
 static void accounts_gather(struct accounts *accounts)
 {
@@ -184,7 +148,7 @@ static void accounts_place_orphans(struct accounts *accounts)
 		struct process *process = process_times_get(accounts->processes, i);
 		size_t best = UNIT_MORE;
 
-		if (process->pid == 0 || process->unit != DIVIDE_NO_UNIT)
+		if (process->pid == 0 || process->unit != ACCOUNTS_NO_UNIT)
 			continue;
 		for (size_t unit = 0; unit < UNIT_MAX; unit++)
 			if (accounts_unclaimed_ns(accounts, unit) >
@@ -338,8 +302,7 @@ static void accounts_count_users(struct accounts *accounts)
 
 void accounts_divide_processes(struct accounts *accounts)
 {
-	if (accounts->exits != NULL)
-		process_exits_drain(accounts->exits, accounts_take_exit, accounts);
+	accounts_take_exits(accounts);
 	accounts_count_users(accounts);
 	accounts_gather(accounts);
 	accounts_place_orphans(accounts);

@@ -1,6 +1,7 @@
 /*
- * accounts_internal.h: what accounts.c (the round of a tick), accounts_divide.c (a unit's energy
- * among its processes) and accounts_show.c (the view) share.
+ * accounts_internal.h: what accounts.c (the round of a tick), accounts_exits.c (whose end the
+ * kernel told of), accounts_divide.c (a unit's energy among its processes) and accounts_show.c (the
+ * view) share.
  */
 #ifndef WATTPORT_GUEST_ACCOUNTS_INTERNAL_H
 #define WATTPORT_GUEST_ACCOUNTS_INTERNAL_H
@@ -62,6 +63,7 @@ struct accounts {
 	struct process_times *processes;
 	struct process_exits *exits; /* NULL: not told */
 	struct diag exits_reason;    /* why not */
+	uint64_t exits_since_ns;     /* who ended before was told of already */
 	struct accounts_looks looks;
 	struct accounts_division *division;
 	uint64_t lost_uj[ZONE_MAX]; /* of processes that nobody saw */
@@ -74,6 +76,12 @@ struct accounts {
 	struct meter_reading reading;
 	const struct accounts_view *view;
 };
+
+/* Of processes whose unit is found when all others are known. */
+#define ACCOUNTS_NO_UNIT UINT32_MAX
+
+/* accounts_exits.c: gives what the kernel told since the last time to the processes. */
+void accounts_take_exits(struct accounts *accounts);
 
 /* accounts_divide.c: 0 or -ENOMEM. */
 int accounts_division_create(struct accounts_division **ret_division);

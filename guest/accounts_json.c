@@ -1,34 +1,14 @@
 #include "guest/accounts_json.h"
+#include "guest/report_json.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static void accounts_free_json(json_t *const *json)
-{
-	json_decref(*json);
-}
-#define cleanup_json __attribute__((cleanup(accounts_free_json)))
-
-/* Energies stay below 2^63 uJ for 292,000 years at 1 W. */
-static json_t *accounts_json_number(uint64_t value)
-{
-	return json_integer((json_int_t)value);
-}
-
-/* Names come from whoever makes cgroups and processes: what is not UTF-8 is null. */
-static json_t *accounts_json_string(const char *text)
-{
-	json_t *string = json_string(text);
-
-	return string != NULL ? string : json_null();
-}
 
 /* What could not be allocated makes the whole fail when it is written: members are missing then. */
 static void accounts_json_set(json_t *object, const char *name, uint64_t value)
 {
-	(void)json_object_set_new(object, name, accounts_json_number(value));
+	(void)json_object_set_new(object, name, report_number(value));
 }
 
 static json_t *accounts_json_account(const struct accounts_view *view,
@@ -37,9 +17,9 @@ static json_t *accounts_json_account(const struct accounts_view *view,
 	json_t *object = json_object();
 	json_t *zones = json_object();
 
-	(void)json_object_set_new(object, "name", accounts_json_string(account->name));
+	(void)json_object_set_new(object, "name", report_string(account->name));
 	(void)json_object_set_new(object, "detail",
-				  account->detail[0] != '\0' ? accounts_json_string(account->detail)
+				  account->detail[0] != '\0' ? report_string(account->detail)
 							     : json_null());
 	(void)json_object_set_new(object, "pid",
 				  account->pid != 0 ? json_integer(account->pid) : json_null());
@@ -79,7 +59,7 @@ static json_t *accounts_json_zone(const struct accounts_zone *zone)
 {
 	json_t *object = json_object();
 
-	(void)json_object_set_new(object, "zone", accounts_json_string(zone->id));
+	(void)json_object_set_new(object, "zone", report_string(zone->id));
 	accounts_json_set(object, "energy_uj", zone->energy_uj);
 	accounts_json_set(object, "idle_uj", zone->idle_uj);
 	accounts_json_set(object, "other_uj", zone->other_uj);
@@ -92,31 +72,20 @@ static json_t *accounts_json_source(const struct meter_reading *reading)
 {
 	const struct tree_info *info = reading->has_info ? &reading->info : NULL;
 	json_t *object = json_object();
+	bool estimate = false;
+	bool known = meter_reading_estimate(reading, &estimate);
 
 	(void)json_object_set_new(
 	    object, "source",
 	    reading->opened ? json_string(reading->from_tree ? "tree" : "powercap") : json_null());
-	(void)json_object_set_new(object, "estimate", json_boolean(info != NULL && info->estimate));
+	(void)json_object_set_new(object, "estimate", known ? json_boolean(estimate) : json_null());
 	(void)json_object_set_new(object, "host_source",
-				  info != NULL ? accounts_json_string(info->source) : json_null());
+				  info != NULL ? report_string(info->source) : json_null());
 	(void)json_object_set_new(object, "view",
 				  info != NULL ? json_string(info->exact ? "exact" : "isolated")
 					       : json_null());
 	(void)json_object_set_new(object, "age_ms",
-				  info != NULL ? accounts_json_number(info->age_ms) : json_null());
-	return object;
-}
-
-static json_t *accounts_json_exits(const struct accounts_exits *exits)
-{
-	json_t *object = json_object();
-
-	(void)json_object_set_new(object, "counted", json_boolean(exits->counted));
-	accounts_json_set(object, "ended", exits->ended);
-	accounts_json_set(object, "lost", exits->lost);
-	(void)json_object_set_new(object, "reason",
-				  exits->reason[0] != '\0' ? accounts_json_string(exits->reason)
-							   : json_null());
+				  info != NULL ? report_number(info->age_ms) : json_null());
 	return object;
 }
 
@@ -136,9 +105,9 @@ static json_t *accounts_json_view(const struct accounts_view *view)
 	json_t *zones = json_array();
 
 	(void)json_object_set_new(object, "up", json_boolean(view->reading.up));
-	(void)json_object_set_new(
-	    object, "reason",
-	    view->reading.up ? json_null() : accounts_json_string(view->reading.reason.text));
+	(void)json_object_set_new(object, "reason",
+				  view->reading.up ? json_null()
+						   : report_string(view->reading.reason.text));
 	(void)json_object_set_new(object, "origin", accounts_json_source(&view->reading));
 	accounts_json_set(object, "wall_ns", view->wall_ns);
 	accounts_json_set(object, "interval_ns", view->interval_ns);
@@ -151,9 +120,9 @@ static json_t *accounts_json_view(const struct accounts_view *view)
 	accounts_json_set(object, "process_period_ns", view->process_period_ns);
 	(void)json_object_set_new(object, "calibration_error_ppm",
 				  view->calibration_error_ppm > 0
-				      ? accounts_json_number(view->calibration_error_ppm)
+				      ? report_number(view->calibration_error_ppm)
 				      : json_null());
-	(void)json_object_set_new(object, "exits", accounts_json_exits(&view->exits));
+	(void)json_object_set_new(object, "exits", report_exits(&view->exits));
 	(void)json_object_set_new(object, "groups", accounts_json_groups(view));
 	return object;
 }

@@ -8,9 +8,8 @@
 #ifndef WATTPORT_GUEST_AGENT_H
 #define WATTPORT_GUEST_AGENT_H
 
-#include "common/carbon.h"
 #include "common/clock.h"
-#include "common/equivalents.h"
+#include "common/meaning.h"
 #include "common/sysroot.h"
 #include "guest/accounts.h"
 #include "guest/meter.h"
@@ -35,19 +34,25 @@ extern const struct argp agent_argp;
 
 /* What energy means: a child parser with a struct agent_meaning as its input. */
 struct agent_meaning {
-	struct carbon_options carbon; /* no spec: grams are not told */
-	const char *equivalents;      /* the file */
+	struct meaning_options options;
+	const char *config; /* of which what they leave open is taken; NULL: the service's */
 };
 
 extern const struct argp agent_meaning_argp;
 
 /*
- * The intensity (NULL where none was asked for) and the table; to be destroyed. Says why where one
- * cannot be had: without an intensity -errno is returned; without a table there are no equivalents
- * (NULL), and all else goes on.
+ * What holds for the service. Where its own file is wrong says so and goes on without it: a typo
+ * there must not cost a measurement. One that was named must be right: else -errno.
+ */
+struct agent_settings;
+int agent_read_settings(const struct agent_meaning *meaning, struct agent_settings *ret_settings);
+
+/*
+ * Options before settings, which outlive it; to be closed. Says why where something cannot be had:
+ * without an intensity -errno is returned; without a table there are no equivalents.
  */
 int agent_open_meaning(const struct agent *agent, const struct agent_meaning *meaning,
-		       struct carbon **ret_carbon, struct equivalents **ret_equivalents);
+		       const struct agent_settings *settings, struct meaning *ret_meaning);
 
 /* Prints "wattport-agent: TEXT" and returns AGENT_EXIT_FAILED. */
 int agent_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -64,7 +69,6 @@ int agent_session(struct agent *agent, int argc, char **argv);
 int agent_top(struct agent *agent, int argc, char **argv);
 
 /* The service: what the program does without a command. */
-struct agent_settings;
 int agent_serve(const struct agent *agent, const struct agent_settings *settings);
 
 #endif

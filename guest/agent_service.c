@@ -22,6 +22,8 @@ struct agent_service {
 	struct outputs *outputs;
 	struct meter_reading reading; /* of the last tick */
 	bool up;		      /* of the last tick: only changes are told */
+	bool renewable; /* had the right to read every zone, and gave it up: a new start has it */
+	struct mono_time started;
 };
 
 /* Says so when the figures come or go, and not at every tick in between. */
@@ -86,9 +88,13 @@ static int agent_service_start(struct agent_service *service, const struct agent
 	    .web_config =
 		strcmp(settings->web_config_file, "none") != 0 ? settings->web_config_file : NULL,
 	};
+	bool rights = privilege_reads_all();
 	int status;
 
+	service->started = clock_now_mono(service->agent->clock);
 	agent_service_tick(service, true);
+	/* What is denied in spite of them (a security module) will be so again. */
+	rights = rights && !exporter_denied(service->exporter);
 	status = http_server_open(&server_options, &service->server, diag);
 	if (status < 0)
 		return status;
@@ -100,6 +106,7 @@ static int agent_service_start(struct agent_service *service, const struct agent
 		    "%s holds secrets and may be read by others than its owner: chmod go= it",
 		    settings->output_credentials);
 	status = agent_service_drop(diag);
+	service->renewable = rights && !privilege_reads_all();
 	if (status == 0)
 		status = outputs_start(service->outputs, diag);
 	if (status == 0)
@@ -152,8 +159,36 @@ static struct timespec agent_service_rest(const struct agent_service *service,
 				 .tv_nsec = (long)(rest_ns % CLOCK_NS_PER_SECOND)};
 }
 
-/* Until a signal ends it. */
-static void agent_service_run(struct agent_service *service, const sigset_t *signals)
+/*
+ * A source that goes and returns, in exact view or on bare metal, has to be opened again, which is
+ * root's, and the right to that was given up. Ways to keep it, and why they are not gone:
+ *
+ * 1. CAP_DAC_READ_SEARCH alone would let the process that answers HTTP read every file of the
+ *    machine, /etc/shadow among them, for as long as it runs.
+ * 2. A descriptor of the directory, or an O_PATH one of the file, saves no check: openat(2), and
+ *    open(2) by way of /proc/self/fd, ask again who opens. One of the file itself is open to the
+ *    mount, or the device, that is gone.
+ * 3. A second process with that right, which hands descriptors over, would be there for years for
+ *    what is done in a moment, once in a while.
+ *
+ * So the service ends, for its manager to start it anew with its rights: Restart=always. What was
+ * started without them goes on and says what it needs, for a new start would have no more.
+ */
+#define AGENT_LIFE_NS_MIN (UINT64_C(3) * CLOCK_NS_PER_SECOND)
+
+/*
+ * A source that comes and goes ceaselessly makes no tight loop of it: with RestartSec=1 this is no
+ * more than three starts in the ten seconds in which systemd allows for five.
+ */
+static bool agent_service_is_locked_out(const struct agent_service *service, struct mono_time now)
+{
+	return service->renewable && clock_elapsed_ns(service->started, now) >= AGENT_LIFE_NS_MIN &&
+	       exporter_denied(service->exporter);
+}
+
+/* Until a signal ends it: 0; or -EACCES, when it has to be started anew. */
+static int agent_service_run(struct agent_service *service, const sigset_t *signals,
+			     struct diag *diag)
 {
 	struct mono_time read = clock_now_mono(service->agent->clock);
 	struct mono_time shown = read;
@@ -164,7 +199,7 @@ static void agent_service_run(struct agent_service *service, const sigset_t *sig
 		struct mono_time now = clock_now_mono(service->agent->clock);
 
 		if (signal_number == SIGINT || signal_number == SIGTERM)
-			return;
+			return 0;
 		if (signal_number == SIGHUP) {
 			agent_service_reload(service, true);
 			outputs_reopen(service->outputs);
@@ -173,6 +208,12 @@ static void agent_service_run(struct agent_service *service, const sigset_t *sig
 		if (clock_elapsed_ns(shown, now) >= AGENT_SHOW_NS) {
 			shown = now;
 			exporter_show(service->exporter);
+			if (agent_service_is_locked_out(service, now))
+				return diag_error(
+				    diag, -EACCES,
+				    "the counters are there, but energy_uj is for root alone, and "
+				    "the right to open it was given up at the start: ending, to be "
+				    "started anew with it (Restart=always)");
 		}
 		if (clock_elapsed_ns(read, now) >= METER_PERIOD_NS_MAX) {
 			read = now;
@@ -246,30 +287,18 @@ static int agent_service_open_accounts(const struct agent *agent, const struct s
 	return 0;
 }
 
-static int agent_service_open_meaning(const struct agent *agent,
-				      const struct agent_settings *settings,
-				      struct carbon **ret_carbon,
-				      struct equivalents **ret_equivalents)
-{
-	struct agent_meaning meaning = {.equivalents = settings->meaning_equivalents};
-
-	if (strcmp(settings->meaning_carbon, "none") != 0)
-		meaning.carbon.spec = settings->meaning_carbon;
-	return agent_open_meaning(agent, &meaning, ret_carbon, ret_equivalents);
-}
-
 int agent_serve(const struct agent *agent, const struct agent_settings *settings)
 {
 	cleanup_sysroot struct sysroot *root = NULL;
 	cleanup_sysroot struct sysroot *accounts_root = NULL;
 	cleanup_meter struct meter *meter = NULL;
-	cleanup_carbon struct carbon *carbon = NULL;
-	cleanup_equivalents struct equivalents *equivalents = NULL;
+	cleanup_meaning struct meaning meaning = {.carbon = NULL};
 	cleanup_page struct page *page = NULL;
 	cleanup_meter struct meter *accounts_meter = NULL;
 	cleanup_accounts struct accounts *accounts = NULL;
 	cleanup_accounts_thread struct accounts_thread *thread = NULL;
 	cleanup_exporter struct exporter *exporter = NULL;
+	const struct agent_meaning wanted = {.config = NULL};
 	struct agent_service service = {.up = false};
 	struct diag diag = DIAG_INIT;
 	sigset_t signals;
@@ -277,7 +306,7 @@ int agent_serve(const struct agent *agent, const struct agent_settings *settings
 
 	log_init("wattport-agent", LOG_LEVEL_INFO);
 	/* Before the signals are blocked and privileges go: it may start a process. */
-	if (agent_service_open_meaning(agent, settings, &carbon, &equivalents) < 0)
+	if (agent_open_meaning(agent, &wanted, settings, &meaning) < 0)
 		return AGENT_EXIT_FAILED;
 	agent_service_signals(&signals);
 	/* A meter has one thread: the accounts' and that of the requests have one each. */
@@ -286,7 +315,7 @@ int agent_serve(const struct agent *agent, const struct agent_settings *settings
 		return AGENT_EXIT_FAILED;
 	if (page_create(settings->http_charts, agent->clock, &page, &diag) < 0)
 		return agent_fail("http.charts: %s", diag.text);
-	page_set_meaning(page, carbon, equivalents);
+	page_set_meaning(page, meaning.carbon, meaning.equivalents);
 	if (exporter_create(meter, page, &exporter) < 0 ||
 	    agent_service_open_accounts(agent, accounts_root, settings, accounts_meter, &accounts) <
 		0 ||
@@ -302,7 +331,7 @@ int agent_serve(const struct agent *agent, const struct agent_settings *settings
 	if (status == 0) {
 		log_info("listening on port %u (%s)", http_server_port(service.server),
 			 http_server_scheme(service.server));
-		agent_service_run(&service, &signals);
+		status = agent_service_run(&service, &signals, &diag);
 	}
 	/* First who reads their state, then they themselves. */
 	http_server_close(service.server);

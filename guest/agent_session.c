@@ -3,6 +3,7 @@
 #include "common/parse.h"
 #include "guest/agent.h"
 #include "guest/agent_report.h"
+#include "guest/agent_settings.h"
 #include "guest/session.h"
 
 #include <errno.h>
@@ -164,17 +165,18 @@ static int agent_session_tell(const struct agent_session_options *options,
 {
 	cleanup_sysroot struct sysroot *root = NULL;
 	cleanup_meter struct meter *meter = NULL;
-	cleanup_carbon struct carbon *carbon = NULL;
-	cleanup_equivalents struct equivalents *equivalents = NULL;
+	cleanup_meaning struct meaning meaning = {.carbon = NULL};
 	struct exec_result result = {.exit_status = 0};
 	struct session_limit limit = {.power_uw_max = options->power_uw_max};
 	struct report_exec told = {
 	    .result = &result, .session = state->name, .at = options->agent->at};
 	char boot[SESSION_BOOT_SIZE];
+	struct agent_settings settings;
 	struct meter_reading reading;
 	struct diag diag = DIAG_INIT, note;
 
-	if (agent_open_meaning(options->agent, &options->meaning, &carbon, &equivalents) < 0 ||
+	if (agent_read_settings(&options->meaning, &settings) < 0 ||
+	    agent_open_meaning(options->agent, &options->meaning, &settings, &meaning) < 0 ||
 	    agent_open_meter(options->agent, &root, &meter) < 0)
 		return AGENT_EXIT_FAILED;
 	if (session_read_boot(root, boot, &diag) < 0)
@@ -183,8 +185,8 @@ static int agent_session_tell(const struct agent_session_options *options,
 		limit = session_guess_limit(root);
 	meter_read(meter, &reading);
 	session_conclude(state, &reading, boot, limit, &result, &note);
-	agent_session_grams(carbon, &result);
-	told.equivalents = equivalents;
+	agent_session_grams(meaning.carbon, &result);
+	told.equivalents = meaning.equivalents;
 	told.note = note.text;
 	if (agent_report_write(report, &told) < 0)
 		return AGENT_EXIT_FAILED;

@@ -88,11 +88,13 @@ static const struct config_key agent_settings_table[] = {
 		   "takes Debian's libjs-dygraphs where it is installed, none shows tables alone"),
     KEY(meaning_carbon, "meaning", "carbon", CONFIG_TEXT, "none",
 	.allowed = "none, or " CARBON_ALLOWED,
-	.summary = "how much CO2e a kilowatt-hour causes, for the grams on the page for people"),
+	.summary = "how much CO2e a kilowatt-hour causes, for grams on the page for people, in top "
+		   "and in /metrics"),
     KEY(meaning_equivalents, "meaning", "equivalents", CONFIG_TEXT, EQUIVALENTS_PATH,
 	.allowed = "a file",
-	.summary = "what energy is compared with on the page for people; without that file the "
-		   "table that is built in"),
+	.summary =
+	    "what energy is compared with on the page for people and in top; without that file the "
+	    "table that is built in"),
     /* The name that Prometheus' own exporters give it, so that --web.config.file= is theirs. */
     KEY(web_config_file, "web", "config.file", CONFIG_TEXT, "none", .allowed = "none, or a file",
 	.summary = "TLS and passwords of the agent: the file that Prometheus' exporters take with "

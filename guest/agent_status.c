@@ -1,6 +1,7 @@
 #include "common/cleanup.h"
 #include "common/parse.h"
 #include "guest/agent.h"
+#include "guest/process_exits.h"
 #include "guest/report.h"
 
 #include <time.h>
@@ -44,10 +45,26 @@ static error_t agent_status_parse(int key, char *argument, struct argp_state *st
 	}
 }
 
-/* Two readings, a period apart; longer periods are cut so that no wrap is missed. */
-static void agent_status_measure(struct meter *meter, uint64_t period_ns,
-				 struct meter_reading readings[2])
+struct agent_status_measured {
+	struct meter_reading readings[2];
+	struct accounts_exits exits; /* between them */
+};
+
+static void agent_status_count(void *context, const struct process_exit *exit)
 {
+	(void)context;
+	(void)exit;
+}
+
+/*
+ * Two readings, a period apart; longer periods are cut so that no wrap is missed, and no exit for
+ * want of room.
+ */
+static void agent_status_measure(struct meter *meter, struct process_exits *exits,
+				 uint64_t period_ns, struct agent_status_measured *measured)
+{
+	struct meter_reading *readings = measured->readings;
+
 	meter_read(meter, &readings[0]);
 	for (uint64_t left_ns = period_ns; left_ns > 0;) {
 		uint64_t part_ns = left_ns < METER_PERIOD_NS_MAX ? left_ns : METER_PERIOD_NS_MAX;
@@ -57,8 +74,15 @@ static void agent_status_measure(struct meter *meter, uint64_t period_ns,
 				       .tv_nsec = (long)(part_ns % CLOCK_NS_PER_SECOND)},
 		    NULL);
 		meter_read(meter, &readings[1]);
+		if (exits != NULL)
+			process_exits_drain(exits, agent_status_count, NULL);
 		left_ns -= part_ns;
 	}
+	if (exits == NULL)
+		return;
+	measured->exits.counted = true;
+	measured->exits.ended = process_exits_ended(exits);
+	measured->exits.lost = process_exits_lost(exits);
 }
 
 int agent_status(struct agent *agent, int argc, char **argv)
@@ -71,29 +95,36 @@ int agent_status(struct agent *agent, int argc, char **argv)
 	static const struct argp argp = {
 	    .options = argp_options,
 	    .parser = agent_status_parse,
-	    .doc = "Shows power and energy of this machine, by zone, and what the figures are "
-		   "worth. Fails when they are not measured now.",
+	    .doc = "Shows power and energy of this machine, by zone, what the figures are worth, "
+		   "and how many processes ended meanwhile. Fails when they are not measured now.",
 	    .children = children,
 	};
 	struct agent_status_options options = {.agent = agent, .period_ns = CLOCK_NS_PER_SECOND};
 	cleanup_sysroot struct sysroot *root = NULL;
 	cleanup_meter struct meter *meter = NULL;
-	cleanup_free struct meter_reading *readings = calloc(2, sizeof(*readings));
+	cleanup_process_exits struct process_exits *exits = NULL;
+	cleanup_free struct agent_status_measured *measured = calloc(1, sizeof(*measured));
+	struct diag diag = DIAG_INIT;
 	struct report_status report;
 	int status;
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &options) != 0)
 		return AGENT_EXIT_USAGE;
-	if (readings == NULL)
+	if (measured == NULL)
 		return agent_fail("out of memory");
 	if (agent_open_meter(agent, &root, &meter) < 0)
 		return AGENT_EXIT_FAILED;
-	agent_status_measure(meter, options.period_ns, readings);
-	report =
-	    (struct report_status){.earlier = &readings[0], .later = &readings[1], .at = agent->at};
+	if (process_exits_open(root, &exits, &diag) < 0)
+		(void)snprintf(measured->exits.reason, sizeof(measured->exits.reason), "%s",
+			       diag.text);
+	agent_status_measure(meter, exits, options.period_ns, measured);
+	report = (struct report_status){.earlier = &measured->readings[0],
+					.later = &measured->readings[1],
+					.at = agent->at,
+					.exits = &measured->exits};
 	status = options.json ? report_status_json(stdout, &report)
 			      : report_status_text(stdout, &report);
 	if (status < 0)
 		return agent_fail("cannot write the report");
-	return readings[1].up ? 0 : AGENT_EXIT_FAILED;
+	return measured->readings[1].up ? 0 : AGENT_EXIT_FAILED;
 }

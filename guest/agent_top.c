@@ -4,6 +4,7 @@
 #include "common/utf8.h"
 #include "guest/accounts.h"
 #include "guest/agent.h"
+#include "guest/agent_settings.h"
 #include "guest/top_accounts.h"
 
 #include <errno.h>
@@ -89,10 +90,10 @@ int agent_top(struct agent *agent, int argc, char **argv)
 		   "you quit with q. The key ? tells the others.",
 	    .children = children,
 	};
-	const struct accounts_options wanted = {.top = ACCOUNTS_TOP_MAX, .exits = true};
+	struct accounts_options wanted;
+	struct agent_settings settings;
 	struct agent_top_options options = {.agent = agent, .top = TOP_OPTIONS_INIT};
-	cleanup_equivalents struct equivalents *equivalents = NULL;
-	cleanup_carbon struct carbon *carbon = NULL;
+	cleanup_meaning struct meaning meaning = {.carbon = NULL};
 	cleanup_sysroot struct sysroot *root = NULL;
 	cleanup_meter struct meter *meter = NULL;
 	cleanup_accounts struct accounts *accounts = NULL;
@@ -103,12 +104,16 @@ int agent_top(struct agent *agent, int argc, char **argv)
 		return AGENT_EXIT_USAGE;
 	/* Only which characters there are: numbers and messages stay as they are everywhere. */
 	(void)setlocale(LC_CTYPE, "");
-	if (agent_open_meaning(agent, &options.meaning, &carbon, &equivalents) < 0 ||
+	if (agent_read_settings(&options.meaning, &settings) < 0 ||
+	    agent_open_meaning(agent, &options.meaning, &settings, &meaning) < 0 ||
 	    agent_open_meter(agent, &root, &meter) < 0)
 		return AGENT_EXIT_FAILED;
+	wanted = agent_settings_accounts(&settings);
+	wanted.top = ACCOUNTS_TOP_MAX;
 	if (accounts_create(root, agent->clock, meter, &wanted, &accounts, &diag) < 0)
 		return agent_fail("%s", diag.text);
-	top = (struct agent_top){.accounts = accounts,
-				 .meaning = {.carbon = carbon, .equivalents = equivalents}};
+	top = (struct agent_top){
+	    .accounts = accounts,
+	    .meaning = {.carbon = meaning.carbon, .equivalents = meaning.equivalents}};
 	return agent_top_run(agent, &options, &top);
 }

@@ -1,12 +1,10 @@
-#include "guest/cgroup_times.h"
 #include "common/cleanup.h"
 #include "common/features.h"
 #include "common/file.h"
 #include "common/parse.h"
-#include "guest/cgroup_path.h"
+#include "guest/cgroup_times_internal.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,48 +17,7 @@
 static_assert(CGROUP_FILE_PATH_SIZE > CGROUP_PATH_SIZE + sizeof("/memory.usage_in_bytes"),
 	      "every file's path fits");
 
-__extension__ typedef unsigned __int128 wide;
-
-struct cgroup_node {
-	wide heirs; /* the weights of those that went, in the division of its growth */
-	char path[CGROUP_PATH_SIZE];
-	size_t name;		    /* where in it the name begins */
-	struct cgroup_node *parent; /* NULL: the root */
-	struct cgroup_node *first_child;
-	struct cgroup_node *next_sibling;
-	size_t index;
-	uint64_t serial;
-	uint64_t inode;
-	uint64_t links;
-	/* Sums; they wrap like counters, and only differences count. */
-	uint64_t usage_ns;
-	uint64_t gone_ns; /* what its children had used that went */
-	uint64_t told_ns; /* of its own */
-	uint64_t children_ns;
-	uint64_t growth_ns;
-	uint64_t previous_growth_ns;
-	uint64_t unseen_ns;
-	uint32_t owner;
-	uint32_t name_hash;
-	unsigned int depth;
-	int fd; /* of what tells its usage, or -1 */
-	bool gone;
-	bool list;   /* its children are to be looked for */
-	bool listed; /* that was done once, and there was room for all */
-	bool known;  /* its usage could be read once */
-	bool born;   /* first seen in this step, and its life began after the step before */
-};
-
-struct cgroup_times {
-	const struct cgroup_mounts *mounts;
-	size_t count;
-	struct cgroup_node *nodes[CGROUP_TIMES_MAX]; /* parents before their children */
-	size_t descriptors;
-	uint64_t serial; /* the last that was given */
-	bool stepped;
-};
-
-static const char *cgroup_node_relative(const struct cgroup_node *node)
+const char *cgroup_node_relative(const struct cgroup_node *node)
 {
 	return node->parent == NULL ? "." : node->path + 1;
 }
@@ -88,12 +45,14 @@ int cgroup_times_create(const struct cgroup_mounts *mounts, struct cgroup_times 
 	if (times == NULL)
 		return -ENOMEM;
 	times->mounts = mounts;
+	times->places_max = CGROUP_TIMES_MAX;
 	root = calloc(1, sizeof(*root));
 	if (root == NULL)
 		return -ENOMEM;
 	root->path[0] = '/';
 	root->fd = -1;
 	root->list = true;
+	root->weight = 1;
 	times->nodes[times->count++] = root;
 	*ret_times = TAKE_PTR(times);
 	return 0;
@@ -108,16 +67,6 @@ void cgroup_times_destroy(struct cgroup_times *times)
 		free(times->nodes[i]);
 	}
 	free(times);
-}
-
-/* FNV-1a: names are compared where it is the same. */
-static uint32_t cgroup_name_hash(const char *name)
-{
-	uint32_t hash = UINT32_C(2166136261);
-
-	for (; *name != '\0'; name++)
-		hash = (hash ^ (unsigned char)*name) * UINT32_C(16777619);
-	return hash;
 }
 
 /* Takes those out that were told to have gone, and the others together. */
@@ -143,12 +92,9 @@ static void cgroup_times_drop(struct cgroup_times *times)
 		times->nodes[kept++] = node;
 	}
 	times->count = kept;
-	for (size_t i = 1; i < kept; i++) {
-		struct cgroup_node *node = times->nodes[i];
-
-		node->next_sibling = node->parent->first_child;
-		node->parent->first_child = node;
-	}
+	memset(times->known, 0, sizeof(times->known));
+	for (size_t i = 1; i < kept; i++)
+		cgroup_list_link(times, times->nodes[i]);
 }
 
 /* Who is still there, and who has other children than before. */
@@ -175,94 +121,9 @@ static void cgroup_times_check(struct cgroup_times *times, struct cgroup_node *n
 	node->links = status.st_nlink;
 }
 
-static bool cgroup_times_knows(const struct cgroup_node *parent, const char *name, uint32_t hash)
+static const char *cgroup_times_file(enum cgroup_version version)
 {
-	for (const struct cgroup_node *child = parent->first_child; child != NULL;
-	     child = child->next_sibling)
-		if (child->name_hash == hash && !child->gone &&
-		    strcmp(child->path + child->name, name) == 0)
-			return true;
-	return false;
-}
-
-static int cgroup_times_add(struct cgroup_times *times, struct cgroup_node *parent,
-			    const char *name, bool born)
-{
-	size_t length = parent->parent == NULL ? 0 : strlen(parent->path);
-	struct cgroup_node *node;
-	struct stat status;
-
-	if (times->count == CGROUP_TIMES_MAX || parent->depth == CGROUP_DEPTH_MAX ||
-	    length + 1 + strlen(name) >= CGROUP_PATH_SIZE)
-		return -ENOSPC;
-	node = calloc(1, sizeof(*node));
-	if (node == NULL)
-		return -ENOMEM;
-	(void)snprintf(node->path, sizeof(node->path), "%.*s/%s", (int)length, parent->path, name);
-	node->name = length + 1;
-	node->name_hash = cgroup_name_hash(name);
-	node->parent = parent;
-	node->fd = -1;
-	/* It may have gone meanwhile. */
-	if (fstatat(times->mounts->time_fd, node->path + 1, &status, AT_SYMLINK_NOFOLLOW) < 0) {
-		free(node);
-		return 0;
-	}
-	node->serial = ++times->serial;
-	node->inode = status.st_ino;
-	node->links = status.st_nlink;
-	node->depth = parent->depth + 1;
-	node->born = born;
-	node->list = true;
-	node->index = times->count;
-	node->next_sibling = parent->first_child;
-	parent->first_child = node;
-	times->nodes[times->count++] = node;
-	return 0;
-}
-
-static int cgroup_times_list(struct cgroup_times *times, struct cgroup_node *node)
-{
-	/* Below what was born everything was, too. */
-	bool born = times->stepped && (node->listed || node->born);
-	cleanup_fd int fd = openat(times->mounts->time_fd, cgroup_node_relative(node),
-				   O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	const struct dirent *entry;
-	int result = 0;
-	DIR *list;
-
-	/* It is looked at again when there is room: whoever makes very many would stop us here. */
-	if (times->count == CGROUP_TIMES_MAX) {
-		node->listed = false;
-		return 0;
-	}
-	node->list = false;
-	if (fd < 0)
-		return 0;
-	list = fdopendir(fd);
-	if (list == NULL)
-		return -errno;
-	fd = -1;
-	while ((entry = readdir(list)) != NULL) {
-		int status;
-
-		if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 ||
-		    strcmp(entry->d_name, "..") == 0 ||
-		    cgroup_times_knows(node, entry->d_name, cgroup_name_hash(entry->d_name)))
-			continue;
-		status = cgroup_times_add(times, node, entry->d_name, born);
-		if (status < 0)
-			result = status;
-		if (times->count == CGROUP_TIMES_MAX) {
-			result = result < 0 ? result : -ENOSPC;
-			break;
-		}
-	}
-	(void)closedir(list);
-	node->listed = result == 0;
-	/* Those for which there was no room are looked for again. */
-	node->list = result < 0;
-	return result == -ENOSPC ? 0 : result;
+	return version == CGROUP_V1 ? "cpuacct.usage" : "cpu.stat";
 }
 
 static int cgroup_times_parse(enum cgroup_version version, const char *text, uint64_t *ret_ns)
@@ -285,6 +146,18 @@ static int cgroup_times_parse(enum cgroup_version version, const char *text, uin
 	return 0;
 }
 
+int cgroup_times_read_usage(const struct cgroup_times *times, const char *path, uint64_t *ret_ns)
+{
+	char file[CGROUP_FILE_PATH_SIZE], text[CGROUP_STAT_SIZE];
+	size_t length;
+	int status;
+
+	(void)snprintf(file, sizeof(file), "%s/%s", path,
+		       cgroup_times_file(times->mounts->version));
+	status = file_read_at(times->mounts->time_fd, file, text, sizeof(text), &length);
+	return status == 0 ? cgroup_times_parse(times->mounts->version, text, ret_ns) : status;
+}
+
 /* What cannot be read keeps its value: it may be going right now. */
 static void cgroup_times_read(struct cgroup_times *times, struct cgroup_node *node)
 {
@@ -298,7 +171,7 @@ static void cgroup_times_read(struct cgroup_times *times, struct cgroup_node *no
 	if (node->parent == NULL && version != CGROUP_V1)
 		return;
 	if (fd < 0) {
-		cgroup_node_file(node, version == CGROUP_V1 ? "cpuacct.usage" : "cpu.stat", path);
+		cgroup_node_file(node, cgroup_times_file(version), path);
 		fd = openat(times->mounts->time_fd, path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			return;
@@ -343,6 +216,25 @@ static void cgroup_times_tell(struct cgroup_times *times, struct cgroup_node *no
 	node->told_ns = own_ns;
 }
 
+void cgroup_times_give_up(struct cgroup_times *times, struct cgroup_node *node)
+{
+	uint64_t own_ns;
+
+	assert(node->parent != NULL && node->known && !node->gone && node->weight == 1);
+	cgroup_places_leave(times, node);
+	/* What it uses between this reading and its parent's is its parent's already. */
+	cgroup_times_read(times, node);
+	own_ns = node->usage_ns - node->gone_ns;
+	if ((int64_t)(own_ns - node->told_ns) > 0)
+		node->growth_ns = own_ns - node->told_ns;
+	node->gone = true;
+	node->given_up = true;
+	node->parent->gone_ns += node->usage_ns;
+	/* It may come back, and was not born then. */
+	node->parent->list = true;
+	node->parent->listed = false;
+}
+
 static struct cgroup_node *cgroup_node_survivor(struct cgroup_node *node)
 {
 	while (node->gone)
@@ -359,7 +251,7 @@ static uint64_t cgroup_node_heir_weight(const struct cgroup_node *node)
 static void cgroup_times_bequeath(struct cgroup_times *times)
 {
 	for (size_t i = 0; i < times->count; i++)
-		if (times->nodes[i]->gone)
+		if (times->nodes[i]->gone && !times->nodes[i]->given_up)
 			cgroup_node_survivor(times->nodes[i])->heirs +=
 			    cgroup_node_heir_weight(times->nodes[i]);
 	for (size_t i = 0; i < times->count; i++) {
@@ -368,7 +260,7 @@ static void cgroup_times_bequeath(struct cgroup_times *times)
 		struct cgroup_node *survivor;
 		wide total;
 
-		if (!node->gone)
+		if (!node->gone || node->given_up)
 			continue;
 		survivor = cgroup_node_survivor(node);
 		total = survivor->heirs + survivor->previous_growth_ns;
@@ -392,22 +284,27 @@ int cgroup_times_step(struct cgroup_times *times)
 		cgroup_times_drop(times);
 	for (size_t i = 0; i < times->count; i++)
 		cgroup_times_check(times, times->nodes[i]);
+	cgroup_places_count(times);
 	/* Also those that are found on the way. */
 	for (size_t i = 0; i < times->count; i++) {
 		int status = 0;
 
 		if (!times->nodes[i]->gone && times->nodes[i]->list)
-			status = cgroup_times_list(times, times->nodes[i]);
+			status = cgroup_list_children(times, times->nodes[i]);
 		if (status < 0)
 			result = status;
 	}
 	for (size_t i = times->count; i > 0; i--)
 		cgroup_times_tell(times, times->nodes[i - 1]);
 	cgroup_times_bequeath(times);
-	for (size_t i = 0; i < times->count; i++)
-		times->nodes[i]->unseen_ns =
-		    features_sum(times->nodes[i]->unseen_ns, times->nodes[i]->growth_ns);
+	for (size_t i = 0; i < times->count; i++) {
+		struct cgroup_node *node = times->nodes[i];
+
+		node->unseen_ns = features_sum(node->unseen_ns, node->growth_ns);
+		node->idle_steps = node->growth_ns > 0 ? 0 : node->idle_steps + 1;
+	}
 	times->stepped = true;
+	times->steps++;
 	return result;
 }
 

@@ -14,6 +14,12 @@
  * is told as its own, in the step in which it is found gone: among those that went and the parent,
  * by what each used in the step before.
  *
+ * There are so many places; what has none counts in the nearest one above that has. Where more are
+ * wanted they are divided fairly, at every level of the tree alike: among those that lie in the
+ * same one, none has more places below it while another wants some and has less. So whoever makes
+ * thousands takes them from itself. Where one has to go it is, of the richest, the one that has
+ * never used time or not for the longest; cgroup_places.c has the rule.
+ *
  * A control group is known by its inode, so that one which was removed and made again under the
  * same name is two. The roots: version 1 tells the root's usage exactly; version 2's is another
  * sum, in ticks and with interrupts, so there the root has no time, and what uses the root's
@@ -28,9 +34,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CGROUP_TIMES_MAX                                                                           \
-	4096 /* control groups; what lies deeper or beyond counts in its parent                    \
-	      */
+#define CGROUP_TIMES_MAX      4096 /* control groups that have a place */
+#define CGROUP_GIVEN_UP_MAX   64   /* that lose theirs to others in one step */
+#define CGROUP_TOLD_MAX	      (CGROUP_TIMES_MAX + CGROUP_GIVEN_UP_MAX) /* that a step tells of */
 #define CGROUP_DESCRIPTOR_MAX 1024 /* kept open; what has none is opened at each step */
 #define CGROUP_DEPTH_MAX      32
 
@@ -39,7 +45,8 @@ struct cgroup_times;
 /* One of them, at the last step; valid until the next. */
 struct cgroup_time {
 	const char *path;    /* "/system.slice/nginx.service"; the root is "/" */
-	bool gone;	     /* found removed in this step, in which it is told for the last time */
+	bool gone;	     /* in this step it is told for the last time: it was removed, or has to
+				go */
 	uint64_t growth_ns;  /* its own time in this step */
 	uint64_t serial;     /* of all that ever were no other has it; ascending with the index */
 	uint32_t *owner;     /* a number of the caller's, 0 at first, kept as long as it is there */

@@ -25,7 +25,9 @@ static const struct compat_metric compat_scaphandre_list[] = {
 	  "Energy measurement for the whole host, as extracted from the sensor, in "
 	  "microjoules."},
 	 "",
-	 "wattport_guest_energy_joules_total, of psys or of all packages and DRAM"},
+	 "wattport_guest_energy_joules_total, of psys; without one at the start of the agent, of "
+	 "all packages "
+	 "and DRAM"},
     [SCAPH_HOST_POWER] = {{"scaph_host_power_microwatts", METRICS_GAUGE, NULL,
 			   "Power measurement on the whole host, in microwatts"},
 			  "",
@@ -60,7 +62,10 @@ struct scaph_sum {
 	bool has_power;
 };
 
-/* Of all packages and DRAM, or of what `package` and `kind` choose; dies together. */
+/*
+ * Of all packages and DRAM, or of what `package` and `kind` choose; dies together. The sum over all
+ * grows by what a zone counts since it is a part of it, and not by what it had before.
+ */
 static struct scaph_sum scaph_sum(const struct meter_reading *reading, const uint32_t *package,
 				  const enum zone_kind *kind)
 {
@@ -79,20 +84,33 @@ static struct scaph_sum scaph_sum(const struct meter_reading *reading, const uin
 			return (struct scaph_sum){.has_energy = false};
 		sum.has_energy = true;
 		sum.has_power = sum.has_power && zone->has_power;
-		sum.uj += zone->energy_uj;
+		sum.uj += zone->energy_uj - (package == NULL ? zone->joined_uj : 0);
 		sum.uw += zone->power_uw;
 	}
 	sum.has_power = sum.has_power && sum.has_energy;
 	return sum;
 }
 
+/*
+ * Scaphandre asks at its start whether there is a psys, once. So do we, of what we are shown: a
+ * zone that cannot be read now is still listed, and one that came later is said to be. To take the
+ * one that can be read would make the counter go back, and then jump.
+ */
+static bool scaph_host_is_psys(const struct meter_reading *reading)
+{
+	for (size_t i = 0; i < reading->zone_count; i++)
+		if (compat_zone_kind(reading->zones[i].id) == ZONE_PSYS &&
+		    !reading->zones[i].joined)
+			return true;
+	return false;
+}
+
 static void scaph_write_host(struct metrics *metrics, const struct meter_reading *reading)
 {
 	const enum zone_kind psys = ZONE_PSYS;
-	struct scaph_sum host = scaph_sum(reading, NULL, &psys);
+	struct scaph_sum host =
+	    scaph_sum(reading, NULL, scaph_host_is_psys(reading) ? &psys : NULL);
 
-	if (!host.has_energy)
-		host = scaph_sum(reading, NULL, NULL);
 	metrics_begin_family(metrics, &compat_scaphandre_list[SCAPH_HOST_ENERGY].family);
 	if (host.has_energy)
 		metrics_add(metrics, NULL, 0, metrics_integer(host.uj));

@@ -23,7 +23,8 @@ struct exec_task {
 	struct meter *meter;
 	const struct exec_options *options;
 	struct exec_tree *tree;
-	struct marks *marks; /* NULL: there are none */
+	struct marks *marks;	  /* NULL: there are none */
+	struct exec_share *share; /* NULL: it is not known */
 	struct topology *topology;
 	struct cpu_busy *busy; /* NULL: not known */
 	uint64_t *busy_ns;     /* a CPU each, at the first reading */
@@ -85,6 +86,42 @@ static bool exec_busy_ns(struct exec_task *task, struct mono_time now, uint64_t 
 	return true;
 }
 
+/* Without its parts the run is measured all the same. */
+static void exec_lose_share(struct exec_task *task, int status)
+{
+	if (status >= 0)
+		return;
+	if (task->result->shares_reason.text[0] == '\0')
+		(void)diag_error(&task->result->shares_reason, status, "out of memory");
+	exec_share_destroy(task->share);
+	task->share = NULL;
+}
+
+static void exec_open_share(struct exec_task *task)
+{
+	const struct exec_share_options options = {.root = task->options->root,
+						   .clock = task->options->clock,
+						   .package = task->options->package,
+						   .dram = task->options->dram};
+	struct diag *reason = &task->result->shares_reason;
+
+	if (options.root == NULL)
+		(void)diag_error(reason, -ENOENT, "CPU times are not known");
+	else
+		exec_lose_share(task, exec_share_create(&options, &task->share, reason));
+}
+
+/* The command's part of what came since the last time, up to that reading, which was booked. */
+static void exec_share_now(struct exec_task *task, const struct meter_reading *reading)
+{
+	const struct exec_tree_state *state = exec_tree_state(task->tree);
+
+	if (task->share != NULL)
+		exec_lose_share(task, exec_share_take(task->share, reading,
+						      state->user_ns + state->system_ns,
+						      task->result->phases));
+}
+
 /* Books what came since the last reading: to the running phase, to the grams and to the peak. */
 static void exec_book(struct exec_task *task, const struct meter_reading *reading)
 {
@@ -112,6 +149,7 @@ static void exec_take_marks(struct exec_task *task)
 			if (!read_now) {
 				meter_read_zones(task->meter, &reading);
 				exec_book(task, &reading);
+				exec_share_now(task, &reading);
 				read_now = true;
 			}
 			phases_cut(task->result->phases, label);
@@ -167,6 +205,8 @@ static void exec_wait(struct exec_task *task)
 			continue;
 		meter_read_zones(task->meter, &between);
 		exec_book(task, &between);
+		if (task->share != NULL && exec_share_is_due(task->share, &between))
+			exec_share_now(task, &between);
 		period_ns = exec_period_ns(task);
 	}
 }
@@ -182,6 +222,7 @@ static int exec_begin(struct exec_task *task)
 
 	meter_read(task->meter, &result->before);
 	exec_open_busy(task);
+	exec_open_share(task);
 	(void)exec_busy_ns(task, clock_now_mono(task->options->clock), &busy_ns);
 	result->began = clock_now_wall(task->options->clock);
 	for (int i = 0; i < EXEC_FIRST_READINGS; i++) {
@@ -189,6 +230,9 @@ static int exec_begin(struct exec_task *task)
 		if (result->before.read_ns < EXEC_FIRST_NS_ENOUGH)
 			break;
 	}
+	if (task->share != NULL)
+		exec_lose_share(
+		    task, exec_share_begin(task->share, &result->before, &result->shares_reason));
 	task->last = result->before.time;
 	task->own_cpu_ns = exec_own_cpu_ns();
 	if (window_ns < PEAK_WINDOW_NS_MIN)
@@ -196,6 +240,18 @@ static int exec_begin(struct exec_task *task)
 	result->peak = peak_create(window_ns, &result->before);
 	result->phases = phases_create(&result->before);
 	return result->peak == NULL || result->phases == NULL ? -ENOMEM : 0;
+}
+
+/* After all that is measured: the parts of what is not divided yet. */
+static void exec_conclude_share(struct exec_task *task)
+{
+	struct exec_result *result = task->result;
+
+	if (task->share != NULL)
+		exec_lose_share(task, exec_share_conclude(task->share, result->phases));
+	result->has_shares = task->share != NULL;
+	for (size_t i = 0; result->has_shares && i < result->before.zone_count; i++)
+		result->shares[i] = exec_share_of(task->share, i);
 }
 
 static void exec_conclude(struct exec_task *task)
@@ -212,7 +268,6 @@ static void exec_conclude(struct exec_task *task)
 	result->process_count = state->ended;
 	result->left_running = !state->all_ended;
 	result->has_busy = exec_busy_ns(task, result->after.time, &result->busy_ns);
-	result->own_cpu_ns = exec_own_cpu_ns() - task->own_cpu_ns;
 	result->period_ns = result->elapsed_ns / result->reading_count;
 	result->edge_ns = result->before.read_ns + result->after.read_ns;
 	result->has_carbon = task->options->carbon != NULL;
@@ -247,6 +302,37 @@ bool exec_result_total(const struct exec_result *result, struct meter_use *ret_u
 	return any;
 }
 
+bool exec_result_share(const struct exec_result *result, size_t index,
+		       struct exec_share_zone *ret_share)
+{
+	if (!exec_result_known(result) || !result->has_shares || !result->shares[index].divided)
+		return false;
+	*ret_share = result->shares[index];
+	return true;
+}
+
+bool exec_result_total_share(const struct exec_result *result, struct exec_share_zone *ret_share)
+{
+	struct exec_share_zone total = {.idle_given = true}, share;
+
+	for (size_t i = 0; i < result->before.zone_count; i++) {
+		const struct meter_zone *zone = &result->before.zones[i];
+
+		if (!zone->available || !meter_zone_adds_up(zone->id))
+			continue;
+		if (!exec_result_share(result, i, &share))
+			return false;
+		total.divided = true;
+		total.idle_given = total.idle_given && share.idle_given;
+		total.command_uj += share.command_uj;
+		total.other_uj += share.other_uj;
+		total.idle_uj += share.idle_uj;
+	}
+	if (total.divided)
+		*ret_share = total;
+	return total.divided;
+}
+
 /* Between the two readings lies nothing but the command. */
 static int exec_measure(struct exec_task *task)
 {
@@ -265,6 +351,10 @@ static int exec_measure(struct exec_task *task)
 	exec_take_marks(task);
 	meter_read(task->meter, &result->after);
 	exec_book(task, &result->after);
+	result->own_cpu_ns = exec_own_cpu_ns() - task->own_cpu_ns;
+	/* What follows is not meanwhile. */
+	exec_share_now(task, &result->after);
+	exec_conclude_share(task);
 	phases_end(result->phases);
 	exec_conclude(task);
 	return 0;
@@ -273,6 +363,7 @@ static int exec_measure(struct exec_task *task)
 static void exec_task_finish(struct exec_task *task)
 {
 	marks_destroy(task->marks);
+	exec_share_destroy(task->share);
 	cpu_busy_close(task->busy);
 	topology_destroy(task->topology);
 	free(task->busy_ns);

@@ -3,14 +3,14 @@
  *
  * `wattport-agent exec`: a reading right before and right after, and many between: for the peak,
  * for the phases that the command marks, and so that counters that wrap are not lost. What is
- * measured is the machine, not the command alone; how much CPU time of it was the command's own is
- * told beside it. One thread.
+ * measured is the machine; exec_share.h tells how much of that the command has caused. One thread.
  */
 #ifndef WATTPORT_GUEST_EXEC_H
 #define WATTPORT_GUEST_EXEC_H
 
 #include "common/carbon.h"
 #include "common/diag.h"
+#include "guest/exec_share.h"
 #include "guest/meter.h"
 #include "guest/peak.h"
 #include "guest/phases.h"
@@ -36,7 +36,9 @@ struct exec_options {
 	uint64_t period_ns;    /* between readings; 0: EXEC_PERIOD_NS, as far as they are cheap */
 	bool command_only;     /* it ends with the command, not with the last of its children */
 	struct carbon *carbon; /* or NULL */
-	const struct sysroot *root; /* of this machine's /proc, for its busy time; or NULL */
+	const struct sysroot *root;	  /* of this machine's /proc, for CPU times; or NULL */
+	struct engine_idle_power package; /* what is known of what the machine draws at rest */
+	struct engine_idle_power dram;
 	const struct clock *clock;
 };
 
@@ -60,8 +62,11 @@ struct exec_result {
 	struct carbon_sum co2e;	     /* of the whole */
 	struct meter_reading before;
 	struct meter_reading after;
-	struct peak *peak;     /* NULL: of a session */
-	struct phases *phases; /* the same */
+	bool has_shares;			 /* the next, and the phases' parts, are known */
+	struct diag shares_reason;		 /* else why not; empty: of a session */
+	struct exec_share_zone shares[ZONE_MAX]; /* in the order of the readings' zones */
+	struct peak *peak;			 /* NULL: of a session */
+	struct phases *phases;			 /* the same */
 };
 
 /* Whether both readings are to be believed; else result->before or ->after tells why not. */
@@ -69,6 +74,14 @@ bool exec_result_known(const struct exec_result *result);
 
 /* The machine's energy: all zones that add up. False where one of them is not known. */
 bool exec_result_total(const struct exec_result *result, struct meter_use *ret_use);
+
+/*
+ * The command's part of zone `index`, and of all that add up: their rests are idle_given where all
+ * are. False where it is not known of one of them.
+ */
+bool exec_result_share(const struct exec_result *result, size_t index,
+		       struct exec_share_zone *ret_share);
+bool exec_result_total_share(const struct exec_result *result, struct exec_share_zone *ret_share);
 
 void exec_result_destroy(struct exec_result *result);
 

@@ -11,10 +11,11 @@
 #include <pthread.h>
 
 struct exporter {
-	pthread_mutex_t lock; /* for the meter and the reading */
+	pthread_mutex_t lock; /* for the meter and `denied` */
 	struct meter *meter;
+	bool denied; /* of the last reading, whoever took it */
 	struct page *page;
-	struct meter_reading reading;
+	struct meter_reading reading; /* of the HTTP server's thread alone */
 	struct exporter_extras extras;
 	struct metrics *metrics;	  /* of the HTTP server's thread alone */
 	struct accounts_thread *accounts; /* NULL: nothing is divided */
@@ -74,14 +75,33 @@ void exporter_set_accounts(struct exporter *exporter, struct accounts_thread *ac
 }
 
 /* Nobody holds the lock for longer than a reading takes. */
-static void exporter_read(struct exporter *exporter, struct meter_reading *ret_reading)
+static void exporter_lock(struct exporter *exporter)
 {
 	int status = pthread_mutex_lock(&exporter->lock);
 
 	assert(status == 0);
 	(void)status;
+}
+
+static void exporter_read(struct exporter *exporter, struct meter_reading *ret_reading)
+{
+	exporter_lock(exporter);
 	meter_read(exporter->meter, ret_reading);
+	exporter->denied = ret_reading->denied;
 	(void)pthread_mutex_unlock(&exporter->lock);
+}
+
+/* Two meters, each of which may lose what it has open. */
+bool exporter_denied(struct exporter *exporter)
+{
+	const struct accounts_view *view = accounts_thread_view(exporter->accounts);
+	bool denied = view != NULL && view->reading.denied;
+
+	accounts_view_release(view);
+	exporter_lock(exporter);
+	denied = denied || exporter->denied;
+	(void)pthread_mutex_unlock(&exporter->lock);
+	return denied;
 }
 
 void exporter_set_extras(struct exporter *exporter, const struct exporter_extras *extras)
@@ -125,6 +145,7 @@ static void exporter_add_zones(struct metrics *metrics, const struct meter_readi
 void exporter_write_metrics(struct metrics *metrics, const struct meter_reading *reading)
 {
 	const struct metrics_label version = {"version", WATTPORT_VERSION};
+	bool estimate = false;
 
 	exporter_add_zones(metrics, reading);
 	exporter_add_one(metrics, &exporter_up, metrics_integer(reading->up));
@@ -135,11 +156,8 @@ void exporter_write_metrics(struct metrics *metrics, const struct meter_reading 
 		    (struct metrics_value){.magnitude = reading->info.age_ms, .decimals = 3});
 	else if (reading->up)
 		exporter_add_one(metrics, &exporter_age, metrics_integer(0));
-	if (reading->has_info)
-		exporter_add_one(metrics, &exporter_estimate,
-				 metrics_integer(reading->info.estimate));
-	else if (reading->up)
-		exporter_add_one(metrics, &exporter_estimate, metrics_integer(0));
+	if (meter_reading_estimate(reading, &estimate) && (reading->has_info || reading->up))
+		exporter_add_one(metrics, &exporter_estimate, metrics_integer(estimate));
 	metrics_begin_family(metrics, &exporter_build);
 	metrics_add(metrics, &version, 1, metrics_integer(1));
 }
@@ -173,6 +191,7 @@ static int exporter_handle_metrics(void *context, const struct http_request *req
 	exporter_write_metrics(exporter->metrics, &exporter->reading);
 	if (view != NULL)
 		exporter_write_accounts(exporter->metrics, view);
+	page_write_metrics(exporter->page, exporter->metrics);
 	exporter_write_extras(exporter, view);
 	accounts_view_release(view);
 	status = metrics_finish(exporter->metrics, &response->body, &response->body_size);

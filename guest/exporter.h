@@ -49,6 +49,9 @@ bool exporter_tick(struct exporter *exporter, struct meter_reading *ret_reading)
 /* Every PAGE_PERIOD_SECONDS: takes the figures into the page's history. In any thread. */
 void exporter_show(struct exporter *exporter);
 
+/* Whether some zone was there and denied when it was read last, by this or by the accounts. */
+bool exporter_denied(struct exporter *exporter);
+
 /* The page of a reading, for /metrics; the text belongs to `metrics`. */
 struct metrics;
 void exporter_write_metrics(struct metrics *metrics, const struct meter_reading *reading);

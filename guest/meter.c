@@ -19,7 +19,9 @@ struct meter_track {
 	struct zone zone; /* as of the last reading */
 	struct counter counter;
 	uint64_t total_uj;
-	bool read_now; /* its last reading was good */
+	bool joined;	    /* when others had been read already, */
+	uint64_t joined_uj; /* and what it had then */
+	bool read_now;	    /* its last reading was good */
 };
 
 /* Totals at one instant; tracks that are newer are not in it. */
@@ -37,7 +39,9 @@ struct meter {
 	struct sysroot *tree_root; /* when the tree is read where it is mounted, not over /sys */
 	struct energy_source *source;
 	bool from_tree;
+	bool denied; /* in the last reading: zones are there, and not for this process */
 	struct sample sample;
+	bool begun; /* the first zones were read, or tried */
 	size_t track_count;
 	struct meter_track tracks[ZONE_MAX];
 	struct meter_mark base; /* at least METER_POWER_PERIOD_NS_MIN old; count 0: none */
@@ -103,6 +107,8 @@ static int meter_open_on(struct meter *meter, const struct sysroot *root, bool f
 
 	if (status == 0)
 		meter->from_tree = from_tree;
+	if (status == -EACCES)
+		meter->denied = true;
 	return status;
 }
 
@@ -120,6 +126,10 @@ static int meter_open_tree(struct meter *meter, struct diag *diag)
 		return diag_error(diag, status,
 				  "there is no tree at %s: run wattport-agent mount (as root)", at);
 	status = meter_open_on(meter, tree_root, true, diag);
+	if (status == -EACCES) {
+		diag_prefix(diag, "the tree at %s", at);
+		return status;
+	}
 	if (status < 0)
 		return diag_error(diag, status,
 				  "the tree at %s cannot be read: run wattport-agent mount (as "
@@ -145,6 +155,11 @@ static int meter_open(struct meter *meter, struct diag *diag)
 	if (meter->options.source == METER_TREE || mount_is_laid(meter->root, meter->options.at))
 		return diag_error(diag, status, "%s", tree_diag.text);
 	status = meter_open_on(meter, meter->root, false, diag);
+	/* What is there and denied is told by itself: it is not missing. */
+	if (status == -EACCES)
+		return status;
+	if (status < 0 && meter->denied)
+		return diag_error(diag, -EACCES, "%s", tree_diag.text);
 	if (status < 0)
 		return diag_error(diag, status,
 				  "neither a host's tree nor a RAPL of its own is here: %s",
@@ -163,7 +178,7 @@ static struct meter_track *meter_track(struct meter *meter, const char *id)
 	if (meter->track_count == ZONE_MAX)
 		return NULL;
 	track = &meter->tracks[meter->track_count++];
-	*track = (struct meter_track){.read_now = false};
+	*track = (struct meter_track){.joined = meter->begun};
 	memcpy(track->id, id, strnlen(id, sizeof(track->id) - 1));
 	return track;
 }
@@ -179,8 +194,10 @@ static void meter_book(struct meter_track *track, const struct zone *zone,
 	event = counter_advance(&track->counter, read->raw_uj, zone->range_uj, now.ns, &energy_uj);
 	if (event == COUNTER_INVALID)
 		return;
-	if (event == COUNTER_FIRST)
+	if (event == COUNTER_FIRST) {
 		track->total_uj = read->raw_uj;
+		track->joined_uj = track->joined ? read->raw_uj : 0;
+	}
 	/* 2^64 uJ are 584,000 years at 1 W: what overflows was not energy, and is not booked. */
 	else if (__builtin_add_overflow(track->total_uj, energy_uj, &energy_uj))
 		return;
@@ -189,7 +206,8 @@ static void meter_book(struct meter_track *track, const struct zone *zone,
 	track->read_now = true;
 }
 
-/* Opens what is not open and reads all zones. Returns how many could be read, or -errno. */
+/* Opens what is not open and reads all zones, as far as this process may. Returns how many could be
+ * read, or -errno. */
 static int meter_sample(struct meter *meter, struct meter_reading *reading)
 {
 	int count = 0, status = 0;
@@ -197,6 +215,7 @@ static int meter_sample(struct meter *meter, struct meter_reading *reading)
 
 	for (size_t i = 0; i < meter->track_count; i++)
 		meter->tracks[i].read_now = false;
+	meter->denied = false;
 	if (meter->source == NULL)
 		status = meter_open(meter, &reading->reason);
 	reading->time = clock_now_mono(meter->clock);
@@ -213,6 +232,8 @@ static int meter_sample(struct meter *meter, struct meter_reading *reading)
 		const struct zone *zone = &meter->source->zones[i];
 		struct meter_track *track = meter_track(meter, zone->id);
 
+		if (meter->sample.zones[i].error == -EACCES)
+			meter->denied = true;
 		if (track == NULL)
 			continue;
 		memcpy(track->place, meter->source->places[i], sizeof(track->place));
@@ -221,6 +242,7 @@ static int meter_sample(struct meter *meter, struct meter_reading *reading)
 		if (track->read_now)
 			count++;
 	}
+	meter->begun = meter->track_count > 0;
 	if (count > 0)
 		return count;
 	/* Unmounted, or mounted anew: the next reading looks where the tree is then. */
@@ -267,12 +289,15 @@ static void meter_show(const struct meter *meter, struct mono_time now,
 {
 	uint64_t elapsed_ns = clock_elapsed_ns(meter->base.time, now);
 
+	reading->denied = meter->denied;
 	reading->zone_count = meter->track_count;
 	for (size_t i = 0; i < meter->track_count; i++) {
 		const struct meter_track *track = &meter->tracks[i];
 		struct meter_zone *zone = &reading->zones[i];
 
 		*zone = (struct meter_zone){
+		    .joined = track->joined,
+		    .joined_uj = track->joined_uj,
 		    .available = track->read_now,
 		    .energy_uj = track->total_uj,
 		    .range_uj = track->zone.range_uj,
@@ -373,6 +398,14 @@ bool meter_zone_adds_up(const char *id)
 			return true;
 	}
 	return false;
+}
+
+bool meter_reading_estimate(const struct meter_reading *reading, bool *ret_estimate)
+{
+	if (!reading->has_info && (!reading->opened || reading->from_tree))
+		return false;
+	*ret_estimate = reading->has_info && reading->info.estimate;
+	return true;
 }
 
 const struct meter_zone *meter_reading_find(const struct meter_reading *reading, const char *id)

@@ -3,7 +3,8 @@
  *
  * The guest's first stage: opens the source, unwraps its counters, keeps a total for each zone and
  * says whether the figures are to be believed. Everything that the agent shows comes from here.
- * A meter never gives up: what cannot be opened or read is tried again with the next reading.
+ * A meter never gives up: what cannot be opened or read is tried again with the next reading. Only
+ * who reads may be the wrong one by then (`denied`): rights that were given up do not come back.
  * One thread at a time.
  *
  * A zone's total starts at the counter's own value and grows as the counter does, so that it is
@@ -47,9 +48,11 @@ struct meter_options {
 struct meter_zone {
 	char id[ZONE_ID_SIZE];
 	char place[ENERGY_SOURCE_PLACE_SIZE]; /* what the class calls it, "intel-rapl:0:1" */
-	bool available;			      /* else what follows says nothing */
+	bool joined; /* came after others had been read: a sum that began without it goes on so */
+	bool available; /* else what follows says nothing */
 	uint64_t energy_uj;
-	uint64_t range_uj; /* largest raw value of its counter */
+	uint64_t joined_uj; /* of it: what its counter had when it joined; else 0 */
+	uint64_t range_uj;  /* largest raw value of its counter */
 	bool has_power;
 	uint64_t power_uw; /* mean since the last reading that is METER_POWER_PERIOD_NS_MIN old */
 	enum zone_kind kind;
@@ -63,6 +66,7 @@ struct meter_reading {
 	bool up;	  /* the figures are measured now; else `reason` says what is wrong */
 	bool opened;	  /* there is a source; else the rest says nothing */
 	bool from_tree;	  /* else from powercap: `info` says nothing */
+	bool denied;	  /* zones are there, of which this process may not read one or all */
 	bool has_info;
 	struct tree_info info;
 	size_t zone_count;
@@ -94,6 +98,12 @@ void meter_read_zones(struct meter *meter, struct meter_reading *ret_reading);
  * others lie within these or overlap them.
  */
 bool meter_zone_adds_up(const char *id);
+
+/*
+ * Whether the figures are computed and not measured, as far as that is known: what is read here is
+ * measured, of a tree its host tells; false while that is silent, or there is nothing to read.
+ */
+bool meter_reading_estimate(const struct meter_reading *reading, bool *ret_estimate);
 
 /* The zone of that id in another reading, or NULL where it is not available. */
 const struct meter_zone *meter_reading_find(const struct meter_reading *reading, const char *id);

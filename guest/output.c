@@ -6,18 +6,15 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 /* Of an outage: reasons that come in turns are told so often. */
 #define OUTPUT_REASONS_MAX 5
-
-/* What cuts the thread's waiting short is seen within a second by every sink. */
-#define OUTPUT_CUT_NS (UINT64_C(3) * CLOCK_NS_PER_SECOND)
 
 struct output {
 	struct output_spec spec;
@@ -26,6 +23,7 @@ struct output {
 	int work_fd;	/* eventfd(2): a batch waits */
 	int control_fd; /* eventfd(2): ending or reopen */
 	int stop_fd;	/* eventfd(2): with `stop`, never read */
+	int done_fd;	/* eventfd(2): the thread has ended, never read */
 	atomic_bool stop;
 	bool started;
 	pthread_t thread;
@@ -78,15 +76,14 @@ static void output_hush(int fd)
 
 static void output_free(struct output *output)
 {
+	const int fds[] = {output->work_fd, output->control_fd, output->stop_fd, output->done_fd};
+
 	output_sink_close(output->sink);
 	output_queue_finish(&output->queue);
 	(void)pthread_mutex_destroy(&output->lock);
-	for (size_t i = 0; i < 3; i++) {
-		const int fds[] = {output->work_fd, output->control_fd, output->stop_fd};
-
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			(void)close(fds[i]);
-	}
 	free(output);
 }
 
@@ -103,7 +100,8 @@ static int output_open_sink(struct output *output, const struct output_options *
 	};
 	int status;
 
-	if (output->work_fd < 0 || output->control_fd < 0 || output->stop_fd < 0)
+	if (output->work_fd < 0 || output->control_fd < 0 || output->stop_fd < 0 ||
+	    output->done_fd < 0)
 		return diag_error(diag, -EMFILE, "no descriptors are left");
 	status = output_sink_open(&sink_options, &output->sink, diag);
 	if (status < 0)
@@ -122,6 +120,7 @@ int output_create(const struct output_options *options, struct output **ret_outp
 	output->work_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	output->control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	output->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	output->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	(void)pthread_mutex_init(&output->lock, NULL);
 	output_queue_init(&output->queue, options->buffer_size);
 	status = output_spec_parse(options->spec, &output->spec, diag);
@@ -149,7 +148,7 @@ static void output_wait(const struct output *output, int fd, int timeout_ms)
 		output_hush(fd);
 }
 
-/* Takes what waits, and what was asked; false: the thread is to end. */
+/* Takes what waits, and what was asked; false: the thread is to end, with what still waits. */
 static bool output_next(struct output *output, struct output_batch *ret_batch)
 {
 	for (;;) {
@@ -157,6 +156,7 @@ static bool output_next(struct output *output, struct output_batch *ret_batch)
 
 		output_lock(output);
 		found =
+		    !atomic_load(&output->stop) &&
 		    output_queue_take(&output->queue, output->sink->ops->batch_size_max, ret_batch);
 		output->sending = found ? ret_batch->rows : 0;
 		ending = output->ending;
@@ -329,6 +329,7 @@ static void *output_run(void *context)
 		output_deliver(output, &batch);
 		free(batch.text);
 	}
+	output_ring(output->done_fd);
 	return NULL;
 }
 
@@ -351,38 +352,48 @@ void output_end(struct output *output)
 	output_ring(output->control_fd);
 }
 
-/* Whether the thread has ended; pthread_timedjoin_np(3) wants the time of day. */
-static bool output_join(struct output *output, const struct output_deadline *deadline,
-			uint64_t more_ns)
+/* By a clock that nobody sets, as that of pthread_timedjoin_np(3) is set. */
+bool output_await(const struct output *output, const struct output_deadline *deadline)
 {
-	uint64_t now_ns = clock_now_mono(deadline->clock).ns;
-	uint64_t end_ns = deadline->time.ns + more_ns;
-	uint64_t wall_ns =
-	    clock_now_wall(deadline->clock).ns + (end_ns > now_ns ? end_ns - now_ns : 0);
-	const struct timespec end = {.tv_sec = (time_t)(wall_ns / CLOCK_NS_PER_SECOND),
-				     .tv_nsec = (long)(wall_ns % CLOCK_NS_PER_SECOND)};
+	struct pollfd done = {.fd = output->done_fd, .events = POLLIN};
 
-	return pthread_timedjoin_np(output->thread, NULL, &end) == 0;
+	if (!output->started)
+		return true;
+	for (;;) {
+		uint64_t left_ns =
+		    clock_elapsed_ns(clock_now_mono(deadline->clock), deadline->time);
+		uint64_t left_ms = (left_ns + CLOCK_NS_PER_MS - 1) / CLOCK_NS_PER_MS;
+		int count = poll(&done, 1, left_ms < INT_MAX ? (int)left_ms : INT_MAX);
+
+		if (count > 0)
+			return true;
+		if (count == 0 && left_ns == 0)
+			return false;
+	}
+}
+
+void output_cut(struct output *output)
+{
+	atomic_store(&output->stop, true);
+	output_ring(output->stop_fd);
 }
 
 void output_destroy(struct output *output, const struct output_deadline *deadline)
 {
+	bool ended = output_await(output, deadline);
 	struct output_state state;
 
-	if (output == NULL)
-		return;
-	if (output->started && !output_join(output, deadline, 0)) {
-		atomic_store(&output->stop, true);
-		output_ring(output->stop_fd);
-		if (!output_join(output, deadline, OUTPUT_CUT_NS)) {
-			log_warning("output %s: hangs, and is left behind", output->spec.text);
-			return;
-		}
-	}
 	output_get_state(output, &state);
 	if (output->started && (state.dropped > 0 || state.queued > 0))
 		log_warning("output %s: %" PRIu64 " rows were not delivered", output->spec.text,
 			    state.dropped + state.queued);
+	if (!ended) {
+		log_warning("output %s: hangs, and is left behind", output->spec.text);
+		(void)pthread_detach(output->thread);
+		return;
+	}
+	if (output->started)
+		(void)pthread_join(output->thread, NULL);
 	output_free(output);
 }
 

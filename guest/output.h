@@ -44,18 +44,28 @@ int output_create(const struct output_options *options, struct output **ret_outp
 /* Starts the thread; after privileges were dropped, before system calls are filtered. */
 int output_start(struct output *output, struct diag *diag);
 
-/* Asks the thread to send what it has, without another try, and to end: output_destroy() waits. */
+/* Asks the thread to send what it has, without another try, and to end. */
 void output_end(struct output *output);
 
 /*
- * Waits for the thread until `deadline`, then cuts short what it does. A thread that does not even
- * then return (a system call that hangs in the kernel) is left behind with all it uses, for the
- * process to end. Tells what was not delivered.
+ * Its end, in three steps, each of which is taken with all outputs before the next, so that one
+ * that hangs costs the others none of their time: output_end(), output_await(), output_cut().
  */
 struct output_deadline {
 	const struct clock *clock;
 	struct mono_time time;
 };
+
+/* Waits for the thread until `deadline`: whether it has ended. */
+bool output_await(const struct output *output, const struct output_deadline *deadline);
+
+/* Makes the sink stop where it waits; does not wait for that. */
+void output_cut(struct output *output);
+
+/*
+ * Waits until `deadline`. A thread that does not even then return (a system call that hangs in the
+ * kernel) is left behind with all it uses, for the process to end. Tells what was not delivered.
+ */
 void output_destroy(struct output *output, const struct output_deadline *deadline);
 
 const struct output_spec *output_spec(const struct output *output);

@@ -57,7 +57,7 @@ static void output_csv_row(void *context, const struct output_row *row)
 	output_csv_number(stream, row->members, 0);
 	(void)fprintf(stream, ",%d", reading->up);
 	output_csv_number(stream, output_age_ms(reading), 3);
-	(void)fputs(!reading->opened ? "," : reading->info.estimate ? ",1" : ",0", stream);
+	output_csv_number(stream, output_estimate(reading), 0);
 	(void)fprintf(stream, ",%s,", output_view_name(reading));
 	output_csv_text(stream, output_source_name(reading));
 	(void)fputc('\n', stream);

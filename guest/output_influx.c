@@ -84,11 +84,12 @@ static void output_influx_bool(struct output_influx_tick *influx, const char *na
 static void output_influx_end(struct output_influx_tick *influx)
 {
 	const struct meter_reading *reading = &influx->tick->view->reading;
+	const struct output_value estimate = output_estimate(reading);
 
 	output_influx_bool(influx, "up", reading->up);
 	output_influx_number(influx, "age_seconds", output_age_ms(reading), 3);
-	if (reading->opened)
-		output_influx_bool(influx, "estimate", reading->info.estimate);
+	if (estimate.known)
+		output_influx_bool(influx, "estimate", estimate.value != 0);
 	if (*output_view_name(reading) != '\0') {
 		output_influx_field(influx, "view");
 		output_influx_put_string(influx->stream, output_view_name(reading));

@@ -42,6 +42,7 @@ static void output_json_row(void *context, const struct output_row *row)
 {
 	struct output_json_tick *json = context;
 	const struct meter_reading *reading = &json->tick->view->reading;
+	const struct output_value estimate = output_estimate(reading);
 	FILE *stream = json->stream;
 
 	(void)fprintf(stream, "{\"time\":\"%s\",\"time_ns\":%" PRIu64, json->time,
@@ -59,8 +60,8 @@ static void output_json_row(void *context, const struct output_row *row)
 	output_json_number(stream, "processes", row->members, 0);
 	output_json_bool(stream, "up", reading->up);
 	output_json_number(stream, "age_seconds", output_age_ms(reading), 3);
-	if (reading->opened)
-		output_json_bool(stream, "estimate", reading->info.estimate);
+	if (estimate.known)
+		output_json_bool(stream, "estimate", estimate.value != 0);
 	output_json_text(stream, "view", output_view_name(reading));
 	output_json_text(stream, "source", output_source_name(reading));
 	(void)fputs("}\n", stream);

@@ -13,6 +13,14 @@ struct output_value output_age_ms(const struct meter_reading *reading)
 	return output_known(reading->up && !reading->from_tree, 0);
 }
 
+struct output_value output_estimate(const struct meter_reading *reading)
+{
+	bool estimate = false;
+	bool known = meter_reading_estimate(reading, &estimate);
+
+	return output_known(known, estimate);
+}
+
 const char *output_view_name(const struct meter_reading *reading)
 {
 	if (reading->has_info)

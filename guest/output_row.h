@@ -46,6 +46,9 @@ void output_rows(const struct accounts_view *view, output_row_take take, void *c
 /* How old the figures are, where that is known. */
 struct output_value output_age_ms(const struct meter_reading *reading);
 
+/* 1: they are computed, 0: measured, where that is known. */
+struct output_value output_estimate(const struct meter_reading *reading);
+
 /* "isolated" or "exact", as the host tells it; "own" on bare metal; empty: not known. */
 const char *output_view_name(const struct meter_reading *reading);
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OUTPUT_HTTP_BATCH  ((size_t)256 << 10)
 #define OUTPUT_ANSWER_SIZE 256
@@ -198,6 +199,22 @@ static int output_http_open(const struct output_sink_options *options,
 	return 0;
 }
 
+/* What libcurl says, which with GnuTLS is the same of an unknown authority and of a wrong date. */
+static void output_http_tell(const struct output_http *http, CURLcode result, struct diag *diag)
+{
+	const char *said = http->error[0] != '\0' ? http->error : http->curl.strerror(result);
+
+	(void)diag_error(diag, -EIO, "%s", said);
+	if (result == CURLE_PEER_FAILED_VERIFICATION)
+		diag_append(diag,
+			    "nothing was sent: the server's certificate has to be of an authority "
+			    "in output.ca-file (without that: of the system's), of the name that "
+			    "the output has, and of this date");
+	if (result == CURLE_SSL_CACERT_BADFILE)
+		diag_append(diag, "output.ca-file has to be readable by user %u, in PEM",
+			    geteuid());
+}
+
 static enum output_outcome output_http_send(struct output_sink *sink,
 					    const struct output_batch *batch, size_t *progress,
 					    struct diag *diag)
@@ -213,9 +230,7 @@ static enum output_outcome output_http_send(struct output_sink *sink,
 	(void)http->curl.setopt(http->handle, CURLOPT_POSTFIELDS, batch->text);
 	result = http->curl.perform(http->handle);
 	if (result != CURLE_OK) {
-		(void)diag_error(diag, -EIO, "%s",
-				 http->error[0] != '\0' ? http->error
-							: http->curl.strerror(result));
+		output_http_tell(http, result, diag);
 		return OUTPUT_LATER;
 	}
 	(void)http->curl.getinfo(http->handle, CURLINFO_RESPONSE_CODE, &code);

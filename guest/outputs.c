@@ -105,16 +105,23 @@ int outputs_start(struct outputs *outputs, struct diag *diag)
 
 void outputs_destroy(struct outputs *outputs, const struct clock *clock)
 {
-	struct output_deadline deadline;
+	struct output_deadline drain = {.clock = clock}, end = {.clock = clock};
+	struct mono_time now;
 
 	if (outputs == NULL)
 		return;
-	deadline = (struct output_deadline){.clock = clock,
-					    .time = {clock_now_mono(clock).ns + OUTPUTS_GRACE_NS}};
+	now = clock_now_mono(clock);
+	drain.time.ns = now.ns + OUTPUTS_DRAIN_NS;
+	end.time.ns = now.ns + OUTPUTS_END_NS;
 	for (size_t i = 0; i < outputs->count; i++)
 		output_end(outputs->entries[i].output);
 	for (size_t i = 0; i < outputs->count; i++)
-		output_destroy(outputs->entries[i].output, &deadline);
+		(void)output_await(outputs->entries[i].output, &drain);
+	/* Those that have ended do not notice. */
+	for (size_t i = 0; i < outputs->count; i++)
+		output_cut(outputs->entries[i].output);
+	for (size_t i = 0; i < outputs->count; i++)
+		output_destroy(outputs->entries[i].output, &end);
 	output_credentials_destroy(outputs->credentials);
 	free(outputs);
 }

@@ -15,9 +15,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OUTPUTS_MAX	     8
-#define OUTPUTS_HOST_SIZE    256
-#define OUTPUTS_GRACE_NS     UINT64_C(3000000000) /* to deliver the last rows when the agent ends */
+#define OUTPUTS_MAX	  8
+#define OUTPUTS_HOST_SIZE 256
+/* When the agent ends: all have so long to deliver the last rows, and have ended after so long.
+ * libcurl looks once a second whether it is to stop. */
+#define OUTPUTS_DRAIN_NS     UINT64_C(1500000000)
+#define OUTPUTS_END_NS	     UINT64_C(3000000000)
 #define OUTPUTS_PERIOD_NS_NO UINT64_MAX
 
 struct outputs_options {
@@ -40,7 +43,8 @@ int outputs_create(const struct outputs_options *options, struct outputs **ret_o
 /* Their threads. */
 int outputs_start(struct outputs *outputs, struct diag *diag);
 
-/* Delivers what waits, as far as that takes no longer than OUTPUTS_GRACE_NS, and ends. */
+/* Delivers what waits, as far as that is done in OUTPUTS_DRAIN_NS, and ends all in OUTPUTS_END_NS.
+ */
 void outputs_destroy(struct outputs *outputs, const struct clock *clock);
 
 size_t outputs_count(const struct outputs *outputs);

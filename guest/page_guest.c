@@ -164,11 +164,11 @@ int page_guest_view(const struct meter_reading *reading, const struct accounts_v
 	ret_view->total.counted = true;
 	if (!reading->opened)
 		return 0;
+	ret_view->estimate_known = meter_reading_estimate(reading, &ret_view->estimate);
 	if (reading->has_info) {
 		ret_view->age_ns = reading->info.age_ms * CLOCK_NS_PER_MS;
 		ret_view->source = reading->info.source;
 		ret_view->sight = reading->info.exact ? "exact" : "isolated";
-		ret_view->estimate = reading->info.estimate;
 	} else if (!reading->from_tree) {
 		ret_view->source = "this machine's own powercap";
 	}

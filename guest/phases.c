@@ -11,6 +11,7 @@ struct phases {
 	struct mono_time time; /* of the last reading that was booked */
 	uint64_t zones_uj[ZONE_MAX];
 	struct phase running;
+	size_t number; /* of the running one */
 	size_t count;
 	size_t label_count;
 	struct phase whole;
@@ -74,6 +75,9 @@ static void phases_sum(struct phase *sum, const struct phase *part)
 	sum->energy_uj += part->energy_uj;
 	for (size_t i = 0; i < ZONE_MAX; i++)
 		sum->zones_uj[i] += part->zones_uj[i];
+	sum->command_uj += part->command_uj;
+	for (size_t i = 0; i < ZONE_MAX; i++)
+		sum->command_zones_uj[i] += part->command_zones_uj[i];
 	carbon_sum_merge(&sum->co2e, &part->co2e);
 }
 
@@ -101,6 +105,38 @@ void phases_end(struct phases *phases)
 		phases->phases[phases->count++] = *running;
 	else
 		phases_sum(&phases->unlisted, running);
+	phases->number++;
+}
+
+size_t phases_number(const struct phases *phases)
+{
+	return phases->number;
+}
+
+static void phases_add_command(const struct phases *phases, struct phase *phase,
+			       const uint64_t zones_uj[])
+{
+	for (size_t i = 0; i < phases->zone_count; i++) {
+		phase->command_zones_uj[i] += zones_uj[i];
+		phase->command_uj += zones_uj[i];
+	}
+}
+
+/* One that has ended is in the sums already. */
+void phases_give(struct phases *phases, size_t number, const uint64_t zones_uj[])
+{
+	struct phase *phase;
+
+	assert(number <= phases->number);
+	if (number == phases->number) {
+		phases_add_command(phases, &phases->running, zones_uj);
+		return;
+	}
+	assert(number < phases->count);
+	phase = &phases->phases[number];
+	phases_add_command(phases, phase, zones_uj);
+	phases_add_command(phases, phases_find_label(phases, phase->label), zones_uj);
+	phases_add_command(phases, &phases->whole, zones_uj);
 }
 
 void phases_cut(struct phases *phases, const char *label)

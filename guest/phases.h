@@ -22,6 +22,8 @@ struct phase {
 	uint64_t elapsed_ns;
 	uint64_t energy_uj;	     /* of the zones that add up */
 	uint64_t zones_uj[ZONE_MAX]; /* in the order of the first reading's zones */
+	uint64_t command_uj;	     /* of energy_uj: the command's, as exec_share.h divides it */
+	uint64_t command_zones_uj[ZONE_MAX];
 	struct carbon_sum co2e;
 };
 
@@ -38,6 +40,15 @@ void phases_book(struct phases *phases, const struct meter_reading *reading,
 
 /* Ends the running phase at the last reading that was booked, and starts another there. */
 void phases_cut(struct phases *phases, const char *label);
+
+/* The running phase's number, from 0 on. */
+size_t phases_number(const struct phases *phases);
+
+/*
+ * The command's part of what was booked to the phase of that number, by zones: of one that runs, or
+ * that has ended and is in the list.
+ */
+void phases_give(struct phases *phases, size_t number, const uint64_t zones_uj[]);
 
 /* Ends the last one. Nothing is booked behind that. */
 void phases_end(struct phases *phases);

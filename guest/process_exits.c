@@ -40,6 +40,12 @@ struct process_exits {
 static_assert(ATTRIBUTE_HEAD % 4 == 0 && MESSAGE_HEAD % 4 == 0 && GENERIC_HEAD % 4 == 0,
 	      "nothing is padded");
 
+/* What one aggregate of a message tells: of which task or group, and what. */
+struct process_exits_stats {
+	uint32_t id;
+	struct taskstats stats;
+};
+
 /* A request with one attribute. */
 struct process_exits_request {
 	struct nlmsghdr header;
@@ -87,44 +93,99 @@ static const char *process_exits_attributes(const void *message, size_t size, si
 	return (const char *)message + head;
 }
 
+/* A structure of whatever version, out of one of the two aggregates: 0, -ENOMSG where that is not
+ * there, or -EBADMSG. Older kernels tell less, newer ones more. */
+static int process_exits_stats(const char *attributes, size_t length, uint16_t type, uint16_t id,
+			       struct process_exits_stats *ret_stats)
+{
+	struct process_exits_stats stats = {.id = 0};
+	size_t size, found_size;
+	const char *found = process_exits_find(attributes, length, type, 0, &size);
+	const char *aggregate = found;
+
+	if (aggregate == NULL)
+		return -ENOMSG;
+	found = process_exits_find(aggregate, size, id, sizeof(stats.id), &found_size);
+	if (found == NULL)
+		return -EBADMSG;
+	memcpy(&stats.id, found, sizeof(stats.id));
+	found = process_exits_find(aggregate, size, TASKSTATS_TYPE_STATS,
+				   offsetof(struct taskstats, ac_minflt), &found_size);
+	if (found == NULL)
+		return -EBADMSG;
+	memcpy(&stats.stats, found,
+	       found_size < sizeof(stats.stats) ? found_size : sizeof(stats.stats));
+	*ret_stats = stats;
+	return 0;
+}
+
+/* Nanoseconds; kernels that do not account for delays have ticks alone, in microseconds. */
+static uint64_t process_exits_cpu_ns(const struct taskstats *stats)
+{
+	if (stats->cpu_run_virtual_total != 0)
+		return stats->cpu_run_virtual_total;
+	return features_scale(features_sum(stats->ac_utime, stats->ac_stime), 1000, 1);
+}
+
+/*
+ * Whose task it was, and what has ended with it. Since Linux 6.0 the message says so. Before, there
+ * are these signs (taskstats_exit() of kernel/taskstats.c, bacct_add_tsk() of kernel/tsacct.c):
+ *   - The last task of a process that ever had several has a second aggregate, of its group.
+ *   - AFORK is told of a group's first task alone, where it has not executed another program.
+ */
+static void process_exits_tell(const struct taskstats *task,
+			       const struct process_exits_stats *group, struct process_exit *exit)
+{
+	exit->elapsed_ns = features_scale(task->ac_etime, 1000, 1);
+	if (task->version >= PROCESS_EXITS_GROUP_VERSION && task->ac_tgid != 0) {
+		exit->pid = (int32_t)task->ac_tgid;
+		exit->kind =
+		    (task->ac_flag & AGROUP) != 0 ? PROCESS_EXIT_PROCESS : PROCESS_EXIT_THREAD;
+		exit->elapsed_ns = features_scale(task->ac_tgetime, 1000, 1);
+	} else if (group != NULL) {
+		exit->pid = (int32_t)group->id;
+		exit->kind = PROCESS_EXIT_PROCESS;
+		exit->older = group->id != task->ac_pid;
+	}
+	exit->leads = (uint32_t)exit->pid == task->ac_pid &&
+		      (exit->kind != PROCESS_EXIT_UNKNOWN || (task->ac_flag & AFORK) != 0);
+	if (group != NULL)
+		exit->group_ns = group->stats.cpu_run_virtual_total;
+}
+
 int process_exits_parse(const void *message, size_t size, struct process_exit *ret_exit)
 {
-	struct taskstats stats = {.version = 0};
-	const char *attributes, *task, *found;
-	size_t length, found_size;
+	struct process_exits_stats task, group;
+	const char *attributes;
+	size_t length;
+	int status, group_status;
 
 	attributes = process_exits_attributes(message, size, &length);
 	if (attributes == NULL)
 		return -EBADMSG;
-	task = process_exits_find(attributes, length, TASKSTATS_TYPE_AGGR_PID, 0, &length);
-	if (task == NULL)
-		return -ENOMSG;
-	/* Older kernels tell less, newer ones more. */
-	found = process_exits_find(task, length, TASKSTATS_TYPE_STATS,
-				   offsetof(struct taskstats, ac_minflt), &found_size);
-	if (found == NULL)
-		return -EBADMSG;
-	memcpy(&stats, found, found_size < sizeof(stats) ? found_size : sizeof(stats));
-	if (stats.ac_pid == 0 || stats.ac_pid > INT32_MAX || stats.ac_ppid > INT32_MAX ||
-	    stats.ac_tgid > INT32_MAX)
+	status = process_exits_stats(attributes, length, TASKSTATS_TYPE_AGGR_PID,
+				     TASKSTATS_TYPE_PID, &task);
+	if (status < 0)
+		return status;
+	group_status = process_exits_stats(attributes, length, TASKSTATS_TYPE_AGGR_TGID,
+					   TASKSTATS_TYPE_TGID, &group);
+	if (group_status == -EBADMSG)
+		return group_status;
+	if (task.stats.ac_pid == 0 || task.stats.ac_pid > INT32_MAX ||
+	    task.stats.ac_ppid > INT32_MAX || task.stats.ac_tgid > INT32_MAX ||
+	    (group_status == 0 && (group.id == 0 || group.id > INT32_MAX)))
 		return -EBADMSG;
 	*ret_exit = (struct process_exit){
-	    .pid = (int32_t)stats.ac_pid,
-	    .parent = (int32_t)stats.ac_ppid,
-	    .uid = stats.ac_uid,
-	    .cpu_ns = stats.cpu_run_virtual_total,
-	    .last = true,
+	    .kind = PROCESS_EXIT_UNKNOWN,
+	    .pid = (int32_t)task.stats.ac_pid,
+	    .parent = (int32_t)task.stats.ac_ppid,
+	    .uid = task.stats.ac_uid,
+	    .cpu_ns = process_exits_cpu_ns(&task.stats),
 	};
-	memcpy(ret_exit->comm, stats.ac_comm, sizeof(ret_exit->comm) - 1);
-	static_assert(sizeof(stats.ac_comm) == sizeof(ret_exit->comm), "both are the kernel's");
-	if (stats.version >= PROCESS_EXITS_GROUP_VERSION && stats.ac_tgid != 0) {
-		ret_exit->pid = (int32_t)stats.ac_tgid;
-		ret_exit->last = (stats.ac_flag & AGROUP) != 0;
-	}
-	/* Kernels that do not account for delays have ticks alone, in microseconds. */
-	if (ret_exit->cpu_ns == 0)
-		ret_exit->cpu_ns =
-		    features_scale(features_sum(stats.ac_utime, stats.ac_stime), 1000, 1);
+	memcpy(ret_exit->comm, task.stats.ac_comm, sizeof(ret_exit->comm) - 1);
+	static_assert(sizeof(task.stats.ac_comm) == sizeof(ret_exit->comm),
+		      "both are the kernel's");
+	process_exits_tell(&task.stats, group_status == 0 ? &group : NULL, ret_exit);
 	return 0;
 }
 
@@ -262,7 +323,7 @@ void process_exits_close(struct process_exits *exits)
 	free(exits);
 }
 
-void process_exits_drain(struct process_exits *exits,
+bool process_exits_drain(struct process_exits *exits,
 			 void (*take)(void *context, const struct process_exit *exit),
 			 void *context)
 {
@@ -279,12 +340,13 @@ void process_exits_drain(struct process_exits *exits,
 			continue;
 		}
 		if (got < 0)
-			return;
+			return true;
 		if (process_exits_parse(message, (size_t)got, &exit) < 0)
 			continue;
 		exits->ended++;
 		take(context, &exit);
 	}
+	return false;
 }
 
 uint64_t process_exits_ended(const struct process_exits *exits)

@@ -22,14 +22,27 @@
 
 #define PROCESS_EXIT_COMM_SIZE 32 /* of the kernel's structure */
 
+/* What has ended. */
+enum process_exit_kind {
+	PROCESS_EXIT_THREAD,  /* a thread of a process that goes on */
+	PROCESS_EXIT_PROCESS, /* the process, with its last thread */
+	/* Kernels before 6.0 do not tell a thread from a process that never had two. Nor do they
+	 * tell whose thread it was: `pid` is its own number, and the process' if it was one. */
+	PROCESS_EXIT_UNKNOWN,
+};
+
 /* One task that has ended: a process, or a thread of one. */
 struct process_exit {
+	enum process_exit_kind kind;
 	int32_t pid;	/* of the process */
 	int32_t parent; /* of it; 1 where that had ended before */
 	uint32_t uid;
 	char comm[PROCESS_EXIT_COMM_SIZE];
-	uint64_t cpu_ns; /* of this task */
-	bool last;	 /* the process has ended with it */
+	uint64_t cpu_ns;     /* of this task */
+	uint64_t group_ns;   /* of all tasks that the process ever had; 0: not told */
+	uint64_t elapsed_ns; /* from the process' begin to this end, without suspension */
+	bool older;	     /* that is from the task's begin: the process may have begun before */
+	bool leads;	     /* the task gave the process its number */
 };
 
 struct process_exits;
@@ -39,8 +52,9 @@ int process_exits_open(const struct sysroot *root, struct process_exits **ret_ex
 		       struct diag *diag);
 void process_exits_close(struct process_exits *exits);
 
-/* Takes all messages that have come; calls `take` for each task. */
-void process_exits_drain(struct process_exits *exits,
+/* Takes all messages that have come; calls `take` for each task. Returns whether it was all: who
+ * ends processes faster than they can be read is not waited for. */
+bool process_exits_drain(struct process_exits *exits,
 			 void (*take)(void *context, const struct process_exit *exit),
 			 void *context);
 

@@ -61,26 +61,32 @@ static void process_look_at_all(struct process_times *times)
 		if (parse_u32(entry->d_name, &pid) == 0 && pid > 0 && pid <= INT32_MAX)
 			process_see(times, (int32_t)pid, 0, UNIT_ROOT);
 	(void)closedir(list);
-	times->scanned[times->scanned_count++] = 0;
+	times->cgroups[times->cgroup_count++] = (struct process_cgroup){.looked_at = true};
 }
 
-static int process_compare_serials(const void *a, const void *b)
+static int process_compare_serials(const void *serial, const void *cgroup)
 {
-	const uint64_t *first = a, *second = b;
+	uint64_t wanted = *(const uint64_t *)serial;
+	uint64_t found = ((const struct process_cgroup *)cgroup)->serial;
 
-	return *first < *second ? -1 : *first > *second;
+	return wanted < found ? -1 : wanted > found;
 }
 
-/* Whoever was in a control group that was looked at, and is in none any more, has ended. */
+/*
+ * Whoever was in a control group that was looked at, and is in none any more, has ended. So has who
+ * was in one that is no more, which may have gone in a step without a look.
+ */
 static void process_find_ended(struct process_times *times)
 {
 	for (size_t i = 0; i < times->count; i++) {
 		struct process *process = &times->processes[i];
+		const struct process_cgroup *cgroup;
 
-		if (process->pid != 0 && !process->ended && process->look != times->look &&
-		    bsearch(&process->cgroup, times->scanned, times->scanned_count,
-			    sizeof(times->scanned[0]), process_compare_serials) != NULL)
-			process->ended = true;
+		if (process->pid == 0 || process->ended || process->look == times->look)
+			continue;
+		cgroup = bsearch(&process->cgroup, times->cgroups, times->cgroup_count,
+				 sizeof(times->cgroups[0]), process_compare_serials);
+		process->ended = cgroup == NULL || cgroup->looked_at;
 	}
 }
 
@@ -116,8 +122,10 @@ static int process_look_at_cgroups(struct process_times *times, struct cgroup_ti
 
 	for (size_t i = 0; i < cgroup_times_count(cgroups); i++) {
 		struct cgroup_time cgroup = cgroup_times_get(cgroups, i);
+		struct process_cgroup *known = &times->cgroups[times->cgroup_count++];
 		int dir_fd, status;
 
+		*known = (struct process_cgroup){.serial = cgroup.serial};
 		if (*cgroup.unseen_ns == 0 && times->look > 1 && !cgroup.gone &&
 		    !(root_time && i == 0))
 			continue;
@@ -134,7 +142,7 @@ static int process_look_at_cgroups(struct process_times *times, struct cgroup_ti
 					     (uint32_t)unit_roster_of(roster, *cgroup.owner));
 		}
 		*cgroup.unseen_ns = 0;
-		times->scanned[times->scanned_count++] = cgroup.serial;
+		known->looked_at = true;
 	}
 	return result;
 }
@@ -144,12 +152,12 @@ int process_times_look(struct process_times *times, struct cgroup_times *cgroups
 		       const struct topology *topology)
 {
 	bool root_time = version != CGROUP_V1;
-	uint64_t now_ns =
-	    features_sum(clock_now_mono(times->clock).ns, clock_suspended_ns(times->clock));
+	/* Like start times, it goes on during suspension. */
+	uint64_t now_ns = clock_now_mono(times->clock).ns;
 	int status = 0;
 
 	times->look++;
-	times->scanned_count = 0;
+	times->cgroup_count = 0;
 	for (size_t i = 0; i < times->count; i++)
 		times->processes[i].growth_ns = 0;
 	if (version == CGROUP_NONE)
@@ -158,6 +166,7 @@ int process_times_look(struct process_times *times, struct cgroup_times *cgroups
 		status = process_look_at_cgroups(times, cgroups, root_time, roster);
 	process_find_ended(times);
 	process_tell_units(times, root_time, roster, topology);
+	times->before_ns = times->looked_ns;
 	times->looked_ns = now_ns;
 	return status;
 }

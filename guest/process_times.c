@@ -64,13 +64,23 @@ static uint32_t *process_bucket(struct process_times *times, int32_t pid)
 	return &times->buckets[(uint32_t)pid % PROCESS_BUCKETS];
 }
 
-struct process *process_times_find(struct process_times *times, int32_t pid)
+static struct process *process_find_from(struct process_times *times, uint32_t at, int32_t pid)
 {
-	for (uint32_t at = *process_bucket(times, pid); at != PROCESS_NONE;
-	     at = times->processes[at].next)
+	for (; at != PROCESS_NONE; at = times->processes[at].next)
 		if (times->processes[at].pid == pid)
 			return &times->processes[at];
 	return NULL;
+}
+
+struct process *process_times_find(struct process_times *times, int32_t pid)
+{
+	return process_find_from(times, *process_bucket(times, pid), pid);
+}
+
+struct process *process_times_find_before(struct process_times *times,
+					  const struct process *process)
+{
+	return process_find_from(times, process->next, process->pid);
 }
 
 /* The newest comes first in its bucket, so that it is found before an ended one of its number. */
@@ -198,22 +208,33 @@ static void process_advance(struct process *process, uint64_t time_ns)
 	process->time_ns = time_ns;
 }
 
+static bool process_read_stat(const struct process_times *times, int32_t pid,
+			      char text[static THREAD_STAT_SIZE], struct thread_stat *ret_stat)
+{
+	char path[PROCESS_FILE_SIZE];
+	size_t length;
+
+	process_file(pid, "stat", path);
+	return file_read_at(sysroot_proc_fd(times->root), path, text, THREAD_STAT_SIZE, &length) ==
+		   0 &&
+	       thread_stat_parse(text, ret_stat) == 0;
+}
+
 /* By the file of its number: who that is now. Returns whether it is still this one. */
 static bool process_verify(struct process_times *times, struct process *process,
 			   struct thread_stat *ret_stat)
 {
-	char path[PROCESS_FILE_SIZE], text[THREAD_STAT_SIZE];
+	char text[THREAD_STAT_SIZE];
 	char comm[PROCESS_COMM_SIZE];
-	size_t length;
 
-	process_file(process->pid, "stat", path);
-	if (file_read_at(sysroot_proc_fd(times->root), path, text, sizeof(text), &length) < 0 ||
-	    thread_stat_parse(text, ret_stat) < 0)
+	if (!process_read_stat(times, process->pid, text, ret_stat))
 		return false;
 	if (process->look > 0 && process->start_ticks != ret_stat->start_ticks)
 		return false;
 	process->start_ticks = ret_stat->start_ticks;
 	process->cpu = ret_stat->cpu;
+	process->parent = ret_stat->parent <= INT32_MAX ? (int32_t)ret_stat->parent : 0;
+	process->threads = process->threads || ret_stat->threads != 1;
 	memcpy(comm, process->comm, sizeof(comm));
 	process_take_comm(process, text);
 	if (times->look >= process->verify || strcmp(comm, process->comm) != 0) {
@@ -224,6 +245,45 @@ static bool process_verify(struct process_times *times, struct process *process,
 	if (ret_stat->threads != 1 && process->fd >= 0)
 		process_close(times, process);
 	return true;
+}
+
+bool process_times_lives(struct process_times *times, struct process *process, bool *ret_leaderless)
+{
+	char text[THREAD_STAT_SIZE];
+	struct thread_stat stat;
+	bool dead;
+
+	if (!process_read_stat(times, process->pid, text, &stat) ||
+	    stat.start_ticks != process->start_ticks)
+		return false;
+	dead = stat.state == 'Z' || stat.state == 'X';
+	process->threads = process->threads || stat.threads > 1;
+	*ret_leaderless = dead && stat.threads > 1;
+	return !dead || stat.threads > 1;
+}
+
+bool process_times_threads(struct process_times *times, struct process *process)
+{
+	char text[THREAD_STAT_SIZE];
+	struct thread_stat stat;
+	uint64_t first_ns = 0;
+
+	/* Without a descriptor every look sees it. */
+	if (process->threads || process->fd < 0)
+		return process->threads;
+	/* What its first thread has not used was others'. */
+	if (process_read_stat(times, process->pid, text, &stat) &&
+	    stat.start_ticks == process->start_ticks &&
+	    process_read_schedule(process->fd, &first_ns) == 0)
+		process->threads =
+		    stat.threads > 1 || thread_ticks_to_ns(stat.time_ticks) >
+					    features_sum(first_ns, PROCESS_DIFFERENCE_NS);
+	return process->threads;
+}
+
+uint64_t process_times_before_ns(const struct process_times *times)
+{
+	return times->before_ns;
 }
 
 /* Returns whether the process is still there. */

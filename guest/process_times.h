@@ -28,6 +28,13 @@
 #define PROCESS_DESCRIPTOR_MAX 1024
 #define PROCESS_COMM_SIZE      64 /* of kernel threads it is longer than 16 */
 
+/* What is not known of one of which the kernel told the end alone. */
+enum process_doubt {
+	PROCESS_DOUBT_NONE,
+	PROCESS_DOUBT_FIRST, /* it was a process' first thread, but perhaps not its last */
+	PROCESS_DOUBT_ANY,   /* it may have been any thread of any process */
+};
+
 struct process {
 	int32_t pid; /* 0: free */
 	uint64_t start_ticks;
@@ -38,9 +45,12 @@ struct process {
 	uint64_t time_ns;
 	uint64_t growth_ns; /* since the look before */
 	uint64_t exited_ns; /* of threads of which the kernel told that they ended */
-	bool ended;	    /* found ended in this look, in which it is told for the last time */
-	bool fleeting;	    /* known from its end alone */
-	bool told;	    /* the kernel told of its end */
+	int32_t parent;
+	bool threads;  /* it has, or had, several */
+	bool ended;    /* found ended in this look, in which it is told for the last time */
+	bool fleeting; /* known from its end alone */
+	bool told;     /* the kernel told of its end */
+	enum process_doubt doubt;
 	struct account_rank rank;
 	/* process_times.c's own. */
 	int fd; /* of its schedstat or stat, or -1 */
@@ -75,6 +85,21 @@ void process_times_leave(struct process_times *times, uint32_t unit);
 
 /* The living process of that number, or one that this look found ended, or NULL. */
 struct process *process_times_find(struct process_times *times, int32_t pid);
+
+/* The one before it of that number, which has ended; or NULL. */
+struct process *process_times_find_before(struct process_times *times,
+					  const struct process *process);
+
+/* Asks for it now: whether it lives, and in *ret_leaderless whether its first thread has ended
+ * nevertheless, and others have not. */
+bool process_times_lives(struct process_times *times, struct process *process,
+			 bool *ret_leaderless);
+
+/* Asks for it now: whether it has or had several threads. */
+bool process_times_threads(struct process_times *times, struct process *process);
+
+/* When the look before the last began: all that lived then and had used time is known. */
+uint64_t process_times_before_ns(const struct process_times *times);
 
 /*
  * One that began after the last look and lives, by asking for its control group: the next look

@@ -11,18 +11,24 @@
 #define PROCESS_STATUS_SIZE 4096
 #define PROCESS_FILE_SIZE   64
 
+/* A control group that there is, in the last look. */
+struct process_cgroup {
+	uint64_t serial;
+	bool looked_at; /* all processes in it were seen */
+};
+
 struct process_times {
 	const struct sysroot *root;
 	const struct clock *clock;
 	uint64_t look;
-	uint64_t looked_ns; /* since the machine's start: when the look before began */
-	uint64_t now_ns;
+	uint64_t looked_ns; /* since the machine's start: when the last look began */
+	uint64_t before_ns; /* and the one before it */
 	size_t descriptors;
-	size_t count;	      /* entries ever used */
-	uint32_t free;	      /* the first free entry below, or PROCESS_NONE */
-	size_t scanned_count; /* serials of the control groups that were looked at, ascending */
-	uint64_t scanned[CGROUP_TIMES_MAX];
-	char *list; /* of process numbers */
+	size_t count;  /* entries ever used */
+	uint32_t free; /* the first free entry below, or PROCESS_NONE */
+	size_t cgroup_count;
+	struct process_cgroup cgroups[CGROUP_TOLD_MAX]; /* by ascending serial */
+	char *list;					/* of process numbers */
 	size_t list_size;
 	uint32_t buckets[PROCESS_BUCKETS];
 	struct process processes[PROCESS_MAX];

@@ -9,6 +9,7 @@
 #define WATTPORT_GUEST_REPORT_H
 
 #include "common/equivalents.h"
+#include "guest/accounts_view.h"
 #include "guest/exec.h"
 #include "guest/meter.h"
 
@@ -18,7 +19,8 @@
 struct report_status {
 	const struct meter_reading *earlier;
 	const struct meter_reading *later;
-	const char *at; /* where the tree is mounted */
+	const char *at;			    /* where the tree is mounted */
+	const struct accounts_exits *exits; /* of the time between them; NULL: nothing is told */
 };
 
 struct report_exec {

@@ -5,9 +5,9 @@
 #include <inttypes.h>
 #include <time.h>
 
-const char report_exec_csv_header[] =
-    "began,command,exit_status,phase,label,zone,elapsed_s,energy_j,mean_w,peak_w,user_s,system_s,"
-    "co2e_g,co2e_unknown_j,g_per_kwh,estimate,reason\r\n";
+const char report_exec_csv_header[] = "began,command,exit_status,phase,label,zone,elapsed_s,energy_"
+				      "j,command_j,mean_w,peak_w,user_s,system_s,"
+				      "co2e_g,co2e_unknown_j,g_per_kwh,estimate,reason\r\n";
 
 /* What all rows of a report have in common. */
 struct report_csv {
@@ -25,6 +25,8 @@ struct report_row {
 	uint64_t elapsed_ns;
 	bool known;
 	uint64_t energy_uj;
+	bool has_command; /* the next */
+	uint64_t command_uj;
 	bool has_peak;
 	uint64_t peak_uw;
 	const struct carbon_sum *co2e; /* or NULL */
@@ -73,6 +75,8 @@ static void report_row(const struct report_csv *csv, const struct report_row *ro
 {
 	const struct exec_result *result = csv->report->result;
 	const struct meter_reading *origin = report_exec_origin(result);
+	bool estimate = false;
+	bool known = meter_reading_estimate(origin, &estimate);
 	const struct carbon_sum *co2e = row->co2e;
 	bool command = csv->report->command != NULL;
 	bool grams = row->known && co2e != NULL && !(co2e->energy_uj == 0 && co2e->unknown_uj > 0);
@@ -89,6 +93,7 @@ static void report_row(const struct report_csv *csv, const struct report_row *ro
 	(void)fprintf(stream, ",%s", row->zone);
 	report_micro_field(stream, command || row->known, row->elapsed_ns / 1000);
 	report_micro_field(stream, row->known, row->energy_uj);
+	report_micro_field(stream, row->known && row->has_command, row->command_uj);
 	report_micro_field(stream, row->known && row->elapsed_ns > 0,
 			   (uint64_t)((double)row->energy_uj * 1e9 /
 				      (double)(row->elapsed_ns > 0 ? row->elapsed_ns : 1)));
@@ -99,7 +104,7 @@ static void report_row(const struct report_csv *csv, const struct report_row *ro
 	report_micro_field(stream, row->known && co2e != NULL, co2e != NULL ? co2e->unknown_uj : 0);
 	report_micro_field(stream, result->has_carbon && result->carbon.known,
 			   result->carbon.intensity_mg_per_kwh * 1000);
-	(void)fprintf(stream, ",%s,", origin->has_info && origin->info.estimate ? "yes" : "no");
+	(void)fprintf(stream, ",%s,", !known ? "" : estimate ? "yes" : "no");
 	report_field(stream, report_reason(csv->report));
 	(void)fprintf(stream, "\r\n");
 }
@@ -108,6 +113,7 @@ static void report_whole(const struct report_csv *csv)
 {
 	const struct exec_result *result = csv->report->result;
 	struct meter_use use = {.energy_uj = 0};
+	struct exec_share_zone share = {.divided = false};
 	struct report_row row = {.label = "", .elapsed_ns = result->elapsed_ns};
 
 	for (size_t i = 0; i < result->after.zone_count; i++) {
@@ -115,12 +121,16 @@ static void report_whole(const struct report_csv *csv)
 		row.known = exec_result_known(result) &&
 			    meter_reading_use(&result->before, &result->after, row.zone, &use);
 		row.energy_uj = use.energy_uj;
+		row.has_command = exec_result_share(result, i, &share);
+		row.command_uj = share.command_uj;
 		row.has_peak = result->peak != NULL && peak_of_zone(result->peak, i, &row.peak_uw);
 		report_row(csv, &row);
 	}
 	row.zone = "total";
 	row.known = exec_result_total(result, &use);
 	row.energy_uj = use.energy_uj;
+	row.has_command = exec_result_total_share(result, &share);
+	row.command_uj = share.command_uj;
 	row.has_peak = result->peak != NULL && peak_of_total(result->peak, &row.peak_uw);
 	row.co2e = result->has_carbon ? &result->co2e : NULL;
 	report_row(csv, &row);
@@ -130,6 +140,7 @@ static void report_phase(const struct report_csv *csv, const struct phase *phase
 			 const char *label)
 {
 	const struct exec_result *result = csv->report->result;
+	struct exec_share_zone share;
 	struct report_row row = {.phase = number,
 				 .label = label,
 				 .elapsed_ns = phase->elapsed_ns,
@@ -140,10 +151,14 @@ static void report_phase(const struct report_csv *csv, const struct phase *phase
 			continue;
 		row.zone = result->before.zones[i].id;
 		row.energy_uj = phase->zones_uj[i];
+		row.has_command = exec_result_share(result, i, &share);
+		row.command_uj = phase->command_zones_uj[i];
 		report_row(csv, &row);
 	}
 	row.zone = "total";
 	row.energy_uj = phase->energy_uj;
+	row.has_command = exec_result_total_share(result, &share);
+	row.command_uj = phase->command_uj;
 	row.co2e = result->has_carbon ? &phase->co2e : NULL;
 	report_row(csv, &row);
 }

@@ -35,12 +35,28 @@ static void report_set_use(json_t *object, const struct meter_use *use, bool has
 				  report_optional(use != NULL && has_peak, peak_uw));
 }
 
-static json_t *report_zones(const struct exec_result *result)
+/* The command's part, and the two beside it; null where nothing was divided. */
+static void report_set_share(json_t *object, const struct exec_share_zone *share)
+{
+	bool known = share != NULL;
+
+	(void)json_object_set_new(object, "command_uj",
+				  report_optional(known, known ? share->command_uj : 0));
+	(void)json_object_set_new(object, "other_uj",
+				  report_optional(known, known ? share->other_uj : 0));
+	(void)json_object_set_new(object, "idle_uj",
+				  report_optional(known, known ? share->idle_uj : 0));
+	(void)json_object_set_new(object, "idle_given",
+				  known ? json_boolean(share->idle_given) : json_null());
+}
+
+static json_t *report_zones(const struct exec_result *result, bool shares)
 {
 	const struct meter_reading *after = &result->after;
 	json_t *zones = json_array();
 
 	for (size_t i = 0; i < after->zone_count; i++) {
+		struct exec_share_zone share;
 		struct meter_use use;
 		uint64_t peak_uw = 0;
 		bool known = exec_result_known(result) &&
@@ -50,13 +66,17 @@ static json_t *report_zones(const struct exec_result *result)
 
 		(void)json_object_set_new(object, "zone", report_string(after->zones[i].id));
 		report_set_use(object, known ? &use : NULL, has_peak, peak_uw);
+		if (shares)
+			report_set_share(object,
+					 exec_result_share(result, i, &share) ? &share : NULL);
 		(void)json_array_append_new(zones, object);
 	}
 	return zones;
 }
 
-static json_t *report_total(const struct exec_result *result)
+static json_t *report_total(const struct exec_result *result, bool shares)
 {
+	struct exec_share_zone share;
 	struct meter_use use;
 	uint64_t peak_uw = 0;
 	bool known = exec_result_total(result, &use);
@@ -64,6 +84,8 @@ static json_t *report_total(const struct exec_result *result)
 	json_t *object = json_object();
 
 	report_set_use(object, known ? &use : NULL, has_peak, peak_uw);
+	if (shares)
+		report_set_share(object, exec_result_total_share(result, &share) ? &share : NULL);
 	return object;
 }
 
@@ -123,7 +145,8 @@ static json_t *report_equivalent(const struct report_exec *report)
 
 static json_t *report_phase(const struct exec_result *result, const struct phase *phase)
 {
-	json_t *object = json_object(), *zones = json_object();
+	json_t *object = json_object(), *zones = json_object(), *commands = json_object();
+	struct exec_share_zone share;
 
 	(void)json_object_set_new(object, "label", report_string(phase->label));
 	(void)json_object_set_new(object, "count", report_number(phase->count));
@@ -134,6 +157,13 @@ static json_t *report_phase(const struct exec_result *result, const struct phase
 			(void)json_object_set_new(zones, result->before.zones[i].id,
 						  report_number(phase->zones_uj[i]));
 	(void)json_object_set_new(object, "zones_uj", zones);
+	for (size_t i = 0; i < result->before.zone_count; i++)
+		if (exec_result_share(result, i, &share))
+			(void)json_object_set_new(commands, result->before.zones[i].id,
+						  report_number(phase->command_zones_uj[i]));
+	(void)json_object_set_new(object, "command_uj",
+				  report_optional(result->has_shares, phase->command_uj));
+	(void)json_object_set_new(object, "command_zones_uj", commands);
 	if (result->has_carbon)
 		report_set_grams(object, &phase->co2e);
 	return object;
@@ -174,6 +204,10 @@ static void report_set_command(json_t *object, const struct report_exec *report)
 	(void)json_object_set_new(object, "process_count", report_number(result->process_count));
 	(void)json_object_set_new(object, "left_running", json_boolean(result->left_running));
 	(void)json_object_set_new(object, "marks_possible", json_boolean(result->marks_possible));
+	(void)json_object_set_new(object, "command_reason",
+				  result->shares_reason.text[0] != '\0'
+				      ? report_string(result->shares_reason.text)
+				      : json_null());
 	(void)json_object_set_new(object, "busy_ns",
 				  report_optional(result->has_busy, result->busy_ns));
 	(void)json_object_set_new(object, "own_cpu_ns", report_number(result->own_cpu_ns));
@@ -203,8 +237,8 @@ int report_exec_json(FILE *stream, const struct report_exec *report)
 				  report->note != NULL && report->note[0] != '\0'
 				      ? report_string(report->note)
 				      : json_null());
-	(void)json_object_set_new(object, "zones", report_zones(result));
-	(void)json_object_set_new(object, "total", report_total(result));
+	(void)json_object_set_new(object, "zones", report_zones(result, report->command != NULL));
+	(void)json_object_set_new(object, "total", report_total(result, report->command != NULL));
 	(void)json_object_set_new(object, "carbon", report_carbon(result));
 	(void)json_object_set_new(object, "equivalent", report_equivalent(report));
 	if (report->command != NULL)

@@ -39,46 +39,98 @@ static void report_title(FILE *stream, const struct report_exec *report)
 	(void)fprintf(stream, "':\n\n");
 }
 
-static void report_zone_row(FILE *stream, const char *name, const struct meter_use *use,
-			    const uint64_t *peak_uw)
+/* A zone's row, or the total's; what is NULL is not known. */
+struct report_zone_row {
+	const char *name;
+	const struct meter_use *use;
+	const uint64_t *peak_uw;
+	bool shares; /* there is a column for the command's part */
+	const struct exec_share_zone *share;
+};
+
+static void report_zone_row(FILE *stream, const struct report_zone_row *row)
 {
 	char energy[REPORT_MICRO_SIZE] = REPORT_UNKNOWN, power[REPORT_MICRO_SIZE] = REPORT_UNKNOWN;
-	char peak[REPORT_MICRO_SIZE] = "-";
+	char peak[REPORT_MICRO_SIZE] = "-", command[REPORT_MICRO_SIZE] = "-";
 
-	if (use != NULL) {
-		(void)report_micro(use->energy_uj, energy);
-		(void)report_micro(use->power_uw, power);
-		if (peak_uw != NULL)
-			(void)report_micro(*peak_uw, peak);
+	if (row->use != NULL) {
+		(void)report_micro(row->use->energy_uj, energy);
+		(void)report_micro(row->use->power_uw, power);
+		if (row->peak_uw != NULL)
+			(void)report_micro(*row->peak_uw, peak);
 	}
-	(void)fprintf(stream, "%-20s %18s %16s %16s\n", name, energy, power, peak);
+	if (row->share != NULL)
+		(void)report_micro(row->share->command_uj, command);
+	(void)fprintf(stream, "%-15s %15s %14s %14s", row->name, energy, power, peak);
+	(void)fprintf(stream, row->shares ? " %15s\n" : "\n", command);
 }
 
 static void report_zones(FILE *stream, const struct exec_result *result)
 {
 	const struct meter_reading *after = &result->after;
+	bool shares = exec_result_known(result) && result->has_shares;
+	struct exec_share_zone share;
 	struct meter_use use;
 	uint64_t peak_uw = 0;
-	bool known, has_peak;
 
 	if (after->zone_count == 0)
 		return;
-	(void)fprintf(stream, "%-20s %18s %16s %16s\n", "ZONE", "ENERGY (J)", "MEAN (W)",
-		      "PEAK (W)");
+	(void)fprintf(stream, "%-15s %15s %14s %14s%s\n", "ZONE", "ENERGY (J)", "MEAN (W)",
+		      "PEAK (W)", shares ? "     COMMAND (J)" : "");
 	for (size_t i = 0; i < after->zone_count; i++) {
-		known = exec_result_known(result) &&
-			meter_reading_use(&result->before, after, after->zones[i].id, &use);
-		has_peak = result->peak != NULL && peak_of_zone(result->peak, i, &peak_uw);
-		report_zone_row(stream, after->zones[i].id, known ? &use : NULL,
-				has_peak ? &peak_uw : NULL);
+		const struct report_zone_row row = {
+		    .name = after->zones[i].id,
+		    .use = exec_result_known(result) && meter_reading_use(&result->before, after,
+									  after->zones[i].id, &use)
+			       ? &use
+			       : NULL,
+		    .peak_uw = result->peak != NULL && peak_of_zone(result->peak, i, &peak_uw)
+				   ? &peak_uw
+				   : NULL,
+		    .shares = shares,
+		    .share = exec_result_share(result, i, &share) ? &share : NULL,
+		};
+
+		report_zone_row(stream, &row);
 	}
-	known = exec_result_total(result, &use);
-	has_peak = result->peak != NULL && peak_of_total(result->peak, &peak_uw);
-	report_zone_row(stream, "total", known ? &use : NULL, has_peak ? &peak_uw : NULL);
+	const struct report_zone_row total = {
+	    .name = "total",
+	    .use = exec_result_total(result, &use) ? &use : NULL,
+	    .peak_uw =
+		result->peak != NULL && peak_of_total(result->peak, &peak_uw) ? &peak_uw : NULL,
+	    .shares = shares,
+	    .share = exec_result_total_share(result, &share) ? &share : NULL,
+	};
+
+	report_zone_row(stream, &total);
 	(void)fputc('\n', stream);
 }
 
-/* The command's part of what the machine did, where that is known. */
+/* What the command's part is and is not, or why there is none. */
+static void report_share(FILE *stream, const struct report_exec *report)
+{
+	const struct exec_result *result = report->result;
+	char command[REPORT_MICRO_SIZE], other[REPORT_MICRO_SIZE], idle[REPORT_MICRO_SIZE];
+	struct exec_share_zone share;
+
+	if (report->command == NULL || !exec_result_known(result))
+		return;
+	if (!exec_result_total_share(result, &share)) {
+		(void)fprintf(stream, "command    its part is not known: ");
+		report_plain(stream, result->shares_reason.text);
+		(void)fputc('\n', stream);
+		return;
+	}
+	(void)fprintf(stream,
+		      "command    %s J: what its work has caused; %s J are of other work, and\n"
+		      "           %s J of the machine at rest%s\n",
+		      report_micro(share.command_uj, command), report_micro(share.other_uj, other),
+		      report_micro(share.idle_uj, idle),
+		      share.idle_given ? ""
+				       : ", an estimate: --idle-power tells better what that is");
+}
+
+/* CPU times, and what measuring has cost. */
 static void report_times(FILE *stream, const struct report_exec *report)
 {
 	const struct exec_result *result = report->result;
@@ -154,18 +206,28 @@ static void report_meaning(FILE *stream, const struct report_exec *report)
 				    use.energy_uj, text));
 }
 
-static void report_phase(FILE *stream, const struct phase *phase, const char *name, bool carbon)
+/* Those that a list of phases may lack. */
+struct report_columns {
+	bool shares;
+	bool carbon;
+};
+
+static void report_phase(FILE *stream, const struct phase *phase, const char *name,
+			 struct report_columns columns)
 {
 	char seconds[REPORT_MICRO_SIZE], energy[REPORT_MICRO_SIZE], power[REPORT_MICRO_SIZE] = "-";
+	char command[REPORT_MICRO_SIZE];
 	char grams[REPORT_GRAMS_SIZE];
 
 	if (phase->elapsed_ns > 0)
 		(void)report_micro(
 		    (uint64_t)((double)phase->energy_uj * 1e9 / (double)phase->elapsed_ns), power);
-	(void)fprintf(stream, "%14s %18s %16s %6" PRIu64 "  ",
-		      report_seconds(phase->elapsed_ns, seconds),
-		      report_micro(phase->energy_uj, energy), power, phase->count);
-	if (carbon)
+	(void)fprintf(stream, "%12s %14s %13s", report_seconds(phase->elapsed_ns, seconds),
+		      report_micro(phase->energy_uj, energy), power);
+	if (columns.shares)
+		(void)fprintf(stream, " %14s", report_micro(phase->command_uj, command));
+	(void)fprintf(stream, " %6" PRIu64 "  ", phase->count);
+	if (columns.carbon)
 		(void)fprintf(stream, "%10s  ", report_grams(&phase->co2e, grams));
 	report_plain(stream, name);
 	(void)fputc('\n', stream);
@@ -176,38 +238,40 @@ static const char *report_label(const struct phase *phase)
 	return phase->label[0] != '\0' ? phase->label : "(no label)";
 }
 
-static void report_phase_header(FILE *stream, const char *title, bool carbon)
+static void report_phase_header(FILE *stream, const char *title, struct report_columns columns)
 {
-	(void)fprintf(stream, "\n%14s %18s %16s %6s  %s%s\n", "SECONDS", "ENERGY (J)", "MEAN (W)",
-		      "COUNT", carbon ? "      CO2e  " : "", title);
+	(void)fprintf(stream, "\n%12s %14s %13s%s %6s  %s%s\n", "SECONDS", "ENERGY (J)", "MEAN (W)",
+		      columns.shares ? "    COMMAND (J)" : "", "COUNT",
+		      columns.carbon ? "      CO2e  " : "", title);
 }
 
 static void report_phases(FILE *stream, const struct exec_result *result)
 {
 	const struct phases *phases = result->phases;
 	size_t count = phases != NULL ? phases_count(phases) : 0;
+	const struct report_columns columns = {.shares = result->has_shares,
+					       .carbon = result->has_carbon};
 
 	if (!exec_result_known(result) ||
 	    (count < 2 && (count == 0 || phases_get(phases, 0)->label[0] == '\0')))
 		return;
-	report_phase_header(stream, "PHASE", result->has_carbon);
+	report_phase_header(stream, "PHASE", columns);
 	for (size_t i = 0; i < count && i < REPORT_PHASES_MAX; i++)
 		report_phase(stream, phases_get(phases, i), report_label(phases_get(phases, i)),
-			     result->has_carbon);
+			     columns);
 	if (count > REPORT_PHASES_MAX)
-		(void)fprintf(stream, "%14s %zu more: --format json or csv has them\n", "...",
+		(void)fprintf(stream, "%12s %zu more: --format json or csv has them\n", "...",
 			      count - REPORT_PHASES_MAX);
 	if (phases_unlisted(phases)->count > 0)
-		report_phase(stream, phases_unlisted(phases), "(later phases, together)",
-			     result->has_carbon);
+		report_phase(stream, phases_unlisted(phases), "(later phases, together)", columns);
 	if (phases_label_count(phases) < count || phases_unlisted(phases)->count > 0) {
-		report_phase_header(stream, "LABEL", result->has_carbon);
+		report_phase_header(stream, "LABEL", columns);
 		for (size_t i = 0; i < phases_label_count(phases); i++)
 			report_phase(stream, phases_label(phases, i),
-				     report_label(phases_label(phases, i)), result->has_carbon);
+				     report_label(phases_label(phases, i)), columns);
 		if (phases_other_labels(phases)->count > 0)
 			report_phase(stream, phases_other_labels(phases),
-				     "(other labels, together)", result->has_carbon);
+				     "(other labels, together)", columns);
 	}
 }
 
@@ -219,6 +283,7 @@ int report_exec_text(FILE *stream, const struct report_exec *report)
 	report_zones(stream, result);
 	if (report->note != NULL && report->note[0] != '\0')
 		(void)fprintf(stream, "UNKNOWN    %s\n\n", report->note);
+	report_share(stream, report);
 	report_times(stream, report);
 	report_meaning(stream, report);
 	report_phases(stream, result);

@@ -42,6 +42,8 @@ void report_set_origin(json_t *object, const struct meter_reading *reading)
 {
 	const struct tree_info *info = reading->has_info ? &reading->info : NULL;
 	bool uuid = info != NULL && info->uuid[0] != '\0';
+	bool estimate = false;
+	bool known = meter_reading_estimate(reading, &estimate);
 
 	(void)json_object_set_new(object, "up", json_boolean(reading->up));
 	(void)json_object_set_new(object, "reason",
@@ -49,7 +51,7 @@ void report_set_origin(json_t *object, const struct meter_reading *reading)
 	(void)json_object_set_new(
 	    object, "source",
 	    reading->opened ? json_string(reading->from_tree ? "tree" : "powercap") : json_null());
-	(void)json_object_set_new(object, "estimate", json_boolean(info != NULL && info->estimate));
+	(void)json_object_set_new(object, "estimate", known ? json_boolean(estimate) : json_null());
 	(void)json_object_set_new(object, "host_source",
 				  info != NULL ? report_string(info->source) : json_null());
 	(void)json_object_set_new(object, "view",
@@ -58,6 +60,21 @@ void report_set_origin(json_t *object, const struct meter_reading *reading)
 	(void)json_object_set_new(object, "age_ms",
 				  info != NULL ? report_number(info->age_ms) : json_null());
 	(void)json_object_set_new(object, "uuid", uuid ? report_string(info->uuid) : json_null());
+}
+
+json_t *report_exits(const struct accounts_exits *exits)
+{
+	json_t *object = json_object();
+
+	(void)json_object_set_new(object, "counted", json_boolean(exits->counted));
+	(void)json_object_set_new(object, "ended",
+				  exits->counted ? report_number(exits->ended) : json_null());
+	(void)json_object_set_new(object, "lost",
+				  exits->counted ? report_number(exits->lost) : json_null());
+	(void)json_object_set_new(object, "reason",
+				  exits->reason[0] != '\0' ? report_string(exits->reason)
+							   : json_null());
+	return object;
 }
 
 int report_dump(FILE *stream, const json_t *object)
@@ -78,5 +95,7 @@ int report_status_json(FILE *stream, const struct report_status *report)
 	    object, "period_ns",
 	    report_number(clock_elapsed_ns(report->earlier->time, report->later->time)));
 	(void)json_object_set_new(object, "zones", report_zones(report->earlier, report->later));
+	if (report->exits != NULL)
+		(void)json_object_set_new(object, "exits", report_exits(report->exits));
 	return report_dump(stream, object);
 }

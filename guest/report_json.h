@@ -17,6 +17,10 @@ json_t *report_string(const char *text);
 /* Members for where the figures come from and what they are worth. */
 void report_set_origin(json_t *object, const struct meter_reading *reading);
 
+/* How processes that end are told, and how many were. */
+struct accounts_exits;
+json_t *report_exits(const struct accounts_exits *exits);
+
 /* Writes and flushes; -ENOMEM, -EIO. */
 int report_dump(FILE *stream, const json_t *object);
 

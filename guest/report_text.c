@@ -15,7 +15,7 @@ int report_flush(FILE *stream)
 	return fflush(stream) == 0 && !ferror(stream) ? 0 : -EIO;
 }
 
-void report_origin(FILE *stream, const struct meter_reading *reading, const char *at)
+static void report_source(FILE *stream, const struct meter_reading *reading, const char *at)
 {
 	if (reading->opened && !reading->from_tree)
 		(void)fprintf(stream, "source    this machine's own powercap, measured\n");
@@ -30,9 +30,39 @@ void report_origin(FILE *stream, const struct meter_reading *reading, const char
 			      info->exact ? "exact" : "isolated: hides what neighbours do");
 		(void)fprintf(stream, "data age  %" PRIu64 " ms\n", info->age_ms);
 	}
+}
+
+static void report_not_up(FILE *stream, const struct meter_reading *reading)
+{
 	if (!reading->up)
 		(void)fprintf(stream, "%sNOT UP: %s\n", reading->opened ? "\n" : "",
 			      reading->reason.text);
+}
+
+void report_origin(FILE *stream, const struct meter_reading *reading, const char *at)
+{
+	report_source(stream, reading, at);
+	report_not_up(stream, reading);
+}
+
+/* Whether processes that end between two looks are known: with them their part of the energy. */
+static void report_exits(FILE *stream, const struct report_status *report)
+{
+	char seconds[REPORT_MICRO_SIZE];
+	uint64_t elapsed_ns = clock_elapsed_ns(report->earlier->time, report->later->time);
+
+	if (!report->exits->counted) {
+		(void)fprintf(stream, "exits     not told: %s\n", report->exits->reason);
+		return;
+	}
+	(void)fprintf(stream,
+		      "exits     %" PRIu64
+		      " in %s s: processes and threads of which the kernel tells (taskstats)",
+		      report->exits->ended, report_micro(elapsed_ns / 1000, seconds));
+	if (report->exits->lost > 0)
+		(void)fprintf(stream, "; %" PRIu64 " times it had no room for more",
+			      report->exits->lost);
+	(void)fputc('\n', stream);
 }
 
 static void report_status_zone(FILE *stream, const struct report_status *report,
@@ -58,6 +88,9 @@ int report_status_text(FILE *stream, const struct report_status *report)
 		report_status_zone(stream, report, &reading->zones[i]);
 	if (reading->zone_count > 0)
 		(void)fputc('\n', stream);
-	report_origin(stream, reading, report->at);
+	report_source(stream, reading, report->at);
+	if (report->exits != NULL)
+		report_exits(stream, report);
+	report_not_up(stream, reading);
 	return report_flush(stream);
 }

@@ -82,13 +82,27 @@ static int top_accounts_add_row(const struct accounts_view *view, const struct a
 	return 0;
 }
 
+/* What ended processes used is in the rest, by the kernel's word of each, or as what nobody saw. */
+static void top_accounts_name_rest(enum account_kind kind, const struct accounts_exits *exits,
+				   struct top_page *page)
+{
+	if (kind != ACCOUNT_PROCESS)
+		(void)snprintf(page->rest_name, sizeof(page->rest_name), "ended, and others");
+	else if (exits->counted)
+		(void)snprintf(page->rest_name, sizeof(page->rest_name),
+			       "%" PRIu64 " ended, and others", exits->ended);
+	else
+		(void)snprintf(page->rest_name, sizeof(page->rest_name),
+			       "ended unseen, and others");
+}
+
 static int top_accounts_add_page(const struct accounts_view *view,
 				 const struct top_accounts_page *from, struct top_frame *frame)
 {
 	const struct accounts_group *group = &view->groups[from->kind];
 	struct top_page *page = top_frame_add_page(frame, &from->texts);
 
-	page->rest_name = "ended, and others";
+	top_accounts_name_rest(from->kind, &view->exits, page);
 	page->rest = top_accounts_amount(frame, &group->rest.total);
 	page->pending_uj = group->pending_uj;
 	for (size_t i = 0; i < group->count; i++)

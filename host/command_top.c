@@ -4,6 +4,8 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/meaning.h"
+#include "common/settings.h"
 #include "common/top.h"
 #include "common/top_meaning.h"
 #include "common/utf8.h"
@@ -16,14 +18,8 @@
 
 #define TOP_LEDGER_STEP_NS (50 * CLOCK_NS_PER_MS) /* one look at the ledger costs little */
 
-enum {
-	TOP_OPTION_CARBON = 0x500,
-	TOP_OPTION_EQUIVALENTS,
-};
-
 struct top_arguments {
-	struct carbon_options carbon;
-	const char *equivalents;
+	struct meaning_options meaning;
 	struct command_options command;
 	struct top_options top;
 };
@@ -31,21 +27,12 @@ struct top_arguments {
 static error_t top_arguments_parse(int key, char *argument, struct argp_state *state)
 {
 	struct top_arguments *arguments = state->input;
-	struct diag diag = DIAG_INIT;
-	enum carbon_kind kind;
 
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->top;
-		state->child_inputs[1] = &arguments->command;
-		return 0;
-	case TOP_OPTION_CARBON:
-		if (carbon_check(argument, &kind, &diag) < 0)
-			argp_error(state, "--carbon: %s", diag.text);
-		arguments->carbon.spec = argument;
-		return 0;
-	case TOP_OPTION_EQUIVALENTS:
-		arguments->equivalents = argument;
+		state->child_inputs[1] = &arguments->meaning;
+		state->child_inputs[2] = &arguments->command;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument: %s", argument);
@@ -82,6 +69,29 @@ static int top_take_ledger(void *context, struct top_frame *frame)
 	return status;
 }
 
+/* As the page has it, unless the options say otherwise. A configuration that is wrong is told, and
+ * what can be shown without it is. */
+static int top_open_meaning(const struct top_arguments *arguments, struct meaning *ret_meaning)
+{
+	struct meaning_options options = arguments->meaning;
+	struct settings settings;
+	struct diag diag = DIAG_INIT;
+	int status = settings_load(arguments->command.config, NULL, &settings, &diag);
+
+	if (status < 0) {
+		log_error("%s", diag.text);
+		if (arguments->command.config != NULL ||
+		    settings_load(SETTINGS_NO_FILE, NULL, &settings, NULL) < 0)
+			return status;
+	}
+	diag = (struct diag)DIAG_INIT;
+	meaning_default(&options, settings.meaning_carbon, settings.meaning_equivalents);
+	status = meaning_open(&options, clock_real(), ret_meaning, &diag);
+	if (diag.text[0] != '\0')
+		log_error("%s", diag.text);
+	return status;
+}
+
 static int top_host_run(const struct top_arguments *arguments, struct top_host *host)
 {
 	const struct top_source source = {.program = "wattport top",
@@ -89,19 +99,13 @@ static int top_host_run(const struct top_arguments *arguments, struct top_host *
 					  .take = top_take_ledger,
 					  .context = host,
 					  .step_ns = TOP_LEDGER_STEP_NS};
-	cleanup_equivalents struct equivalents *equivalents = NULL;
-	cleanup_carbon struct carbon *carbon = NULL;
+	cleanup_meaning struct meaning meaning = {.carbon = NULL};
 	struct diag diag = DIAG_INIT;
 
-	if (arguments->carbon.spec != NULL &&
-	    carbon_create(&arguments->carbon, source.clock, &carbon, &diag) < 0) {
-		log_error("%s", diag.text);
+	if (top_open_meaning(arguments, &meaning) < 0)
 		return EXIT_FAILURE;
-	}
-	/* Without the table nothing is compared, and all else goes on. */
-	if (equivalents_load(arguments->equivalents, &equivalents, &diag) < 0)
-		log_error("%s", diag.text);
-	host->meaning = (struct top_meaning){.carbon = carbon, .equivalents = equivalents};
+	host->meaning =
+	    (struct top_meaning){.carbon = meaning.carbon, .equivalents = meaning.equivalents};
 	if (top_run(&source, &arguments->top, &diag) < 0) {
 		log_error("%s", diag.text);
 		return EXIT_FAILURE;
@@ -111,27 +115,19 @@ static int top_host_run(const struct top_arguments *arguments, struct top_host *
 
 int command_top(int argc, char **argv)
 {
-	static const struct argp_option options[] = {
-	    {"carbon", TOP_OPTION_CARBON, "WHAT", 0, "Tell CO2e: " CARBON_ALLOWED, 2},
-	    {"equivalents", TOP_OPTION_EQUIVALENTS, "FILE", 0,
-	     "What energy is compared with (" EQUIVALENTS_PATH ")", 2},
-	    {NULL, 0, NULL, 0, NULL, 0},
-	};
 	static const struct argp_child children[] = {
 	    {&top_argp, 0, NULL, 0},
+	    {&meaning_argp, 0, NULL, 0},
 	    {&command_options_argp, 0, NULL, 0},
 	    {NULL, 0, NULL, 0},
 	};
 	static const struct argp argp = {
-	    .options = options,
 	    .parser = top_arguments_parse,
 	    .doc = "Shows which virtual machine uses how much power, until you quit with q. The "
 		   "key ? tells the others.",
 	    .children = children,
 	};
-	struct top_arguments arguments = {.equivalents = EQUIVALENTS_PATH,
-					  .command = COMMAND_OPTIONS_INIT,
-					  .top = TOP_OPTIONS_INIT};
+	struct top_arguments arguments = {.command = COMMAND_OPTIONS_INIT, .top = TOP_OPTIONS_INIT};
 	cleanup_ledger_view struct ledger_view *view = NULL;
 	struct top_host host;
 

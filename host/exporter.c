@@ -123,6 +123,7 @@ static int exporter_answer_metrics(void *context, const struct http_request *req
 	metrics_begin(exporter->metrics, format);
 	exporter_metrics_write(exporter->metrics, picture.status == 0 ? &picture.copy : NULL,
 			       &picture.summary);
+	page_write_metrics(exporter->page, exporter->metrics);
 	response->content_type = metrics_content_type(format);
 	return metrics_finish(exporter->metrics, &response->body, &response->body_size);
 }

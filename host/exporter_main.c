@@ -4,11 +4,10 @@
  * Privilege: listening may need root (a port below 1024). From then on it runs as an unprivileged
  * user that can read the ledger and answer connections that others open, and nothing else.
  */
-#include "common/carbon.h"
 #include "common/config.h"
-#include "common/equivalents.h"
 #include "common/http_address.h"
 #include "common/log.h"
+#include "common/meaning.h"
 #include "common/privilege.h"
 #include "common/settings.h"
 #include "host/exporter.h"
@@ -176,28 +175,23 @@ static int exporter_serve(struct exporter *exporter, const struct exporter_argum
  * What energy means, for the page: -errno where the configuration asks for what there is not. An
  * unreadable table of equivalents is told, and only they are missing.
  */
-static int exporter_open_meaning(const struct settings *settings, struct carbon **ret_carbon,
-				 struct equivalents **ret_equivalents)
+static int exporter_open_meaning(const struct settings *settings, struct meaning *ret_meaning)
 {
-	const struct carbon_options options = {.spec = settings->meaning_carbon};
+	const struct meaning_options options = {.carbon = {.spec = settings->meaning_carbon},
+						.equivalents = settings->meaning_equivalents};
 	struct diag diag = DIAG_INIT;
-	int status = 0;
+	int status = meaning_open(&options, clock_real(), ret_meaning, &diag);
 
-	if (strcmp(settings->meaning_carbon, "none") != 0)
-		status = carbon_create(&options, clock_real(), ret_carbon, &diag);
-	if (status < 0) {
+	if (status < 0)
 		log_error("meaning.carbon: %s", diag.text);
-		return status;
-	}
-	if (equivalents_load(settings->meaning_equivalents, ret_equivalents, &diag) < 0)
+	else if (diag.text[0] != '\0')
 		log_warning("%s", diag.text);
-	return 0;
+	return status;
 }
 
 int main(int argc, char **argv)
 {
-	cleanup_carbon struct carbon *carbon = NULL;
-	cleanup_equivalents struct equivalents *equivalents = NULL;
+	cleanup_meaning struct meaning meaning = {.carbon = NULL};
 	cleanup_page struct page *page = NULL;
 	cleanup_exporter struct exporter *exporter = NULL;
 	struct exporter_arguments arguments = {.runtime_dir = SETTINGS_RUNTIME_DIR};
@@ -228,13 +222,13 @@ int main(int argc, char **argv)
 		log_error("--http.listen: %s", diag.text);
 		return EXIT_USAGE;
 	}
-	if (exporter_open_meaning(&settings, &carbon, &equivalents) < 0)
+	if (exporter_open_meaning(&settings, &meaning) < 0)
 		return EXIT_FAILURE;
 	if (page_create(arguments.charts, clock_real(), &page, &diag) < 0) {
 		log_error("--http.charts: %s", diag.text);
 		return EXIT_FAILURE;
 	}
-	page_set_meaning(page, carbon, equivalents);
+	page_set_meaning(page, meaning.carbon, meaning.equivalents);
 	if (exporter_create(arguments.runtime_dir, clock_real(), page, &exporter) < 0) {
 		log_error("out of memory");
 		return EXIT_FAILURE;

@@ -132,6 +132,7 @@ int page_host_view(const struct ledger_copy *copy, const struct summary *summary
 	ret_view->age_ns = summary->age_ns;
 	ret_view->source = copy->host.source;
 	ret_view->sight = summary_guest_view_name(&copy->host);
+	ret_view->estimate_known = true;
 	ret_view->estimate = copy->host.estimate != 0;
 	ret_view->total.counted = true;
 	ret_view->total.power_uw = summary->fresh ? summary->power_uw : PAGE_UNKNOWN;

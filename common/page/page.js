@@ -183,7 +183,7 @@ function showState() {
 		chips.push(chip(age((state.age_ns / 1e6 + performance.now() - page.received) / 1000) + " old", live ? "" : "warn", "Age of the last sample"));
 	if (state?.source)
 		chips.push(chip("source " + state.source, "", "Where the energy is read"));
-	if (state?.opened)
+	if (typeof state?.estimate === "boolean")
 		chips.push(state.estimate ? chip("estimate", "warn", "Computed from a model, not measured") : chip("measured", ""));
 	if (state?.sight)
 		chips.push(chip(state.sight + " view", "", page.now.machine === "host" ? "What guests see of it" : "What the host lets this machine see"));

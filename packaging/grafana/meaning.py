@@ -61,9 +61,19 @@ def cost(joules):
     return f"{kwh(joules)} * {TARIFF}"
 
 
-def carbon(joules):
-    """Grams of CO2 equivalent."""
-    return f"{kwh(joules)} * $intensity"
+def vm_power(by):
+    """Watts of the chosen virtual machines."""
+    return f"sum by ({by}) (rate(wattport_vm_energy_joules_total{{{VM},{ADDENDS}}}[$__rate_interval]))"
+
+
+def carbon(joules, *labels, intensity="avg_over_time(wattport_carbon_intensity_grams_per_joule[$__range])"):
+    """
+    Grams of CO2 equivalent of what joules() tells, an energy or a power: by the intensity that the machine's exporter tells, and
+    where it tells none by the one that was typed.
+    """
+    each = joules(", ".join({"instance": None, **dict.fromkeys(labels)}))
+    by = f" by ({', '.join(labels)})" if labels else ""
+    return f"""sum{by} ({each} * on (instance) group_left () max by (instance) ({intensity}) or {kwh(each)} * $intensity)"""
 
 
 def totals(board):
@@ -74,9 +84,8 @@ def totals(board):
         stat("Energy", f"Of all chosen virtual machines, with their share of idle power. {NOT_ALL}", kwh(vm_energy()), "kwatth",
              decimals=3),
         stat("Cost, in $currency", f"That energy at the tariff above. {NOT_ALL}", cost(vm_energy()), "short", decimals=2),
-        stat("Greenhouse gases", f"""That energy times the carbon intensity above: one figure for all of the time. Electricity's real
-             intensity changes with the hour, and by half in a day in some countries. {NOT_ALL}""", carbon(vm_energy()), "massg",
-             decimals=1),
+        stat("Greenhouse gases", f"""That energy times the mean carbon intensity of that time, as the hosts' exporters tell it (meaning.carbon in
+             wattport.conf); where one tells none, times the figure above. {NOT_ALL}""", carbon(vm_energy), "massg", decimals=1),
         stat("Cost of a year, in $currency", """What a year would cost if it went on as in the time shown. A guess: make the time shown a week at
              least, so that nights and weekends are in it.""",
              f"sum(rate(wattport_vm_energy_joules_total{{{VM},{ADDENDS}}}[$__range])) * 8760 / 1000 * {TARIFF}", "short",
@@ -92,15 +101,15 @@ def machines(board):
         them. {NOT_ALL}""",
         {"name": "Machine", "uuid": "UUID"},
         {"Energy": (kwh(vm_energy("name, uuid")), "kwatth"), "Cost": (cost(vm_energy("name, uuid")), "short"),
-         "CO2e": (carbon(vm_energy("name, uuid")), "massg")}))
+         "CO2e": (carbon(vm_energy, "name", "uuid"), "massg")}))
     board.add(
         12, 8,
         graph("Cost per hour, in $currency", "Power times the tariff: what each machine would cost if it went on like that for an hour.",
               [query(f"""sum by (uuid, name) (rate(wattport_vm_energy_joules_total{{{VM},{ADDENDS}}}[$__rate_interval]))
                      / 1000 * {TARIFF}""", "{{name}}")], "short", stacked=True, min=0),
-        graph("CO2e per hour", "The same in grams, at the one intensity above.",
-              [query(f"""sum by (uuid, name) (rate(wattport_vm_energy_joules_total{{{VM},{ADDENDS}}}[$__rate_interval]))
-                     / 1000 * $intensity""", "{{name}}")], "massg", stacked=True, min=0),
+        graph("CO2e per hour", "The same in grams, at the intensity of each moment that the exporters tell, or at the one above.",
+              [query(f"3600 * {carbon(vm_power, 'uuid', 'name', intensity='wattport_carbon_intensity_grams_per_joule')}", "{{name}}")],
+              "massg", stacked=True, min=0),
         bars("Energy of the last day", "By machine, whatever time is shown: less where Prometheus has scraped for less than a day.",
              f"sum by (uuid, name) (increase(wattport_vm_energy_joules_total{{{VM},{ADDENDS}}}[1d])) / {number(J_PER_KWH)}",
              "kwatth", "{{name}}"),
@@ -118,7 +127,22 @@ def services(board):
         rest. So a guest's lines are less than what it is billed for above. {NOT_ALL}""",
         {"instance": "Machine", "unit": "Unit"},
         {"Energy": (kwh(unit_energy("instance, unit")), "kwatth"), "Cost": (cost(unit_energy("instance, unit")), "short"),
-         "CO2e": (carbon(unit_energy("instance, unit")), "massg")}))
+         "CO2e": (carbon(unit_energy, "instance", "unit"), "massg")}))
+
+
+def electricity(board):
+    """What the exporters say of it."""
+    board.row("The electricity, where the exporters are told (meaning.carbon)")
+    board.add(
+        12, 8,
+        graph("Carbon intensity", """Grams of CO2 equivalent for each kilowatt-hour, by its source: a gap where it is not known, or too old to
+              be believed.""",
+              [query(f"wattport_carbon_intensity_grams_per_joule{{{HOST}}} * {number(J_PER_KWH)}", "{{instance}}: {{source}}")],
+              "massg", min=0),
+        graph("CO2e of the hosts, counted", f"""Grams an hour of all that each host measured, added up second by second with the intensity of
+              its time: exact, but without what was used while the intensity was not known. {NOT_ALL}""",
+              [query(f"3600 * rate(wattport_carbon_grams_total{{{HOST}}}[$__rate_interval])", "{{instance}}")], "massg", min=0),
+    )
 
 
 def everyday(board):
@@ -142,8 +166,8 @@ def dashboard():
          choice("guest", "Seen from within", "label_values(wattport_up, instance)"),
          text("tariff", "Price of a kWh", "0.30", "In any currency: all costs are in the same."),
          text("currency", "Currency", "EUR", "Only for titles."),
-         text("intensity", "g CO2e per kWh", "300", "Of your electricity: wattport-agent exec --carbon knows means by country.")],
+         text("intensity", "g CO2e per kWh", "300", "Where an exporter tells none: /etc/wattport/wattport.conf, meaning.carbon.")],
         "host")
-    for part in (totals, machines, services, everyday):
+    for part in (totals, machines, services, electricity, everyday):
         part(board)
     return board

@@ -220,6 +220,77 @@ class LoadTest(SimulatedTest):
         self.assertLessEqual(report["total"]["energy_uj"], outer[1] - outer[0] + slack_uj)
 
 
+class ShareTest(SimulatedTest):
+    """What part of the machine's energy is whose: by the CPU time that the kernel tells of each in the end."""
+
+    options = ("--dram",)
+    burn = ("import os, sys, time\n"
+            "mark = int(os.environ['WATTPORT_MARK'])\n"
+            "def burn(seconds):\n"
+            "    end = time.process_time() + seconds\n"
+            "    while time.process_time() < end: pass\n"
+            "os.write(mark, b'first\\n')\n"
+            "burn(float(sys.argv[1]) / 2)\n"
+            "if os.fork() == 0:\n"
+            "    burn(float(sys.argv[1]) / 2)\n"  # outlives its parent
+            "    os.write(mark, b'second\\n')\n"
+            "    time.sleep(0.05)\n")
+
+    def run_side_by_side(self, *seconds):
+        """A command for each of them, at the same time: their reports."""
+        running = []
+        for number, each in enumerate(seconds):
+            command = [AGENT, "exec", "--sysroot", self.host, "--source", "powercap", "--idle-power=20W", "--idle-power-dram=3W", "--json",
+                       "-o", os.path.join(self.path, f"report-{number}"), "--", sys.executable, "-S", "-c", self.burn, str(each)]
+            running.append(subprocess.Popen(command))  # pylint: disable=consider-using-with
+        reports = []
+        for number, process in enumerate(running):
+            self.assertEqual(process.wait(timeout=TIMEOUT_S), 0)
+            with open(os.path.join(self.path, f"report-{number}"), encoding="utf-8") as file:
+                reports.append(json.load(file))
+        return reports
+
+    def test_two_commands_side_by_side(self):
+        for seconds, part in (((1, 0.5), 0.02), ((0.1, 0.1), 0.05)):
+            for report in self.run_side_by_side(*seconds):
+                package, dram = report["zones"]
+                for zone in (package, dram, report["total"]):
+                    self.assertEqual(zone["command_uj"] + zone["other_uj"] + zone["idle_uj"], zone["energy_uj"], report)
+                    self.assertTrue(zone["idle_given"])
+                for which in ("phases", "labels"):
+                    self.assertEqual(sum(each["command_uj"] for each in report[which]), report["total"]["command_uj"])
+                self.assertEqual(sum(each["command_zones_uj"]["package-0"] for each in report["phases"]), package["command_uj"])
+                # 15 W of a busy CPU, of all processes of the tree; a tick of the kernel's CPU times is what nobody knows better.
+                true_uj = 15 * (report["user_ns"] + report["system_ns"]) / 1000
+                self.assertLessEqual(abs(package["command_uj"] - true_uj), part * true_uj + 15 * 20000, report)
+                # Nobody's work draws from this memory: what a command holds of it is nearly nothing.
+                self.assertLessEqual(dram["command_uj"], 0.02 * dram["energy_uj"])
+                print(f"{true_uj / 15e6:.3f} s of CPU in {report['elapsed_ns'] / 1e9:.3f} s: "
+                      f"{package['command_uj'] / true_uj - 1:+.2%} of the truth, own cost {report['own_cpu_ns'] / report['elapsed_ns']:.3%}")
+
+    def test_the_configuration_tells_what_is_drawn_at_rest(self):
+        conf = os.path.join(self.path, "agent.conf")
+        with open(conf, "w", encoding="ascii") as file:
+            file.write("[accounts]\nidle-power = 19W\nidle-power-dram = 2W\n[meaning]\ncarbon = FR\n")
+        report = self.measure("sleep", "0.2", options=[f"--config={conf}"])
+        package, dram = report["zones"]
+        self.assertEqual((package["idle_given"], dram["idle_given"]), (True, True))
+        self.assertAlmostEqual(package["idle_uj"], 19 * report["elapsed_ns"] / 1000, delta=2)
+        self.assertIn("France", report["carbon"]["source"])
+        report = self.measure("true", options=[f"--config={conf}", "--carbon=none"])
+        self.assertIsNone(report["carbon"])
+        done = self.agent("exec", f"--config={self.path}/none", "--", "true")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("none", done.stderr)
+
+    def test_an_estimate_is_called_one(self):
+        done = self.agent("exec", "--", "true")
+        self.assertIn("an estimate: --idle-power", done.stderr)
+        done = self.agent("exec", "--idle-power=20", "--", "true")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("such as 12.5W", done.stderr)
+
+
 class SessionTest(SimulatedTest):
     """session, over all that may come between its two runs."""
 

@@ -8,8 +8,10 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -35,13 +37,21 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, port=0, status=204):
+    def __init__(self, port=0, status=204, context=None):
         super().__init__(("127.0.0.1", port), _Handler)
+        self.connections = 0  # also those over which nothing came
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         self.status = status
         self.lines = []  # what was taken
         self.requests = []  # (status, path, Authorization)
         self.release = threading.Event()
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    def get_request(self):
+        """Accepts a connection; over TLS that is its handshake as well, which may fail."""
+        self.connections += 1
+        return super().get_request()
 
     def close(self):
         """Ends it."""
@@ -72,6 +82,55 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):  # pylint: disable=arguments-differ
         """Is silent."""
+
+
+class Authority:
+    """An authority of the test's own, and the certificates that it makes."""
+
+    CONFIG = """[ca]
+default_ca = own
+[own]
+database = {directory}/index
+new_certs_dir = {directory}
+rand_serial = yes
+default_md = sha256
+policy = any
+certificate = {directory}/ca.pem
+private_key = {directory}/ca.key
+[any]
+commonName = supplied
+"""
+
+    def __init__(self, directory):
+        self.directory = directory
+        os.mkdir(directory)
+        os.chmod(directory, 0o755)
+        self.file = f"{directory}/ca.pem"
+        self.run("req", "-x509", *self.key("ca"), "-days", "2", "-subj", "/CN=authority", "-out", self.file)
+        os.chmod(self.file, 0o644)
+        with open(f"{directory}/index", "w", encoding="ascii"):
+            pass
+        with open(f"{directory}/ca.conf", "w", encoding="ascii") as file:
+            file.write(self.CONFIG.format(directory=directory))
+
+    @staticmethod
+    def run(*arguments):
+        """openssl(1)."""
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+    def key(self, name):
+        """The options that make a new key of that name."""
+        return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{self.directory}/{name}.key")
+
+    def make(self, name, names="IP:127.0.0.1", years=(2020, 2090)):
+        """A certificate for these names and years: what SSLContext.load_cert_chain() takes."""
+        path = f"{self.directory}/{name}"
+        with open(f"{path}.ext", "w", encoding="ascii") as file:
+            file.write(f"subjectAltName={names}\n")
+        self.run("req", *self.key(name), "-subj", f"/CN={name}", "-out", f"{path}.csr")
+        self.run("ca", "-batch", "-config", f"{self.directory}/ca.conf", "-in", f"{path}.csr", "-out", f"{path}.pem", "-extfile",
+                 f"{path}.ext", "-startdate", f"{years[0]}0101000000Z", "-enddate", f"{years[1]}0101000000Z")
+        return path + ".pem", path + ".key"
 
 
 class OutputsTest(unittest.TestCase):
@@ -307,11 +366,14 @@ class OutputsTest(unittest.TestCase):
         self.wait_up(spec)
 
     def test_it_ends_while_a_server_hangs(self):
-        server = Server(status=None)
-        self.addCleanup(server.close)
-        self.start(f"--output=influx:http://127.0.0.1:{server.server_port}/telegraf", "--output.timeout=5min")
-        self.wait(lambda: server.requests, "a request that hangs")
-        self.assertRegex(self.stop(), r"\d+ rows were not delivered")
+        servers = [Server(status=None) for _ in range(3)]
+        for server in servers:
+            self.addCleanup(server.close)
+        self.start(*(f"--output=influx:http://127.0.0.1:{server.server_port}/telegraf" for server in servers),
+                   "--output.timeout=5min")
+        for server in servers:
+            self.wait(lambda s=server: s.requests, "a request that hangs")
+        self.assertEqual(len(re.findall(r"\d+ rows were not delivered", self.stop())), 3)
 
     def test_basic_credentials_and_udp_without_a_listener(self):
         server = Server()
@@ -334,6 +396,64 @@ class OutputsTest(unittest.TestCase):
         self.wait(lambda: server.requests, "a request")
         expected = "Basic " + base64.b64encode(b"alice:secret").decode()
         self.assertEqual(server.requests[0][1:], ("/a/write?db=telegraf&precision=ns", expected))
+
+    # TLS.
+
+    def tls_server(self, *certificate):
+        """A server with that certificate, and its context, in which that can be replaced."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server = Server(context=context)
+        self.addCleanup(server.close)
+        return server, context, f"influx:https://127.0.0.1:{server.server_port}/telegraf"
+
+    def start_tls(self, authority, specs, *options):
+        """Starts it with that authority, and credentials for each server."""
+        path = os.path.join(self.machine.directory, "credentials")
+        machine.write(path, "".join(f"{spec.split('/')[2]} token t0ken\n" for spec in specs))
+        os.chmod(path, 0o600)
+        self.start(*(f"--output={spec}" for spec in specs), f"--output.credentials={path}",
+                   f"--output.ca-file={authority.file}", "--output.timeout=60s", *options)
+
+    @unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
+    def test_only_a_server_that_proves_itself_gets_anything(self):
+        ours = Authority(os.path.join(self.machine.directory, "ours"))
+        theirs = Authority(os.path.join(self.machine.directory, "theirs"))
+        good = ours.make("good")
+        right, _, right_spec = self.tls_server(*good)
+        wrong = {"unknown": self.tls_server(*theirs.make("unknown")),
+                 "elsewhere": self.tls_server(*ours.make("elsewhere", names="DNS:elsewhere.example,IP:127.0.0.2")),
+                 "expired": self.tls_server(*ours.make("expired", years=(2020, 2021)))}
+        self.start_tls(ours, [right_spec, *(spec for _, _, spec in wrong.values())])
+        self.wait_up(right_spec)
+        for name, (server, _, spec) in wrong.items():
+            self.wait_message(re.escape(f"{spec}: ") + r".*(verif|match).*nothing was sent: .*output\.ca-file")
+            self.wait(lambda s=server: s.connections > 1, f"{name} is tried again")
+            self.assertEqual((self.metric("up", spec), self.metric("dropped_total", spec)), (0, 0))
+            # Neither rows nor who we are.
+            self.assertEqual(server.requests, [], name)
+        self.wait(lambda: right.lines, "rows")
+        self.assertEqual({authorization for _, _, authorization in right.requests}, {"Token t0ken"})
+        # What could not be delivered was kept: from the first row on it comes as soon as the server is the right one.
+        for server, context, spec in wrong.values():
+            context.load_cert_chain(*good)
+            self.wait_up(spec)
+            self.wait(lambda s=server: right.lines[0] in s.lines, "the first row")
+        messages = self.stop()
+        self.assertEqual(messages.count("works again; 0 rows were dropped"), 3, messages)
+        self.assertNotIn("not delivered", messages)
+        self.assertNotIn("t0ken", messages)
+
+    @unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
+    def test_what_a_server_that_proves_nothing_has_no_room_for(self):
+        ours = Authority(os.path.join(self.machine.directory, "ours"))
+        theirs = Authority(os.path.join(self.machine.directory, "theirs"))
+        server, context, spec = self.tls_server(*theirs.make("unknown"))
+        self.start_tls(ours, [spec], "--output.buffer=4")
+        self.wait(lambda: self.metric("dropped_total", spec) > 0, "rows are dropped")
+        self.assertEqual(server.requests, [])
+        context.load_cert_chain(*ours.make("good"))
+        self.wait_message(r"works again; [1-9]\d* rows were dropped meanwhile")
 
     # Files and pipes.
 

@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -152,6 +153,87 @@ class ServiceTest(unittest.TestCase):
                                f"127.0.0.1:{self.port}"], capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("--http.listen", done.stderr)
+
+
+@unittest.skipUnless(shutil.which("setpriv"), "setpriv is not installed")
+class RightsTest(unittest.TestCase):
+    """An exact view's energy_uj is root's: services as their unit starts them, and without the rights that it gives."""
+
+    LIMIT = 120  # seconds, for what comes as soon as this machine has time for it
+    RIGHTS = ("--inh-caps=+dac_read_search,+net_admin", "--ambient-caps=+dac_read_search,+net_admin")
+
+    def setUp(self):
+        self.machine = machine.Machine(AGENT)
+        self.addCleanup(self.machine.close)
+        # Where it is built maybe nobody else may go.
+        self.agent = shutil.copy(AGENT, self.machine.directory)
+        self.energy = self.machine.share + "/devices/virtual/powercap/intel-rapl/intel-rapl:0/energy_uj"
+
+    def start(self, name, *rights):
+        """As an unprivileged user; what it says and writes goes to files of that name."""
+        with open(os.path.join(self.machine.directory, name + ".err"), "wb") as errors, open(
+                os.path.join(self.machine.directory, name + ".out"), "wb") as rows:
+            service = subprocess.Popen(  # pylint: disable=consider-using-with
+                ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *rights, self.agent, "--sysroot",
+                 self.machine.root, "--at", self.machine.at, "--config", "/dev/null", "--http.listen", "127.0.0.1:0",
+                 "--output", "json@100ms:-"], stderr=errors, stdout=rows)
+        self.addCleanup(self.stop, service)
+        self.wait(name, "err", r"listening on port")
+        return service
+
+    def stop(self, service):
+        """Ends it, if it has not ended."""
+        if service.poll() is None:
+            service.terminate()
+            service.wait(self.LIMIT)
+
+    def file(self, name, kind):
+        """What a service said or wrote so far."""
+        path = os.path.join(self.machine.directory, f"{name}.{kind}")
+        return machine.read(path) if os.path.exists(path) else ""
+
+    def wait(self, name, kind, pattern):
+        """Until that is there."""
+        end = time.monotonic() + self.LIMIT
+        while not re.search(pattern, self.file(name, kind)):
+            self.assertLess(time.monotonic(), end, f"{name} never: {pattern}\n{self.file(name, 'err')}")
+            time.sleep(0.05)
+
+    def rows(self, name):
+        """What it wrote, whole lines all."""
+        return [json.loads(line) for line in self.file(name, "out").splitlines()]
+
+    def test_ends_when_rights_that_it_gave_up_are_needed_again(self):
+        early = self.start("early", *self.RIGHTS)  # there is no tree yet
+        self.machine.add_share()
+        os.chmod(self.energy, 0o400)
+        whole = self.start("whole", *self.RIGHTS)
+        poor = self.start("poor")
+        self.wait("whole", "out", '"energy_joules": ?5[,.]')
+        self.assertEqual(self.machine.run("status", "--json", "--period", "1ms")[0], 0)
+        # The host's side goes, and returns: what is open is of what was there before.
+        with open(self.energy, "w", encoding="ascii"):
+            pass
+        self.wait("whole", "out", '"up": ?false')
+        os.unlink(self.energy)
+        self.machine.set_energy(7000000)
+        os.chmod(self.energy, 0o400)
+        for service, name in ((early, "early"), (whole, "whole")):
+            self.assertEqual(service.wait(self.LIMIT), 1, self.file(name, "err"))
+            said = self.file(name, "err").splitlines()
+            self.assertEqual(sum("to be started anew" in line for line in said), 1, said)
+            self.assertIn("given up at the start", said[-1])
+            self.assertNotIn("not delivered", "".join(said))
+            self.assertTrue(self.rows(name))
+        # As the service manager does then.
+        self.start("anew", *self.RIGHTS)
+        self.wait("anew", "out", '"energy_joules": ?7[,.]')
+        # Another start would bring it no more: it says what it needs, and goes on.
+        while len(self.rows("poor")) < 50:
+            self.assertIsNone(poor.poll(), self.file("poor", "err"))
+            time.sleep(0.1)
+        self.assertIn("none may be read: energy_uj is for root alone", self.file("poor", "err"))
+        self.assertIn("CAP_DAC_READ_SEARCH", self.file("poor", "err"))
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ class Transport:
             services.mount(guest)
             guest.check("wattport-agent mount")
             guest.spawn("prometheus-node-exporter --collector.disable-defaults --collector.rapl")
-            guest.spawn("wattport-agent --http.listen=0.0.0.0:9772 --output=csv@1s:/tmp/energy.csv", log="/tmp/agent.log")
+            guest.spawn("wattport-agent --http.listen=0.0.0.0:9772 --meaning.carbon=56 --output=csv@1s:/tmp/energy.csv", log="/tmp/agent.log")
             guest.start_clock()
         cls.busy.spin(0)
         cls.busy.spin(1)

@@ -368,6 +368,12 @@ class AgentTest(unittest.TestCase):
         done = self.run_once("--width", "120", "--carbon", "56")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("g CO2e", done.stdout)
+        # Without the option it is as the page has it, by the configuration.
+        conf = os.path.join(self.root, "meaning.conf")
+        with open(conf, "w", encoding="ascii") as file:
+            file.write("[meaning]\ncarbon = 56\n")
+        self.assertIn("g CO2e", self.run_once("--width", "120", "--config", conf).stdout)
+        self.assertNotIn("CO2e", self.run_once("--width", "120", "--config", conf, "--carbon", "none").stdout)
         self.assertRegex(done.stdout, r"\n nginx.service +system.slice +\d")
         self.assertRegex(done.stdout, r"\n measured +\d[\d.]* W +100.0 % +\d")
         self.assertNotIn("\x1b", done.stdout)
@@ -425,6 +431,19 @@ class OnceTest(unittest.TestCase):
         ascii_only = self.run_top("--once", LC_ALL="C", measures=True)
         self.assertTrue(ascii_only.stdout.isascii())
         self.assertIn("####", ascii_only.stdout)
+
+    def test_tells_carbon_as_the_page_does(self):
+        conf = os.path.join(self.runtime, "meaning.conf")
+        with open(conf, "w", encoding="ascii") as file:
+            file.write("[meaning]\ncarbon = 56\n")
+        self.ledger.publish({1: 20, 2: 30, 3: 4})
+        self.assertIn("g CO2e", self.run_top("--once", "--width=120", "--config", conf, measures=True).stdout)
+        self.assertNotIn("CO2e", self.run_top("--once", "--width=120", "--config", conf, "--carbon=none", measures=True).stdout)
+        with open(conf, "a", encoding="ascii") as file:
+            file.write("carbon = XX\n")
+        wrong = self.run_top("--once", "--config", conf)
+        self.assertEqual(wrong.returncode, 1)
+        self.assertIn("'XX' is not known", wrong.stderr)
 
     def test_old_figures_fail_and_say_so(self):
         self.ledger.publish({1: 20, 2: 30, 3: 4}, ("publish-old", 20000))

@@ -207,15 +207,19 @@ static void write_list(struct made_up_guest *made_up, size_t cgroup)
 
 static void write_process(struct made_up_guest *made_up, const struct made_up_process *process)
 {
-	char path[64];
+	char path[64], life[16] = "";
 
+	if (process->life != 0)
+		(void)snprintf(life, sizeof(life), ".%u", process->life);
 	(void)snprintf(path, sizeof(path), "proc/%d/stat", process->pid);
 	tree_write(&made_up->guest.tree, path,
-		   "%d (work %d) S 1 1 1 0 -1 0 0 0 0 0 %" PRIu64 " 0 0 0 20 0 1 0 %" PRIu64
+		   "%d (work %d%s) %c %d 1 1 0 -1 0 0 0 0 0 %" PRIu64 " 0 0 0 20 0 %u 0 %" PRIu64
 		   " 0 0 0 0 0 0 0 0 0 0 0 0 0 0 17 1 0 0\n",
-		   process->pid, process->pid, process->time_ns / TICK_NS, process->start_ticks);
+		   process->pid, process->pid, life, process->state, process->parent,
+		   process->time_ns / TICK_NS, process->threads, process->start_ticks);
 	(void)snprintf(path, sizeof(path), "proc/%d/schedstat", process->pid);
-	tree_write(&made_up->guest.tree, path, "%" PRIu64 " 0 0\n", process->time_ns);
+	tree_write(&made_up->guest.tree, path, "%" PRIu64 " 0 0\n",
+		   process->time_ns - process->others_ns);
 }
 
 size_t made_up_guest_start(struct made_up_guest *made_up, int32_t pid, size_t cgroup, uint32_t uid)
@@ -230,7 +234,10 @@ size_t made_up_guest_start(struct made_up_guest *made_up, int32_t pid, size_t cg
 	    (struct made_up_process){.pid = pid,
 				     .cgroup = cgroup,
 				     .uid = uid,
-				     .start_ticks = made_up->clock.mono.ns / TICK_NS};
+				     .start_ticks = made_up->clock.mono.ns / TICK_NS,
+				     .threads = 1,
+				     .parent = 1,
+				     .state = 'S'};
 	write_process(made_up, &made_up->processes[i]);
 	(void)snprintf(path, sizeof(path), "proc/%d/status", pid);
 	tree_write(&made_up->guest.tree, path, "Name:\twork\nUid:\t%u\t%u\t%u\t%u\n", uid, uid, uid,

@@ -31,7 +31,13 @@ struct made_up_process {
 	size_t cgroup;
 	uint32_t uid;
 	uint64_t start_ticks;
-	uint64_t time_ns;
+	uint64_t time_ns; /* of all its threads */
+	/* What a test may change before the process works again. */
+	uint64_t others_ns; /* of it: of threads but the first */
+	uint32_t threads;
+	int32_t parent;
+	uint32_t life; /* a part of its name; 0: none */
+	char state;
 };
 
 struct made_up_guest {

@@ -146,6 +146,17 @@ const struct accounts_view *output_fixture_stale(void)
 	return &view;
 }
 
+const struct accounts_view *output_fixture_silent(void)
+{
+	static struct accounts_view view;
+
+	fixture_fill(&view);
+	view.reading.up = false;
+	view.reading.has_info = false;
+	view.reading.info = (struct tree_info){.age_ms = 0};
+	return &view;
+}
+
 const struct accounts_view *output_fixture_nothing(void)
 {
 	static struct accounts_view view;

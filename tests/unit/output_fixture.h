@@ -20,6 +20,9 @@ const struct accounts_view *output_fixture_bare(void);
 /* The host is away: nothing is measured. */
 const struct accounts_view *output_fixture_stale(void);
 
+/* The tree is there and does not tell how old its figures are, or where they come from. */
+const struct accounts_view *output_fixture_silent(void);
+
 /* There is no source at all. */
 const struct accounts_view *output_fixture_nothing(void);
 

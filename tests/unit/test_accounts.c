@@ -284,7 +284,29 @@ static void test_a_number_is_given_again(void **state)
 	/* What its unit used after it was seen last is no process', but still the user's. */
 	check_near(energy_of(guest, ACCOUNT_USER, "4000000001"), 15 * WATT);
 	check_near(energy_of(guest, ACCOUNT_USER, "4000000002"), 5 * WATT);
-	check_near(guest->view->groups[ACCOUNT_PROCESS].rest.total.energy_uj, 5 * WATT);
+	/* It has left its seat to the other: these have the same number and name. */
+	check_near(guest->view->groups[ACCOUNT_PROCESS].rest.total.energy_uj, 15 * WATT);
+	stop(guest);
+}
+
+/* What a process has used that began after a look is of that time, on a machine that was suspended
+ * before, too. */
+static void test_after_suspension(void **state)
+{
+	struct made_up_guest *guest = start(2);
+	size_t a = made_up_guest_add(guest, "/system.slice/a.service");
+	size_t process;
+
+	(void)state;
+	manual_clock_suspend(&guest->clock, 3600 * SECOND);
+	begin(guest);
+	made_up_guest_pass(guest, SECOND, 10 * WATT);
+	made_up_guest_tick(guest);
+	process = made_up_guest_start(guest, 100, a, 4000000001);
+	made_up_guest_work(guest, process, 400 * MS);
+	made_up_guest_pass(guest, SECOND, 20 * WATT);
+	made_up_guest_tick(guest);
+	check_near(energy_of(guest, ACCOUNT_PROCESS, "work 100"), 10 * WATT);
 	stop(guest);
 }
 
@@ -443,6 +465,7 @@ int main(void)
 	    cmocka_unit_test(test_processes),
 	    cmocka_unit_test(test_a_process_becomes_a_program),
 	    cmocka_unit_test(test_a_number_is_given_again),
+	    cmocka_unit_test(test_after_suspension),
 	    cmocka_unit_test(test_random_machines),
 	    cmocka_unit_test(test_no_cgroups),
 	    cmocka_unit_test(test_many_units),

@@ -45,7 +45,7 @@ static void fill_view(struct accounts_view *view)
 	put_account(process, "\"quoted\" \xff", 2000000);
 	(void)snprintf(process->detail, sizeof(process->detail), "nginx.service");
 	process->pid = 4711;
-	view->exits.counted = true;
+	view->exits = (struct accounts_exits){.counted = true, .ended = 12, .lost = 1};
 }
 
 static void test_json(void **state)

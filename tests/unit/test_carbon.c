@@ -6,7 +6,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,12 +23,18 @@ struct fixture {
 	struct tree tree;
 };
 
-static uint64_t wall_ahead_ns;
+/* How far it is ahead: the poller, a process of its own, sees it as well. */
+static _Atomic uint64_t *wall_ahead;
+
+static void set_ahead(uint64_t ahead_ns)
+{
+	atomic_store(wall_ahead, ahead_ns);
+}
 
 static struct wall_time now_wall(const struct clock *clock)
 {
 	(void)clock;
-	return (struct wall_time){NOW_S * CLOCK_NS_PER_SECOND + wall_ahead_ns};
+	return (struct wall_time){NOW_S * CLOCK_NS_PER_SECOND + atomic_load(wall_ahead)};
 }
 
 static int fixture_create(void **state)
@@ -36,7 +44,9 @@ static int fixture_create(void **state)
 	CHECK_POINTER(fixture);
 	fixture->clock = *clock_real();
 	fixture->clock.now_wall = now_wall;
-	wall_ahead_ns = 0;
+	wall_ahead = mmap(NULL, sizeof(*wall_ahead), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(wall_ahead, MAP_FAILED);
 	tree_create(&fixture->tree);
 	*state = fixture;
 	return 0;
@@ -47,6 +57,7 @@ static int fixture_remove(void **state)
 	struct fixture *fixture = *state;
 
 	tree_remove(&fixture->tree);
+	(void)munmap(wall_ahead, sizeof(*wall_ahead));
 	free(fixture);
 	return 0;
 }
@@ -214,10 +225,10 @@ static void test_a_file_that_changes(void **state)
 	assert_int_equal(figure.age_ns, 600 * CLOCK_NS_PER_SECOND);
 	/* It goes on to hold while nothing newer comes, and then no more. */
 	tree_write(&fixture->tree, "intensity", "busy");
-	wall_ahead_ns = HOUR;
+	set_ahead(HOUR);
 	carbon_now(carbon, &figure);
 	assert_true(figure.known);
-	wall_ahead_ns = 2 * HOUR;
+	set_ahead(2 * HOUR);
 	await_text(carbon, "the format is not known");
 	carbon_now(carbon, &figure);
 	assert_false(figure.known);
@@ -240,10 +251,64 @@ static void test_a_number_is_as_old_as_its_file(void **state)
 	await_text(carbon, "56 g/kWh (a plain number, file ");
 	carbon_now(carbon, &figure);
 	assert_true(figure.has_time);
-	wall_ahead_ns = clock_now_wall(&fixture->clock).ns - NOW_S * CLOCK_NS_PER_SECOND + 3 * HOUR;
+	set_ahead(clock_now_wall(&fixture->clock).ns - NOW_S * CLOCK_NS_PER_SECOND + 3 * HOUR);
 	fixture->clock.now_wall = now_wall;
 	carbon_now(carbon, &figure);
 	assert_false(figure.known);
+}
+
+/* Written anew, with a time of its file that is an hour ahead of our clock, and `more_ns`. */
+static void write_ahead(const struct fixture *fixture, const char *number, uint64_t more_ns)
+{
+	const uint64_t ns = NOW_S * CLOCK_NS_PER_SECOND + HOUR + more_ns;
+	const struct timespec ahead = {.tv_sec = (time_t)(ns / CLOCK_NS_PER_SECOND),
+				       .tv_nsec = (long)(ns % CLOCK_NS_PER_SECOND)};
+	const struct timespec times[2] = {ahead, ahead};
+
+	tree_write(&fixture->tree, "new", "%s\n", number);
+	assert_int_equal(utimensat(fixture->tree.fd, "new", times, 0), 0);
+	assert_int_equal(renameat(fixture->tree.fd, "new", fixture->tree.fd, "number"), 0);
+}
+
+/*
+ * A server's clock may be ahead of ours. Such a file is as old as our own knowledge of it: else it
+ * would be fresh until our clock has come there, however long nobody has written it.
+ */
+static void test_a_file_from_the_future_grows_old(void **state)
+{
+	struct fixture *fixture = *state;
+	cleanup_carbon struct carbon *carbon = NULL;
+	struct carbon_figure figure;
+	char spec[256];
+
+	(void)snprintf(spec, sizeof(spec), "file:%s/number", fixture->tree.path);
+	write_ahead(fixture, "56", 0);
+	carbon = open_carbon(fixture, spec, 0);
+	await_text(carbon, "56 g/kWh (a plain number, file ");
+	carbon_now(carbon, &figure);
+	assert_int_equal(figure.time.ns, NOW_S * CLOCK_NS_PER_SECOND);
+	assert_int_equal(figure.age_ns, 0);
+	/* Read again, of the same time: it is known since then. */
+	set_ahead(HOUR / 2);
+	write_ahead(fixture, "57", 0);
+	await_text(carbon, "57 g/kWh");
+	carbon_now(carbon, &figure);
+	assert_int_equal(figure.age_ns, HOUR / 2);
+	/* Our clock has come there, and that makes it no younger. */
+	set_ahead(2 * HOUR);
+	write_ahead(fixture, "58", 0);
+	await_text(carbon, "58 g/kWh");
+	carbon_now(carbon, &figure);
+	assert_int_equal(figure.age_ns, 2 * HOUR);
+	set_ahead(2 * HOUR + CLOCK_NS_PER_SECOND);
+	carbon_now(carbon, &figure);
+	assert_false(figure.known);
+	check_contains(figure.reason.text, "the last figure is 120 min old");
+	/* Another time is of another writing. */
+	write_ahead(fixture, "59", 2 * HOUR);
+	await_text(carbon, "59 g/kWh");
+	carbon_now(carbon, &figure);
+	assert_int_equal(figure.age_ns, 0);
 }
 
 static void test_a_command(void **state)
@@ -323,6 +388,7 @@ int main(void)
 	    CARBON_TEST(test_grams_at_the_limits),
 	    CARBON_TEST(test_a_file_that_changes),
 	    CARBON_TEST(test_a_number_is_as_old_as_its_file),
+	    CARBON_TEST(test_a_file_from_the_future_grows_old),
 	    CARBON_TEST(test_a_command),
 	    CARBON_TEST(test_a_command_that_hangs),
 	    CARBON_TEST(test_it_ends_with_its_parent),

@@ -100,6 +100,44 @@ static void test_many_packages(void **state)
 	check_contains(text, "\nscaph_socket_energy_microjoules{socket_id=\"1\"} 3000000\n");
 }
 
+static void set_zone(struct accounts_view *view, size_t index, const char *id, uint64_t energy_uj)
+{
+	struct meter_zone *zone = &view->reading.zones[index];
+
+	(void)snprintf(zone->id, sizeof(zone->id), "%s", id);
+	zone->available = true;
+	zone->energy_uj = energy_uj;
+	if (view->reading.zone_count <= index)
+		view->reading.zone_count = index + 1;
+}
+
+/* One counter has one meaning: what cannot be read for a moment leaves a gap, and no other sum. */
+static void test_host_is_the_same_zones_all_along(void **state)
+{
+	static const char psys_uj[] = "\nscaph_host_energy_microjoules 9000000\n";
+	static const char packages_uj[] = "\nscaph_host_energy_microjoules 3000000\n";
+	cleanup_metrics struct metrics *metrics = NULL;
+	struct accounts_view view = {.reading = {.up = true}};
+
+	(void)state;
+	assert_int_equal(metrics_create(&metrics), 0);
+	set_zone(&view, 0, "package-0", 3000000);
+	check_contains(page_of(metrics, &view, 1, METRICS_TEXT), packages_uj);
+	/* psys comes later: the counter has begun without it. */
+	set_zone(&view, 1, "psys", 9000000);
+	view.reading.zones[1].joined = true;
+	check_contains(page_of(metrics, &view, 1, METRICS_TEXT), packages_uj);
+	set_zone(&view, 2, "dram-0", 5000000);
+	view.reading.zones[2].joined = true;
+	view.reading.zones[2].joined_uj = 5000000;
+	check_contains(page_of(metrics, &view, 1, METRICS_TEXT), packages_uj);
+	view.reading.zones[1].joined = false;
+	check_contains(page_of(metrics, &view, 1, METRICS_TEXT), psys_uj);
+	view.reading.zones[1].available = false;
+	assert_null(
+	    strstr(page_of(metrics, &view, 1, METRICS_TEXT), "\nscaph_host_energy_microjoules "));
+}
+
 static void test_names(void **state)
 {
 	struct diag diag = DIAG_INIT;
@@ -183,6 +221,7 @@ int main(void)
 	    cmocka_unit_test(test_golden),
 	    cmocka_unit_test(test_nothing_while_nothing_is_measured),
 	    cmocka_unit_test(test_many_packages),
+	    cmocka_unit_test(test_host_is_the_same_zones_all_along),
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_document),
 	};

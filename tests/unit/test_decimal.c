@@ -29,7 +29,7 @@ static void test_largest(void **state)
 	(void)state;
 	check(UINT64_MAX, 0, "18446744073709551615");
 	check(UINT64_MAX, 6, "18446744073709.551615");
-	check(UINT64_MAX, DECIMAL_PLACES_MAX, "18446744073.709551615");
+	check(UINT64_MAX, DECIMAL_PLACES_MAX, "18446744.073709551615");
 }
 
 int main(void)

@@ -1,4 +1,5 @@
 /* exporter.h: its answers as ledgers come, age, go and return, without a socket. */
+#include "common/carbon.h"
 #include "common/cleanup.h"
 #include "common/ledger_map.h"
 #include "common/log.h"
@@ -120,6 +121,65 @@ static void test_no_ledger(void **state)
 	assert_answer(fixture, "/", 200, "<title>Wattport</title>");
 }
 
+/* A ledger with so much measured, taken by the exporter. */
+static void measure(const struct fixture *fixture, uint64_t energy_uj)
+{
+	cleanup_ledger struct ledger *ledger = ledger_fixture_create();
+	cleanup_ledger_map struct ledger_map *map = NULL;
+	cleanup_fd int directory = open(fixture->runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(directory >= 0);
+	ledger_host(ledger)->zones[0].energy_uj += energy_uj;
+	assert_int_equal(ledger_map_open(directory, &map, NULL), 0);
+	assert_int_equal(ledger_map_publish(map, ledger), 0);
+	exporter_tick(fixture->exporter);
+}
+
+/* Grams of what came since the first look, each part with the intensity of its time. */
+static void test_tells_carbon(void **state)
+{
+	const struct fixture *fixture = *state;
+	const struct carbon_options options = {.spec = "56"};
+	cleanup_carbon struct carbon *carbon = NULL;
+	struct diag diag = DIAG_INIT;
+
+	assert_lacks(fixture, "/metrics", "wattport_carbon");
+	assert_int_equal(carbon_create(&options, &fixture->clock.clock, &carbon, &diag), 0);
+	page_set_meaning(fixture->page, carbon, NULL);
+	measure(fixture, 0);
+	assert_answer(fixture, "/metrics", 200, "\nwattport_carbon_grams_total 0.000000\n");
+	measure(fixture, 3600000000);
+	assert_answer(fixture, "/metrics", 200,
+		      "\nwattport_carbon_intensity_grams_per_joule{source=\"as given\"} "
+		      "0.000015555556\n");
+	assert_answer(fixture, "/metrics", 200, "\nwattport_carbon_grams_total 0.056000\n");
+	assert_answer(fixture, "/metrics", 200,
+		      "\nwattport_carbon_uncounted_joules_total 0.000000\n");
+	/* Nothing goes back when less was measured: another ledger. */
+	measure(fixture, 0);
+	assert_answer(fixture, "/metrics", 200, "\nwattport_carbon_grams_total 0.056000\n");
+	page_set_meaning(fixture->page, NULL, NULL);
+}
+
+/* What is not known is absent, and its energy is told apart. */
+static void test_tells_no_carbon_that_is_not_known(void **state)
+{
+	const struct fixture *fixture = *state;
+	const struct carbon_options options = {.spec = "file:/nonexistent/intensity"};
+	cleanup_carbon struct carbon *carbon = NULL;
+	struct diag diag = DIAG_INIT;
+
+	assert_int_equal(carbon_create(&options, &fixture->clock.clock, &carbon, &diag), 0);
+	page_set_meaning(fixture->page, carbon, NULL);
+	measure(fixture, 0);
+	measure(fixture, 3600000000);
+	assert_lacks(fixture, "/metrics", "wattport_carbon_intensity_grams_per_joule{");
+	assert_answer(fixture, "/metrics", 200, "\nwattport_carbon_grams_total 0.000000\n");
+	assert_answer(fixture, "/metrics", 200,
+		      "\nwattport_carbon_uncounted_joules_total 3600.000000\n");
+	page_set_meaning(fixture->page, NULL, NULL);
+}
+
 static void test_no_directory(void **state)
 {
 	const struct fixture *fixture = *state;
@@ -208,6 +268,8 @@ int main(void)
 	    WITH_EXPORTER(test_ledger_without_a_sample),
 	    WITH_EXPORTER(test_ledger_is_replaced),
 	    WITH_EXPORTER(test_foreign_file),
+	    WITH_EXPORTER(test_tells_carbon),
+	    WITH_EXPORTER(test_tells_no_carbon_that_is_not_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,15 @@
 /* meter.h: totals, power and what the figures are worth, by a clock that moves when told to. */
+#include "common/cleanup.h"
 #include "guest/meter.h"
 #include "tests/unit/check.h"
 #include "tests/unit/guest_tree.h"
 
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define START_NS (UINT64_C(1000) * CLOCK_NS_PER_SECOND)
 
@@ -305,6 +310,116 @@ static void test_survives_a_zone_that_fails(void **state)
 	assert_int_equal(meter_reading_find(&fixture->reading, "package-0")->energy_uj, 4000000);
 }
 
+static void set_mode(const struct fixture *fixture, unsigned int zone, mode_t mode)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path),
+		       "tree/devices/virtual/powercap/intel-rapl/intel-rapl:%u/energy_uj", zone);
+	assert_int_equal(fchmodat(fixture->guest.tree.fd, path, mode, 0), 0);
+}
+
+static void lose_zone(const struct fixture *fixture, unsigned int zone)
+{
+	char path[128];
+
+	/* The kept descriptor sees this, and nothing of what comes in the file's place. */
+	(void)snprintf(path, sizeof(path),
+		       "tree/devices/virtual/powercap/intel-rapl/intel-rapl:%u/energy_uj", zone);
+	tree_write(&fixture->guest.tree, path, "%s", "");
+	tree_delete(&fixture->guest.tree, path);
+}
+
+/* An exact view's energy_uj is root's: what was opened as root goes, returns, and may not be. */
+static void test_tells_what_is_there_and_denied(void **state)
+{
+	static const enum meter_source sources[] = {METER_TREE, METER_AUTO};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		meter_destroy(TAKE_PTR(fixture->meter));
+		add_tree(fixture, 1000000);
+		open_meter(fixture, sources[i]);
+		assert_true(read_meter(fixture)->up);
+		assert_false(fixture->reading.denied);
+		lose_zone(fixture, 0);
+		tree_delete(&fixture->guest.tree, "tree/devices");
+		assert_false(read_after(fixture, 1000)->up);
+		assert_false(fixture->reading.denied);
+		/* Not there is not denied. */
+		assert_false(read_after(fixture, 1000)->up);
+		assert_false(fixture->reading.denied);
+		add_tree(fixture, 2000000);
+		set_mode(fixture, 0, 0);
+		assert_false(read_after(fixture, 1000)->up);
+		assert_true(fixture->reading.denied);
+		check_contains(fixture->reading.reason.text, "none may be read");
+		check_contains(fixture->reading.reason.text, "the tree at");
+		set_mode(fixture, 0, 0600);
+		assert_true(read_after(fixture, 1000)->up);
+		assert_false(fixture->reading.denied);
+	}
+}
+
+/* The others are read all the same. */
+static void test_tells_of_one_zone_that_is_denied(void **state)
+{
+	struct fixture *fixture = *state;
+
+	add_tree(fixture, 1000000);
+	guest_tree_add_zone(&fixture->guest, "tree", 1, 7000000, GUEST_TREE_RANGE);
+	set_mode(fixture, 1, 0);
+	open_meter(fixture, METER_AUTO);
+	assert_true(read_meter(fixture)->up);
+	assert_true(fixture->reading.denied);
+	assert_non_null(meter_reading_find(&fixture->reading, "package-0"));
+	assert_null(meter_reading_find(&fixture->reading, "package-1"));
+}
+
+/* Sums over zones know by it which of them they began with. */
+static void test_tells_which_zones_joined_later(void **state)
+{
+	struct fixture *fixture = *state;
+
+	add_tree(fixture, 1000000);
+	guest_tree_add_zone(&fixture->guest, "tree", 1, 7000000, GUEST_TREE_RANGE);
+	tree_write(&fixture->guest.tree,
+		   "tree/devices/virtual/powercap/intel-rapl/intel-rapl:1/energy_uj", "%s", "bad");
+	open_meter(fixture, METER_TREE);
+	assert_int_equal(read_meter(fixture)->zone_count, 2);
+	lose_zone(fixture, 0);
+	assert_false(read_after(fixture, 1000)->up);
+	add_tree(fixture, 1000000);
+	guest_tree_add_zone(&fixture->guest, "tree", 1, 7000000, GUEST_TREE_RANGE);
+	guest_tree_add_zone(&fixture->guest, "tree", 2, 7000000, GUEST_TREE_RANGE);
+	assert_true(read_after(fixture, 1000)->up);
+	assert_int_equal(fixture->reading.zone_count, 3);
+	assert_false(meter_reading_find(&fixture->reading, "package-0")->joined);
+	assert_false(meter_reading_find(&fixture->reading, "package-1")->joined);
+	assert_true(meter_reading_find(&fixture->reading, "package-2")->joined);
+	guest_tree_set_energy(&fixture->guest, "tree", 2, 7500000);
+	(void)read_after(fixture, 1000);
+	assert_int_equal(meter_reading_find(&fixture->reading, "package-2")->energy_uj, 7500000);
+	assert_int_equal(meter_reading_find(&fixture->reading, "package-2")->joined_uj, 7000000);
+	assert_int_equal(meter_reading_find(&fixture->reading, "package-1")->joined_uj, 0);
+}
+
+/* On a machine without a tree its own RAPL is not called missing. */
+static void test_tells_that_its_own_powercap_is_denied(void **state)
+{
+	struct fixture *fixture = *state;
+
+	guest_tree_add_zone(&fixture->guest, "sys", 0, 5, GUEST_TREE_RANGE);
+	assert_int_equal(fchmodat(fixture->guest.tree.fd,
+				  "sys/devices/virtual/powercap/intel-rapl/intel-rapl:0/energy_uj",
+				  0, 0),
+			 0);
+	open_meter(fixture, METER_AUTO);
+	assert_false(read_meter(fixture)->up);
+	assert_true(fixture->reading.denied);
+	check_contains(fixture->reading.reason.text, "energy_uj is for root alone");
+}
+
 /* Another host's tree, whose counter is lower: no total ever decreases. */
 static void test_never_decreases(void **state)
 {
@@ -348,6 +463,16 @@ static void test_names_of_sources(void **state)
 	assert_int_equal(meter_source_parse("rapl", &source), -EINVAL);
 }
 
+/* As the service is: root's owner of the files, and without the rights that go past their modes. */
+static int give_up_capabilities(void **state)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct none[2] = {{.effective = 0}};
+
+	(void)state;
+	return (int)syscall(SYS_capset, &header, none);
+}
+
 int main(void)
 {
 #define METER_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_create, fixture_remove)
@@ -364,10 +489,14 @@ int main(void)
 	    METER_TEST(test_calls_an_estimate_an_estimate),
 	    METER_TEST(test_says_what_is_missing_and_waits_for_it),
 	    METER_TEST(test_survives_a_zone_that_fails),
+	    METER_TEST(test_tells_what_is_there_and_denied),
+	    METER_TEST(test_tells_of_one_zone_that_is_denied),
+	    METER_TEST(test_tells_which_zones_joined_later),
+	    METER_TEST(test_tells_that_its_own_powercap_is_denied),
 	    METER_TEST(test_never_decreases),
 	    METER_TEST(test_use_between_readings),
 	    cmocka_unit_test(test_names_of_sources),
 	};
 
-	return cmocka_run_group_tests_name("meter", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("meter", tests, give_up_capabilities, NULL);
 }

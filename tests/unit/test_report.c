@@ -17,6 +17,7 @@ struct case_of {
 	const char *name; /* of the golden files */
 	struct meter_reading earlier;
 	struct meter_reading later;
+	struct accounts_exits exits;
 };
 
 static struct meter_zone zone_of(const char *id, uint64_t energy_uj, uint64_t power_uw)
@@ -46,7 +47,8 @@ static void fill_case(struct case_of *filled, const char *name)
 	    .zones = {zone_of("package-0", 100000000, 0), zone_of("dram-0", 7000000, 0)},
 	};
 
-	*filled = (struct case_of){.name = name, .earlier = reading};
+	*filled = (struct case_of){
+	    .name = name, .earlier = reading, .exits = {.counted = true, .ended = 37}};
 	reading.time.ns += 2 * CLOCK_NS_PER_SECOND;
 	reading.zones[0] = zone_of("package-0", 125000001, 12500000);
 	reading.zones[1] = zone_of("dram-0", 9500000, 1250000);
@@ -67,6 +69,7 @@ static void fill_stale(struct case_of *filled)
 	fill_case(filled, "stale");
 	filled->later.up = false;
 	filled->later.info.age_ms = 83000;
+	filled->exits.lost = 2;
 	filled->later.zones[0].has_power = false;
 	filled->later.zones[1].available = false;
 	(void)diag_error(&filled->later.reason, -ESTALE,
@@ -76,8 +79,20 @@ static void fill_stale(struct case_of *filled)
 static void fill_bare(struct case_of *filled)
 {
 	fill_case(filled, "bare");
+	filled->exits = (struct accounts_exits){.reason = "the kernel tells root alone"};
 	filled->later.from_tree = false;
 	filled->later.has_info = false;
+}
+
+/* The host's tree is there, and what the host says of it is not. */
+static void fill_silent(struct case_of *filled)
+{
+	fill_case(filled, "silent");
+	filled->later.up = false;
+	filled->later.has_info = false;
+	filled->later.info = (struct tree_info){.age_ms = 0};
+	(void)diag_error(&filled->later.reason, -EIO,
+			 "the tree at " AT " does not tell how old its data is");
 }
 
 static void fill_nothing(struct case_of *filled)
@@ -101,7 +116,7 @@ static void check_golden(const char *name, const struct case_of *shown, const ch
 static void check_status(const struct case_of *shown, const char *name,
 			 int (*write)(FILE *, const struct report_status *))
 {
-	const struct report_status report = {&shown->earlier, &shown->later, AT};
+	const struct report_status report = {&shown->earlier, &shown->later, AT, &shown->exits};
 	char *text = NULL;
 	size_t size = 0;
 	FILE *stream = open_memstream(&text, &size);
@@ -159,6 +174,7 @@ static struct exec_result *fill_result(const struct case_of *shown)
 	CHECK_POINTER(result->peak);
 	CHECK_POINTER(result->phases);
 	for (uint64_t i = 0; i < 4; i++) {
+		const uint64_t command_uj[ZONE_MAX] = {i * 1000000, i * 50001};
 		struct meter_reading reading = between(shown, i + 1, 4);
 
 		if (i > 0)
@@ -168,9 +184,23 @@ static struct exec_result *fill_result(const struct case_of *shown)
 			(void)diag_error(&figure.reason, -ENOENT, "the last figure is 130 min old");
 		}
 		phases_book(result->phases, &reading, &figure);
+		phases_give(result->phases, phases_number(result->phases), command_uj);
 		peak_take(result->peak, &reading);
 	}
 	phases_end(result->phases);
+	result->has_shares = true;
+	result->shares[0] = (struct exec_share_zone){
+	    .divided = true, .command_uj = 6000000, .other_uj = 9000001, .idle_uj = 10000000};
+	result->shares[1] = (struct exec_share_zone){.divided = true,
+						     .idle_given = true,
+						     .command_uj = 300006,
+						     .other_uj = 199994,
+						     .idle_uj = 2000000};
+	/* The machine of this case is one whose kernel lists no children. */
+	if (strcmp(shown->name, "bare") == 0) {
+		result->has_shares = false;
+		(void)diag_error(&result->shares_reason, -EOPNOTSUPP, "nobody tells");
+	}
 	result->carbon = figure;
 	result->co2e = phases_whole(result->phases)->co2e;
 	return result;
@@ -277,6 +307,15 @@ static void test_bare_metal(void **state)
 	check_all(&shown);
 }
 
+static void test_silent(void **state)
+{
+	static struct case_of shown;
+
+	(void)state;
+	fill_silent(&shown);
+	check_all(&shown);
+}
+
 static void test_nothing(void **state)
 {
 	static struct case_of shown;
@@ -290,7 +329,8 @@ static void test_a_full_disk_is_told(void **state)
 {
 	static struct case_of shown;
 	FILE *stream = fopen("/dev/full", "w");
-	const struct report_status report = {&shown.earlier, &shown.later, AT};
+	const struct report_status report = {
+	    .earlier = &shown.earlier, .later = &shown.later, .at = AT};
 
 	(void)state;
 	fill_case(&shown, "tree");
@@ -306,9 +346,13 @@ static void test_a_full_disk_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_tree),    cmocka_unit_test(test_estimate),
-	    cmocka_unit_test(test_stale),   cmocka_unit_test(test_bare_metal),
-	    cmocka_unit_test(test_nothing), cmocka_unit_test(test_a_full_disk_is_told),
+	    cmocka_unit_test(test_tree),
+	    cmocka_unit_test(test_estimate),
+	    cmocka_unit_test(test_stale),
+	    cmocka_unit_test(test_bare_metal),
+	    cmocka_unit_test(test_silent),
+	    cmocka_unit_test(test_nothing),
+	    cmocka_unit_test(test_a_full_disk_is_told),
 	};
 
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);

@@ -21,6 +21,8 @@ static void test_stat(void **state)
 
 	(void)state;
 	assert_int_equal(thread_stat_parse(stat_line, &stat), 0);
+	assert_int_equal(stat.state, 'S');
+	assert_int_equal(stat.parent, 1);
 	assert_int_equal(stat.time_ticks, 127 + 469);
 	assert_int_equal(stat.start_ticks, 240);
 	assert_int_equal(stat.cpu, 5);

@@ -87,6 +87,13 @@ static void test_pages(void **state)
 	assert_string_equal(frame.pages[1].rows[0].name, "nginx [4711]");
 	assert_int_equal(page_sum(&frame, 1), frame.measured.energy_uj);
 	assert_int_equal(frame.pages[3].kind, TOP_NESTED);
+	/* Whether the kernel tells of processes that end, and of how many it did. */
+	assert_string_equal(frame.pages[0].rest_name, "ended, and others");
+	assert_string_equal(frame.pages[1].rest_name, "ended unseen, and others");
+	view->exits = (struct accounts_exits){.counted = true, .ended = 1234};
+	top_frame_clear(&frame);
+	assert_int_equal(top_accounts_fill(view, &frame), 0);
+	assert_string_equal(frame.pages[1].rest_name, "1234 ended, and others");
 	accounts_view_release(view);
 }
 

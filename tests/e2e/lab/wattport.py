@@ -189,6 +189,7 @@ class Wattport:
         """Starts wattport-exporter, and waits until it answers."""
         self.exporter = self._laboratory.process("wattport-exporter", [
             self._laboratory.program("host/wattport-exporter"), "--runtime-dir", RUNTIME, f"--http.listen={EXPORTER}",
+            "--meaning.carbon=FR",
         ])
         self.exporter.wait_until("it answers", self._exporter_answers)
 
