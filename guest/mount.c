@@ -12,7 +12,7 @@
 #include <time.h>
 
 #define MOUNT_WAIT_STEP_NS (CLOCK_NS_PER_SECOND / 5)
-/* The agent's service looks at its tree every 10 s at least, and the kernel logs each attempt. */
+/* The agent's service looks at its tree every 5 s, and the kernel logs each attempt. */
 #define MOUNT_BUSY_NS	   (20 * CLOCK_NS_PER_SECOND)
 #define MOUNT_BUSY_STEP_NS CLOCK_NS_PER_SECOND
 
