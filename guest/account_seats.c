@@ -190,6 +190,21 @@ static struct account_seat *account_seats_take(struct account_seats *seats,
 	return seat;
 }
 
+/* A process that was seen before it became the program that it is now: systemd's "(attportd)". */
+static void account_seats_rename(struct account_seats *seats, struct account_seat *seat,
+				 const struct account_label *label)
+{
+	struct account_seat *ended;
+
+	if (seats->options.by_name || account_seat_has_name(seat, label))
+		return;
+	ended = account_seats_find_ended(seats, label);
+	/* Of that number and name there has been one: two cannot be told apart by these. */
+	if (ended != NULL)
+		account_seats_free(seats, ended);
+	utf8_copy(seat->name, sizeof(seat->name), label->name);
+}
+
 void account_seats_book(struct account_seats *seats, struct account_rank *rank,
 			const struct account_label *label, const struct account_amount *amount)
 {
@@ -207,6 +222,7 @@ void account_seats_book(struct account_seats *seats, struct account_rank *rank,
 			seat = account_seats_take(seats, rank, label);
 	}
 	if (seat != NULL) {
+		account_seats_rename(seats, seat, label);
 		seat->life_uj = rank->energy_uj;
 		sum = &seat->sum;
 	}

@@ -13,6 +13,7 @@
  *       scarce only where more accounts use energy than are shown.
  *     - Who has to go leaves what it has to the rest. It may return, and begins at 0 then, which
  *       Prometheus takes for a counter that was restarted: increase() counts nothing twice.
+ *     - A process that becomes another program keeps its seat, and has the new name from then on.
  *     - Whoever ends keeps its seat until another wants it, for as long as it is given: then its
  *       name goes on where it was if it is there again: a service that is restarted.
  *

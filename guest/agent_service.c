@@ -141,8 +141,12 @@ static void agent_service_reload(struct agent_service *service, bool asked)
 		log_info("there is no web configuration to read again");
 }
 
+/* A tree that was taken away is let go of so soon; whoever mounts it anew waits for that (mount.c).
+ */
+#define AGENT_LOOK_NS (5 * CLOCK_NS_PER_SECOND)
 #define AGENT_SHOW_NS (PAGE_PERIOD_SECONDS * CLOCK_NS_PER_SECOND)
-static_assert(AGENT_SHOW_NS <= METER_PERIOD_NS_MAX, "counters that wrap are read in time");
+#define AGENT_LOAD_NS (30 * CLOCK_NS_PER_SECOND) /* files that may have changed */
+static_assert(AGENT_LOOK_NS <= METER_PERIOD_NS_MAX, "counters that wrap are read in time");
 
 /* How long nothing has to be done: the page's history goes on, outputs fall due. */
 static struct timespec agent_service_rest(const struct agent_service *service,
@@ -190,8 +194,9 @@ static bool agent_service_is_locked_out(const struct agent_service *service, str
 static int agent_service_run(struct agent_service *service, const sigset_t *signals,
 			     struct diag *diag)
 {
-	struct mono_time read = clock_now_mono(service->agent->clock);
-	struct mono_time shown = read;
+	struct mono_time looked = clock_now_mono(service->agent->clock);
+	struct mono_time shown = looked;
+	struct mono_time loaded = looked;
 
 	for (;;) {
 		const struct timespec rest = agent_service_rest(service, shown);
@@ -215,9 +220,12 @@ static int agent_service_run(struct agent_service *service, const sigset_t *sign
 				    "the right to open it was given up at the start: ending, to be "
 				    "started anew with it (Restart=always)");
 		}
-		if (clock_elapsed_ns(read, now) >= METER_PERIOD_NS_MAX) {
-			read = now;
+		if (clock_elapsed_ns(looked, now) >= AGENT_LOOK_NS) {
+			looked = now;
 			agent_service_tick(service, false);
+		}
+		if (clock_elapsed_ns(loaded, now) >= AGENT_LOAD_NS) {
+			loaded = now;
 			agent_service_reload(service, false);
 		}
 	}

@@ -364,12 +364,16 @@ static int meter_read_info(struct meter *meter, struct meter_reading *reading)
 
 void meter_read(struct meter *meter, struct meter_reading *ret_reading)
 {
-	int status;
+	int status, told;
 
 	*ret_reading = (struct meter_reading){.up = false};
 	status = meter_sample(meter, ret_reading);
-	if (status > 0 && meter_read_info(meter, ret_reading) == 0)
-		ret_reading->up = true;
+	told = status > 0 ? meter_read_info(meter, ret_reading) : status;
+	ret_reading->up = told == 0;
+	/* It was taken away. What we keep open would go on, and hold the device for ever: over 9p
+	 * it could not be mounted anew. */
+	if (status > 0 && told == -ENOENT)
+		meter_close(meter);
 	if (status > 0)
 		meter_advance_marks(meter, ret_reading->time);
 	meter_show(meter, ret_reading->time, ret_reading);

@@ -11,7 +11,10 @@
 #include <sys/mount.h>
 #include <time.h>
 
-#define MOUNT_WAIT_STEP_NS 200000000L
+#define MOUNT_WAIT_STEP_NS (CLOCK_NS_PER_SECOND / 5)
+/* The agent's service looks at its tree every 5 s, and the kernel logs each attempt. */
+#define MOUNT_BUSY_NS	   (20 * CLOCK_NS_PER_SECOND)
+#define MOUNT_BUSY_STEP_NS CLOCK_NS_PER_SECOND
 
 /* What is at hand while a tree is laid. */
 struct mount_task {
@@ -124,6 +127,33 @@ static int mount_try_share(struct mount_task *task, const struct mount_options *
 	return 0;
 }
 
+/* Whether that share is mounted where we can see it: nobody is about to let go of it then. */
+static bool mount_is_elsewhere(const struct sysroot *root, const char *tag)
+{
+	cleanup_mountinfo struct mountinfo mountinfo = {.text = NULL};
+
+	if (mountinfo_read(root, &mountinfo) < 0)
+		return true;
+	for (size_t i = 0; i < mountinfo.count; i++)
+		if (mount_own_is_share(&mountinfo.entries[i]) &&
+		    strcmp(mountinfo.entries[i].source, tag) == 0)
+			return true;
+	return false;
+}
+
+/* For how long what has failed like that is tried again. */
+static uint64_t mount_patience_ns(const struct mount_task *task, int status,
+				  const struct mount_options *options)
+{
+	/* A device that has just come may still be without its driver: -ENOPKG. */
+	if (status == -ENODEV || status == -ENOPKG)
+		return options->wait_ns;
+	/* A tree was just taken away, and who reads it has not noticed yet. */
+	if (status == -EBUSY && !mount_is_elsewhere(task->root, options->tag))
+		return options->wait_ns > MOUNT_BUSY_NS ? options->wait_ns : MOUNT_BUSY_NS;
+	return 0;
+}
+
 static int mount_await_share(struct mount_task *task, const struct clock *clock,
 			     const struct mount_options *options, struct diag *diag)
 {
@@ -131,12 +161,16 @@ static int mount_await_share(struct mount_task *task, const struct clock *clock,
 
 	for (;;) {
 		int status = mount_try_share(task, options, diag);
+		uint64_t step_ns;
 
-		/* A device that has just come may still be without its driver: -ENOPKG. */
-		if ((status != -ENODEV && status != -ENOPKG) ||
-		    clock_elapsed_ns(start, clock_now_mono(clock)) >= options->wait_ns)
+		if (clock_elapsed_ns(start, clock_now_mono(clock)) >=
+		    mount_patience_ns(task, status, options))
 			return status;
-		(void)nanosleep(&(struct timespec){.tv_nsec = MOUNT_WAIT_STEP_NS}, NULL);
+		step_ns = status == -EBUSY ? MOUNT_BUSY_STEP_NS : MOUNT_WAIT_STEP_NS;
+		(void)nanosleep(
+		    &(struct timespec){.tv_sec = (time_t)(step_ns / CLOCK_NS_PER_SECOND),
+				       .tv_nsec = (long)(step_ns % CLOCK_NS_PER_SECOND)},
+		    NULL);
 	}
 }
 

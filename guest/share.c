@@ -310,10 +310,12 @@ static int share_tell_mount(enum share_transport transport, const char *tag, con
 				  "security module tells in the kernel's log",
 				  filesystem);
 	case EBUSY:
-		return diag_error(diag, -EBUSY,
-				  "the share '%s' is mounted elsewhere; unmount it there, or name "
-				  "that directory with --at",
-				  tag);
+		return diag_error(
+		    diag, -EBUSY,
+		    "the share '%s' is in use: it is mounted elsewhere (unmount it "
+		    "there, or name that directory with --at), or programs still have "
+		    "files open of a tree that was taken away (restart them)",
+		    tag);
 	case ENOENT:
 	case EINVAL:
 		/* virtiofs says so of a tag that no device has. That of 9p was seen: there it is

@@ -4,6 +4,7 @@
 #include "tests/unit/check.h"
 #include "tests/unit/made_up_guest.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -235,6 +236,31 @@ static void test_processes(void **state)
 	stop(guest);
 }
 
+/* Looked at between fork and exec, a service is not yet what it will be for the rest of its life.
+ */
+static void test_a_process_becomes_a_program(void **state)
+{
+	struct made_up_guest *guest = start(2);
+	size_t a = made_up_guest_add(guest, "/system.slice/a.service");
+	size_t process = made_up_guest_start(guest, 100, a, 4000000001);
+
+	(void)state;
+	begin(guest);
+	for (int i = 0; i < 20; i++) {
+		made_up_guest_work(guest, process, 400 * MS);
+		if (i > 0)
+			tree_write(&guest->guest.tree, "proc/100/stat",
+				   "100 (daemon) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %" PRIu64
+				   " 0 0 0 0 0 0 0 0 0 0 0 0 0 0 17 1 0 0\n",
+				   guest->processes[process].start_ticks);
+		made_up_guest_pass(guest, SECOND, 20 * WATT);
+		made_up_guest_tick(guest);
+	}
+	assert_int_equal(guest->view->groups[ACCOUNT_PROCESS].count, 1);
+	check_near(energy_of(guest, ACCOUNT_PROCESS, "daemon"), 200 * WATT);
+	stop(guest);
+}
+
 /* One that comes by the number of another is not taken for it, however much time it shows. */
 static void test_a_number_is_given_again(void **state)
 {
@@ -437,6 +463,7 @@ int main(void)
 	    cmocka_unit_test(test_a_restart_goes_on),
 	    cmocka_unit_test(test_a_gap_is_divided_afterwards),
 	    cmocka_unit_test(test_processes),
+	    cmocka_unit_test(test_a_process_becomes_a_program),
 	    cmocka_unit_test(test_a_number_is_given_again),
 	    cmocka_unit_test(test_after_suspension),
 	    cmocka_unit_test(test_random_machines),

@@ -233,6 +233,22 @@ static void test_does_not_believe_a_tree_that_tells_no_age(void **state)
 	assert_false(read_after(fixture, 1000)->up);
 }
 
+/* What is kept open of it would still be read, and its device could not be mounted anew. */
+static void test_lets_go_of_a_tree_that_was_taken_away(void **state)
+{
+	struct fixture *fixture = *state;
+	int fd = fixture->guest.tree.fd;
+
+	add_tree(fixture, 1000);
+	open_meter(fixture, METER_TREE);
+	assert_true(read_meter(fixture)->up);
+	assert_int_equal(renameat(fd, "tree", fd, "taken"), 0);
+	assert_false(read_after(fixture, 10)->up);
+	add_tree(fixture, 5000);
+	assert_true(read_after(fixture, 10)->up);
+	assert_int_equal(fixture->reading.zones[0].energy_uj, 5000);
+}
+
 static void test_calls_an_estimate_an_estimate(void **state)
 {
 	struct fixture *fixture = *state;
@@ -469,6 +485,7 @@ int main(void)
 	    METER_TEST(test_is_not_up_when_the_counters_stand_still),
 	    METER_TEST(test_takes_texts_that_are_filled_up),
 	    METER_TEST(test_does_not_believe_a_tree_that_tells_no_age),
+	    METER_TEST(test_lets_go_of_a_tree_that_was_taken_away),
 	    METER_TEST(test_calls_an_estimate_an_estimate),
 	    METER_TEST(test_says_what_is_missing_and_waits_for_it),
 	    METER_TEST(test_survives_a_zone_that_fails),

@@ -51,7 +51,7 @@ DISK_XML = """<disk type='file' device='disk'><driver name='qemu' type='raw'/>
 
 # Two ways to give a guest the same host directory.
 FILESYSTEM_XML = {
-    "9p": """<filesystem type='mount' accessmode='{accessmode}'>
+    "9p": """<filesystem type='mount' accessmode='{accessmode}'{multidevs}>
       <driver type='path'/><source dir={source}/><target dir={tag}/>{readonly}</filesystem>""",
     # virtiofsd of QEMU 7.2 knows no read-only export, so libvirt refuses <readonly/> there.
     "virtiofs": """<filesystem type='mount' accessmode='passthrough'>
@@ -76,12 +76,13 @@ class Share:
     accessmode: str = "passthrough"  # of 9p
     sandbox: str = "namespace"  # of virtiofsd
     readonly: bool = True  # over 9p
+    whole_tree: bool = False  # over 9p: also what is mounted below the directory, whose inode numbers may be the same
 
     def xml(self, uuid):
         """The device, as in a domain or for attach-device."""
         return FILESYSTEM_XML[self.transport].format(
             source=quoteattr(self.source.replace("{uuid}", uuid)), tag=quoteattr(self.tag), accessmode=self.accessmode, sandbox=self.sandbox,
-            virtiofsd=VIRTIOFSD, readonly="<readonly/>" if self.readonly else "",
+            virtiofsd=VIRTIOFSD, multidevs=" multidevs='remap'" if self.whole_tree else "", readonly="<readonly/>" if self.readonly else "",
         )
 
 

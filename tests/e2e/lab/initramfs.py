@@ -22,6 +22,7 @@ ip link set lo up
 ip addr add 10.0.2.15/24 dev eth0
 ip link set eth0 up
 ip route add default via 10.0.2.2
+[ -x /etc/handover ] && exec /etc/handover
 echo "wattport-lab: guest is up"
 [ -x /etc/start ] && /etc/start </dev/null >/tmp/start.log 2>&1 &
 exec httpd -f -p 80 -h /www
@@ -95,6 +96,10 @@ class Initramfs:
     def add_start(self, script):
         """What the guest does by itself as soon as it is up."""
         self.add("/etc/start", f"#!/bin/sh\n{script}\n".encode(), 0o755)
+
+    def add_handover(self, script):
+        """What becomes process 1 in the place of the laboratory's own, once devices and network are there."""
+        self.add("/etc/handover", f"#!/bin/sh\n{script}\n".encode(), 0o755)
 
     def write(self, path):
         """Writes the archive."""

@@ -25,12 +25,13 @@ NODE_EXPORTER = "/usr/bin/prometheus-node-exporter"
 class Laboratory(contextlib.ExitStack):
     """Use as a context manager. After the last teardown it asserts that nothing is left behind."""
 
-    def __init__(self, guest_programs=(), probe=True, guest_start=""):
+    def __init__(self, guest_programs=(), probe=True, guest_start="", guest_handover=""):
         """guest_programs: what the guests get beside the probe, if they get that, as paths in the build. guest_start:
-        what they do by themselves at each boot, in the words of a shell."""
+        what they do by themselves at each boot, in the words of a shell. guest_handover: what becomes their process 1."""
         super().__init__()
         self._guest_programs = (PROBE,) * probe + tuple(guest_programs)
         self._guest_start = guest_start
+        self._guest_handover = guest_handover
         self._guests = 0
         self._initrds = {}
         self.libvirtd = None
@@ -124,6 +125,8 @@ class Laboratory(contextlib.ExitStack):
                 archive.add_program(self.program(path), f"/bin/{os.path.basename(path)}")
             if self._guest_start:
                 archive.add_start(self._guest_start)
+            if self._guest_handover:
+                archive.add_handover(self._guest_handover)
             self._initrds[flavour] = self.path(f"initrd-{flavour}")
             archive.write(self._initrds[flavour])
         return self._initrds[flavour]
