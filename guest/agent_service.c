@@ -141,8 +141,7 @@ static void agent_service_reload(struct agent_service *service, bool asked)
 		log_info("there is no web configuration to read again");
 }
 
-/* A tree that was taken away is let go of so soon; whoever mounts it anew waits for that (mount.c).
- */
+/* A tree that was taken away is let go of so soon; mount waits for that (mount.c). */
 #define AGENT_LOOK_NS (5 * CLOCK_NS_PER_SECOND)
 #define AGENT_SHOW_NS (PAGE_PERIOD_SECONDS * CLOCK_NS_PER_SECOND)
 #define AGENT_LOAD_NS (30 * CLOCK_NS_PER_SECOND) /* files that may have changed */

@@ -226,6 +226,8 @@ class SystemdTest(unittest.TestCase):
         # It keeps the counters of its source open.
         self.manager.systemctl("stop wattportd")
         self.manager.systemctl("restart wattport-agent-mount")
+        # The agent ends, to come back with the right to open the counter anew; its start would lay the tree again.
+        wait_for("the agent to be back", lambda: self.knows_more(energy_j), 60, 0.5)
         self.manager.systemctl("stop wattport-agent-mount")
         self.assertEqual(self.laid(), "0")
         self.assertNotEqual(self.guest.run(look.format(exporter)).status, 0)
