@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static int worker_wait(struct worker *worker, struct pollfd polled[static 2])
@@ -86,11 +87,11 @@ static int worker_await(const struct worker_options *options, uint64_t *ret_reig
 	uint64_t reign = options->reign;
 
 	if (options->go_fd >= 0) {
-		ssize_t got = 0;
+		ssize_t got;
 
-		/* Where nobody listens any more, nobody will say anything either. */
-		if (write(options->go_fd, "", 1) == 1)
-			got = read(options->go_fd, &reign, sizeof(reign));
+		/* Whoever does not listen any more may have told the reign before. */
+		(void)send(options->go_fd, "", 1, MSG_NOSIGNAL);
+		got = read(options->go_fd, &reign, sizeof(reign));
 		(void)close(options->go_fd);
 		/* Eight bytes at once, or none: then whoever serves goes on. */
 		if (got != (ssize_t)sizeof(reign))
