@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 AGENT, RAPLSIM = (os.path.abspath(path) for path in sys.argv[1:3])
@@ -34,7 +35,19 @@ class SimulatedTest(unittest.TestCase):
     def start_host(self, *options):
         """Mounts the host; SKIPPED where that is not possible is the module's, see main."""
         subprocess.run([RAPLSIM, "run", self.host, *options], check=True, capture_output=True, timeout=TIMEOUT_S)
-        self.addCleanup(subprocess.run, [RAPLSIM, "ctl", self.host, "quit"], check=False, capture_output=True)
+        self.addCleanup(self.stop_host)
+
+    def stop_host(self):
+        """It answers before its mount is gone."""
+        subprocess.run([RAPLSIM, "ctl", self.host, "quit"], check=False, capture_output=True)
+        deadline = time.monotonic() + TIMEOUT_S
+        while self.is_mounted() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def is_mounted(self):
+        """Whether the host is still there."""
+        with open("/proc/self/mountinfo", encoding="utf-8") as file:
+            return any(line.split()[4] == self.host for line in file)
 
     def ctl(self, *words):
         """Tells or asks the simulator."""

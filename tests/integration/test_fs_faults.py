@@ -136,10 +136,19 @@ class TestTakeovers(FaultTest):
         def said():
             with open(log, encoding="utf-8") as file:
                 return file.read()
-        # Also a worker that "cannot say that it is ready: ..." has these words.
-        until(lambda: "info: ready: " in said() or process.poll() is not None, f"{inject}: an outcome")
+        # Also a worker that "cannot say that it is ready: ..." has these words; and where writing fails, nothing may say it.
+        until(lambda: "info: ready: " in said() or process.poll() is not None or calls == "write" and self.serves(process.pid),
+              f"{inject}: an outcome")
         self.detach(tracer)
         return process.poll(), said()
+
+    def serves(self, keeper):
+        """Whether the worker is this keeper's."""
+        try:
+            with open(f"/proc/{self.server.worker()}/stat", encoding="utf-8") as file:
+                return int(file.read().rpartition(")")[2].split()[1]) == keeper
+        except FileNotFoundError:
+            return False
 
     def points(self, *options):
         self.assertEqual(self.start_traced(",".join(START), None, *options)[0], None)
