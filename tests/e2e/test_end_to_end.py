@@ -25,11 +25,12 @@ TRUTH_TOLERANCE = 0.03  # what the ledger may differ from the truth
 RMS_LIMITS = {1: 0.02, 10: 0.05}
 READ_HZ = 10
 READS = 101
-# Whoever is held up for longer in the midst of a read knows neither when its value was true, nor has it if wattport-fs
-# gave up waiting for fresh data (20 ms); then that waits for nobody until wattportd answers, or for a second. On a
-# machine that others use, too, that happens. Such reads do not count.
+# Whoever is held up in the midst of a read does not know when its value was true: what may be lost of an interval, by
+# rate. After WAIT_S wattport-fs gives up waiting for fresh data, and then waits for nobody until wattportd answers, or
+# for AWAY_S. On a machine that others use, too, both happen. Such reads do not count.
 # Nor do intervals that are much shorter or longer than they should be: the reader came late, and hurried then.
-READ_S = 0.01
+READ_S = {1: 0.02, 10: 0.01}
+WAIT_S = 0.02
 AWAY_S = 1
 INTERVAL_TOLERANCE = 0.2
 INTERVALS = 30  # of each rate, between reads that count
@@ -200,24 +201,28 @@ class Transport:
     def read_powers(self, pairs):
         """Reads in the busy guest, and adds each interval's power beside the truth of that interval, by rate: of the
         slower rates at all phases."""
+        # The agents look at all processes each second, for which an emulated CPU takes so long that no second would count.
+        for guest in (self.busy, self.idle):
+            guest.check("kill -STOP $(pidof wattport-agent)")
         recorder = CpuRecorder([self.busy.pid()]).start()
         clocks = [self.busy.clock()]
-        # The agent looks at all processes each second, for which an emulated CPU takes so long that no second would count.
-        lines = self.busy.check(f"kill -STOP $(pidof wattport-agent); guest_probe read {COUNTER} {1_000_000 // READ_HZ} {READS}; "
-                                "kill -CONT $(pidof wattport-agent)", 60).splitlines()
+        lines = self.busy.check(f"guest_probe read {COUNTER} {1_000_000 // READ_HZ} {READS}", 60).splitlines()
         clocks.append(self.busy.clock())
         cpu = recorder.stop()[self.busy.pid()]
+        for guest in (self.busy, self.idle):
+            guest.check("kill -CONT $(pidof wattport-agent)")
         offset_s, slope = stats.line_through([(guest_s, host_s) for host_s, guest_s, _ in clocks])
         reads, held_up_s = [], float("-inf")
         for line in lines:
             before_ns, after_ns, value_uj = map(int, line.split())
             read_s = (before_ns + after_ns) / 2e9
-            if after_ns - before_ns > READ_S * 1e9:
+            lasted_s = (after_ns - before_ns) / 1e9
+            if lasted_s > WAIT_S:
                 held_up_s = read_s
-            reads.append((read_s, value_uj / 1e6, read_s - held_up_s > AWAY_S))
+            reads.append((read_s, value_uj / 1e6, lasted_s if read_s - held_up_s > AWAY_S else float("inf")))
         for rate, found in pairs.items():
-            for (start_s, start_j, start_counts), (end_s, end_j, end_counts) in zip(reads, reads[READ_HZ // rate:]):
-                if not start_counts or not end_counts or abs((end_s - start_s) * rate - 1) > INTERVAL_TOLERANCE:
+            for (start_s, start_j, start_lasted_s), (end_s, end_j, end_lasted_s) in zip(reads, reads[READ_HZ // rate:]):
+                if max(start_lasted_s, end_lasted_s) > READ_S[rate] or abs((end_s - start_s) * rate - 1) > INTERVAL_TOLERANCE:
                     continue
                 host_start_s, host_end_s = (offset_s + slope * guest_s for guest_s in (start_s, end_s))
                 true_w = self.account.true_w(self.busy, cpu, host_start_s, host_end_s)
