@@ -195,6 +195,11 @@ static void exporter_write_source_errors(const struct exporter_scene *scene)
 
 /* --- all of them --- */
 
+struct exporter_family {
+	struct metrics_family family;
+	void (*write)(const struct exporter_scene *scene);
+};
+
 static const struct exporter_family exporter_program_families[] = {
     {{"wattport_build", METRICS_INFO, NULL, "The version of Wattport that exports this."},
      exporter_write_build},
@@ -278,5 +283,5 @@ void exporter_metrics_write(struct metrics *metrics, const struct ledger_copy *c
 	exporter_write_families(&scene, exporter_ledger_families,
 				sizeof(exporter_ledger_families) /
 				    sizeof(exporter_ledger_families[0]));
-	exporter_write_families(&scene, exporter_vm_families, exporter_vm_family_count);
+	exporter_metrics_write_vms(&scene);
 }
