@@ -160,7 +160,7 @@ int page_answer_now(struct page *page, const struct page_view *view, struct http
 
 	page_show(page, view);
 	page_lock(page);
-	text = page_json(view, clock_now_wall(page->clock), &page->meaning);
+	text = page_json(view, page->clock, &page->meaning);
 	(void)pthread_mutex_unlock(&page->lock);
 	return page_answer_text(text, response);
 }
@@ -171,7 +171,7 @@ static int page_answer_history(struct page *page, enum page_range range,
 	char *text;
 
 	page_lock(page);
-	text = page_history_json(page->history, range);
+	text = page_history_json(page->history, page->clock, range);
 	(void)pthread_mutex_unlock(&page->lock);
 	return page_answer_text(text, response);
 }

@@ -12,9 +12,8 @@
 #define SERIES_MEMORY_NS (300 * CLOCK_NS_PER_SECOND) /* over which a series is found important */
 
 struct page_point {
-	uint64_t time_ns; /* struct mono_time */
-	uint64_t wall_ms;
-	bool gap; /* nothing was known then: the rest says nothing */
+	uint64_t time_ns; /* struct mono_time: who sets the clock on the wall moves nothing */
+	bool gap;	  /* nothing was known then: the rest says nothing */
 	uint64_t energy_uj;
 	uint64_t idle_uj;
 	uint64_t other_uj;
@@ -201,16 +200,12 @@ static void history_push(struct page_history *history, const struct page_point *
 void page_history_add(struct page_history *history, const struct page_view *view,
 		      const struct clock *clock)
 {
-	const struct mono_time now = clock_now_mono(clock);
-	uint64_t wall_ns = clock_now_wall(clock).ns;
-	uint64_t age_ns = clock_elapsed_ns(view->time, now);
-	struct page_point point = {.time_ns = now.ns, .gap = !view->up};
+	struct page_point point = {.time_ns = clock_now_mono(clock).ns, .gap = !view->up};
 
 	if (view->up) {
 		if (view->time.ns == history->time_ns)
 			return; /* the same sample as before */
 		point.time_ns = view->time.ns;
-		wall_ns -= age_ns < wall_ns ? age_ns : wall_ns;
 		point.energy_uj = view->total.energy_uj;
 		point.idle_uj = view->total.idle_uj;
 		point.other_uj = view->total.other_uj;
@@ -221,7 +216,6 @@ void page_history_add(struct page_history *history, const struct page_view *view
 		}
 		history->time_ns = view->time.ns;
 	}
-	point.wall_ms = wall_ns / CLOCK_NS_PER_MS;
 	history_push(history, &point);
 }
 
@@ -284,6 +278,15 @@ static bool ring_has(const struct page_ring *ring, size_t first, size_t column)
 	return false;
 }
 
+/* Where the last point's counter stood, from which a page goes on; null: not known then. */
+static json_t *ring_last_counter(const struct page_ring *ring, size_t column)
+{
+	const struct page_point *last = ring_last(ring);
+	uint64_t energy_uj = last == NULL || last->gap ? PAGE_UNKNOWN : point_column(last, column);
+
+	return energy_uj > INT64_MAX ? json_null() : json_integer((json_int_t)energy_uj);
+}
+
 static json_t *ring_accounts(const struct page_history *history, const struct page_ring *ring,
 			     size_t first)
 {
@@ -295,24 +298,33 @@ static json_t *ring_accounts(const struct page_history *history, const struct pa
 		if (series->used && ring_has(ring, first, i))
 			(void)json_array_append_new(
 			    accounts,
-			    json_pack("{s:s, s:s, s:o}", "id",
+			    json_pack("{s:s, s:s, s:o, s:o}", "id",
 				      series->id[0] != '\0' ? series->id : series->name, "name",
-				      series->name, "power_uw", ring_column(ring, first, i)));
+				      series->name, "energy_uj", ring_last_counter(ring, i),
+				      "power_uw", ring_column(ring, first, i)));
 	}
 	return accounts;
 }
 
-static json_t *ring_times(const struct page_ring *ring, size_t first)
+static json_t *ring_times(const struct page_ring *ring, size_t first, const struct clock *clock)
 {
+	const struct mono_time now = clock_now_mono(clock);
+	uint64_t wall_ns = clock_now_wall(clock).ns;
 	json_t *times = json_array();
 
-	for (size_t i = first; i < ring->count; i++)
+	for (size_t i = first; i < ring->count; i++) {
+		uint64_t past_ns =
+		    clock_elapsed_ns((struct mono_time){ring_at(ring, i)->time_ns}, now);
+		uint64_t time_ns = past_ns < wall_ns ? wall_ns - past_ns : 0;
+
 		(void)json_array_append_new(times,
-					    json_integer((json_int_t)ring_at(ring, i)->wall_ms));
+					    json_integer((json_int_t)(time_ns / CLOCK_NS_PER_MS)));
+	}
 	return times;
 }
 
-char *page_history_json(const struct page_history *history, enum page_range range)
+char *page_history_json(const struct page_history *history, const struct clock *clock,
+			enum page_range range)
 {
 	const struct page_ring *ring = &history->rings[range];
 	json_t *document;
@@ -323,13 +335,15 @@ char *page_history_json(const struct page_history *history, enum page_range rang
 	       ring_at(ring, first)->time_ns + ring->range_ns < ring_last(ring)->time_ns)
 		first++;
 	/* A member that memory was short for is NULL, which json_pack() refuses. */
-	document =
-	    json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "range_ms",
-		      (json_int_t)(ring->range_ns / CLOCK_NS_PER_MS), "t_ms",
-		      ring_times(ring, first), "total_uw", ring_column(ring, first, COLUMN_TOTAL),
-		      "idle_uw", ring_column(ring, first, COLUMN_IDLE), "other_uw",
-		      ring_column(ring, first, COLUMN_OTHER), "accounts",
-		      ring_accounts(history, ring, first));
+	document = json_pack(
+	    "{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "range_ms",
+	    (json_int_t)(ring->range_ns / CLOCK_NS_PER_MS), "t_ms", ring_times(ring, first, clock),
+	    "energy_uj", ring_last_counter(ring, COLUMN_TOTAL), "idle_uj",
+	    ring_last_counter(ring, COLUMN_IDLE), "other_uj", ring_last_counter(ring, COLUMN_OTHER),
+	    "total_uw", ring_column(ring, first, COLUMN_TOTAL), "idle_uw",
+	    ring_column(ring, first, COLUMN_IDLE), "other_uw",
+	    ring_column(ring, first, COLUMN_OTHER), "accounts",
+	    ring_accounts(history, ring, first));
 	text = document != NULL ? json_dumps(document, JSON_COMPACT) : NULL;
 	json_decref(document);
 	return text;

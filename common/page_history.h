@@ -29,11 +29,12 @@ struct page_history;
 int page_history_create(struct page_history **ret_history);
 void page_history_destroy(struct page_history *history);
 
-/* Takes a view in, where it is newer than the last one by a second or so. `now` is the present. */
+/* Takes a view in, where it is newer than the last one by a second or so. */
 void page_history_add(struct page_history *history, const struct page_view *view,
 		      const struct clock *clock);
 
 /* A range of it as JSON: text that the caller frees; NULL: out of memory. docs/page.md. */
-char *page_history_json(const struct page_history *history, enum page_range range);
+char *page_history_json(const struct page_history *history, const struct clock *clock,
+			enum page_range range);
 
 #endif

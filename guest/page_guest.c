@@ -171,6 +171,8 @@ int page_guest_view(const struct meter_reading *reading, const struct accounts_v
 		ret_view->sight = reading->info.exact ? "exact" : "isolated";
 	} else if (!reading->from_tree) {
 		ret_view->source = "this machine's own powercap";
+		if (reading->up)
+			ret_view->age_ns = 0;
 	}
 	page_guest_zones(reading, accounts, ret_view);
 	if (accounts == NULL) {

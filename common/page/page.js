@@ -258,8 +258,8 @@ async function refresh() {
 			page.received = performance.now();
 			if (page.stale || (page.range === "hour" && page.received - page.loaded >= COARSE_MS))
 				await load();
-			if (page.range === "minutes")
-				page.history.add(now);
+			if (page.range === "minutes" && !page.history.add(now))
+				page.stale = true;
 			page.now = now;
 			page.failed = null;
 		} catch (error) {

@@ -69,12 +69,16 @@ static struct accounts_view *make_view(void)
 
 static void check_view(const struct accounts_view *accounts, const char *golden)
 {
-	const struct wall_time now = {UINT64_C(1767225600) * CLOCK_NS_PER_SECOND};
+	struct manual_clock clock;
 	struct page_view view;
 	char *text;
 
+	/* Half a second after the reading. */
+	manual_clock_init(&clock,
+			  (struct mono_time){accounts->reading.time.ns + 500 * CLOCK_NS_PER_MS},
+			  (struct wall_time){UINT64_C(1767225600) * CLOCK_NS_PER_SECOND});
 	assert_int_equal(page_guest_view(&accounts->reading, accounts, &view), 0);
-	text = page_json(&view, now, NULL);
+	text = page_json(&view, &clock.clock, NULL);
 	page_guest_release(&view);
 	assert_non_null(text);
 	golden_check(golden, text, strlen(text));
