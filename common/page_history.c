@@ -203,8 +203,8 @@ void page_history_add(struct page_history *history, const struct page_view *view
 	struct page_point point = {.time_ns = clock_now_mono(clock).ns, .gap = !view->up};
 
 	if (view->up) {
-		if (view->time.ns == history->time_ns)
-			return; /* the same sample as before */
+		if (view->time.ns <= history->time_ns)
+			return; /* the same sample as before, or one that another thread overtook */
 		point.time_ns = view->time.ns;
 		point.energy_uj = view->total.energy_uj;
 		point.idle_uj = view->total.idle_uj;

@@ -225,6 +225,24 @@ static void test_where_a_page_goes_on(void **state)
 	json_decref(document);
 }
 
+/* Two threads show views: an older one may come after a younger. */
+static void test_a_view_that_comes_late(void **state)
+{
+	struct fixture *fixture = *state;
+	struct page_view late;
+	json_t *document;
+
+	tick(fixture, 1000);
+	late = fixture->view;
+	tick(fixture, 1000);
+	fixture->view.up = false;
+	page_history_add(fixture->history, &fixture->view, &fixture->clock.clock);
+	page_history_add(fixture->history, &late, &fixture->clock.clock);
+	document = told(fixture, PAGE_RANGE_MINUTES);
+	assert_int_equal(json_array_size(column(document, "t_ms")), 3);
+	json_decref(document);
+}
+
 /* The rings are bounded, and tell their range. */
 static void test_hours(void **state)
 {
@@ -279,6 +297,7 @@ int main(void)
 	    WITH_HISTORY(test_gap),
 	    WITH_HISTORY(test_counters_that_go_back),
 	    WITH_HISTORY(test_where_a_page_goes_on),
+	    WITH_HISTORY(test_a_view_that_comes_late),
 	    WITH_HISTORY(test_hours),
 	    WITH_HISTORY(test_crowd),
 	};
