@@ -52,7 +52,7 @@ static void page_guest_zones(const struct meter_reading *reading,
 		row->energy_uj = divided->energy_uj;
 		row->idle_uj = divided->idle_uj;
 		row->other_uj = divided->other_uj;
-		if (page_guest_has_power(view, accounts))
+		if (view->up && accounts_view_has_power(accounts, divided))
 			row->power_uw = divided->power_uw;
 	}
 }

@@ -107,11 +107,25 @@ static void test_host_gone(void **state)
 	accounts_view_release(view);
 }
 
+/* One of two zones cannot be read for a moment: its power is not 0. */
+static void test_a_zone_is_away(void **state)
+{
+	struct accounts_view *view = make_view();
+
+	(void)state;
+	view->reading.zones[1].available = false;
+	view->reading.zones[1].has_power = false;
+	view->zones[1].power_uw = 0;
+	check_view(view, "page_guest_no_dram.json");
+	accounts_view_release(view);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_accounts),
 	    cmocka_unit_test(test_host_gone),
+	    cmocka_unit_test(test_a_zone_is_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
