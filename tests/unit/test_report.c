@@ -203,6 +203,7 @@ static struct exec_result *fill_result(const struct case_of *shown)
 	}
 	result->carbon = figure;
 	result->co2e = phases_whole(result->phases)->co2e;
+	result->command_co2e = phases_whole(result->phases)->command_co2e;
 	return result;
 }
 
