@@ -44,7 +44,7 @@ struct page_account {
 	uint64_t members; /* vCPUs of a machine, processes of a service */
 };
 
-/* Accounts of one kind. The first group of a view is the one that the charts show. */
+/* Accounts of one kind. The first group of a view is the one that the charts show at first. */
 struct page_group {
 	const char *kind;	/* "vm", "unit", "process", ...: literals */
 	const char *of_members; /* what `members` counts: "vCPUs", "processes" */

@@ -1,8 +1,8 @@
 /*
  * What the charts show: a history of powers, in columns, and its pictures by dygraphs.
  *
- * A picture has eleven layers from top to bottom: those accounts that used most in the range, the others together, work
- * of no account, idle. A moment of which nothing is known is a gap in all of them, never a zero.
+ * A picture has eleven layers from top to bottom: those accounts of a kind that used most in the range, the others together,
+ * work of no account, idle. A moment of which nothing is known is a gap in all of them, never a zero.
  */
 import { element, joined, wattHours, watts, clockTime, setText } from "./text.js";
 
@@ -14,14 +14,18 @@ const NEWCOMER = 1.25;
 /* Samples of one clock do not differ by so much in the order in which they are answered. */
 const CLOCK_BACK_MS = 5000;
 
+/* A slice a-b.slice lies in a.slice (systemd.slice(5)): both in one picture would be twice what was used. */
+const isWithin = (kind, name) => kind === "slice" && name.replace(/\.slice$/, "").includes("-");
+
 export class History {
 	constructor() {
-		this.load({ range_ms: 300000, t_ms: [], energy_uj: null, total_uw: [], idle_uw: [], other_uw: [], accounts: [] });
+		this.load({ range_ms: 300000, kind: null, t_ms: [], energy_uj: null, total_uw: [], idle_uw: [], other_uw: [], accounts: [] });
 		this.chosen = new Array(COLOURS).fill(null);
 	}
 
 	load(document) {
 		this.range = document.range_ms;
+		this.kind = document.kind;
 		this.times = document.t_ms;
 		this.total = document.total_uw;
 		this.idle = document.idle_uw;
@@ -85,7 +89,7 @@ export class History {
 		const before = this.before;
 		if (this.last !== null && now.t_ms <= this.last + 500)
 			return now.t_ms > this.last - CLOCK_BACK_MS;
-		const accounts = now.groups[0]?.accounts ?? [];
+		const accounts = now.groups.find(one => one.kind === this.kind)?.accounts ?? [];
 		this.before = { time: now.t_ms, total: now.total, accounts: new Map(accounts.map(one => [one.id, one.energy_uj])) };
 		/* Where nothing is known to have been before, this is a beginning: the gap goes up to here. */
 		const grown = (later, earlier) => before && later !== null && (earlier ?? null) !== null && later >= earlier
@@ -101,7 +105,9 @@ export class History {
 	/* Who is in the picture: by what they used in it; each keeps its place. */
 	choose() {
 		const used = new Map();
-		for (const [id, { power }] of this.accounts) {
+		for (const [id, { name, power }] of this.accounts) {
+			if (isWithin(this.kind, name))
+				continue;
 			let sum = 0;
 			for (let i = 1; i < power.length; i++)
 				sum += (power[i] ?? 0) * (this.times[i] - this.times[i - 1]);

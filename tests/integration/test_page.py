@@ -37,8 +37,8 @@ CANVAS = """(() => { const canvas = document.querySelector('#ID canvas'), empty 
 GROWTH = """import('/page/chart.js').then(({ History }) => {
     const history = new History();
     const now = (time, total, account) => ({ t_ms: time, state: { up: true, age_ns: 0 },
-        total: { energy_uj: total, idle_uj: null, other_uj: null }, groups: [{ accounts: [{ id: 'a', name: 'a', energy_uj: account }] }] });
-    history.load({ range_ms: 300000, t_ms: [1000, 2000], energy_uj: 30e6, idle_uj: null, other_uj: null, total_uw: [null, 10e6],
+        total: { energy_uj: total, idle_uj: null, other_uj: null }, groups: [{ kind: 'unit', accounts: [{ id: 'a', name: 'a', energy_uj: account }] }] });
+    history.load({ range_ms: 300000, kind: 'unit', t_ms: [1000, 2000], energy_uj: 30e6, idle_uj: null, other_uj: null, total_uw: [null, 10e6],
         idle_uw: [null, null], other_uw: [null, null], accounts: [{ id: 'a', name: 'a', energy_uj: 5e6, power_uw: [null, 1e6] }] });
     history.add(now(2300, 60e6, 6e6));
     history.add(now(3500, 90e6, 8e6));
@@ -272,8 +272,16 @@ class GuestPage(PageCase):
         button = "[...document.querySelectorAll('#groups button')].find(one => one.textContent === '{}').click()"
         self.page.evaluate(button.format("Slices"))
         self.page.until(f"{names}.includes('user-1000.slice')", "the slices")
+        # So do the charts; what lies in user.slice is not drawn again.
+        legend = "[...document.querySelectorAll('#legend .name')].map(name => name.textContent)"
+        shown = self.page.until(f"{legend}.includes('system.slice') && {legend}", "the slices' charts")
+        self.assertIn("user.slice", shown)
+        self.assertNotIn("user-1000.slice", shown)
+        self.assertNotIn("nginx.service", shown)
+        self.check_chart("power-chart")
         self.page.evaluate(button.format("Services"))
         self.page.until(f"{names}.includes('nginx.service')", "the services")
+        self.page.until(f"{legend}.includes('nginx.service')", "the services' charts")
 
     def check_numbers(self, guest):
         """The counter stands still: page and metrics tell the same of each unit, to the last digit."""

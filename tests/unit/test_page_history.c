@@ -70,7 +70,7 @@ static void tick(struct fixture *fixture, uint64_t elapsed_ms)
 
 static json_t *told(const struct fixture *fixture, enum page_range range)
 {
-	char *text = page_history_json(fixture->history, &fixture->clock.clock, range);
+	char *text = page_history_json(fixture->history, &fixture->clock.clock, range, NULL);
 	json_t *document;
 
 	assert_non_null(text);
@@ -243,6 +243,53 @@ static void test_a_view_that_comes_late(void **state)
 	json_decref(document);
 }
 
+static json_t *told_of(const struct fixture *fixture, const char *kind)
+{
+	char *text =
+	    page_history_json(fixture->history, &fixture->clock.clock, PAGE_RANGE_MINUTES, kind);
+	json_t *document;
+
+	assert_non_null(text);
+	document = json_loads(text, 0, NULL);
+	assert_non_null(document);
+	free(text);
+	return document;
+}
+
+/* Each kind has its own accounts, also where names are the same; a kind that comes later has no
+ * past, and one that nobody knows nothing. */
+static void test_kinds(void **state)
+{
+	struct fixture *fixture = *state;
+	struct page_account user = {.name = "a0", .power_uw = 7000000};
+	json_t *document;
+
+	tick(fixture, 1000);
+	tick(fixture, 1000);
+	fixture->view.groups[1] = (struct page_group){
+	    .kind = "user", .of_members = "processes", .count = 1, .accounts = &user};
+	fixture->view.group_count = 2;
+	for (int i = 0; i < 2; i++) {
+		user.energy_uj += 7000000;
+		tick(fixture, 1000);
+	}
+	document = told_of(fixture, "user");
+	assert_string_equal(json_string_value(json_object_get(document, "kind")), "user");
+	assert_int_equal(json_array_size(json_object_get(document, "accounts")), 1);
+	assert_int_equal(at(document, "total_uw", 3), 18000000);
+	assert_int_equal(at(document, "a0", 3), 7000000);
+	assert_int_equal(at(document, "a0", 2), PAGE_UNKNOWN);
+	json_decref(document);
+	document = told(fixture, PAGE_RANGE_MINUTES);
+	assert_string_equal(json_string_value(json_object_get(document, "kind")), "unit");
+	assert_int_equal(at(document, "a0", 3), 1000000);
+	json_decref(document);
+	document = told_of(fixture, "pod");
+	assert_int_equal(json_array_size(json_object_get(document, "accounts")), 0);
+	assert_int_equal(at(document, "total_uw", 3), 18000000);
+	json_decref(document);
+}
+
 /* The rings are bounded, and tell their range. */
 static void test_hours(void **state)
 {
@@ -298,6 +345,7 @@ int main(void)
 	    WITH_HISTORY(test_counters_that_go_back),
 	    WITH_HISTORY(test_where_a_page_goes_on),
 	    WITH_HISTORY(test_a_view_that_comes_late),
+	    WITH_HISTORY(test_kinds),
 	    WITH_HISTORY(test_hours),
 	    WITH_HISTORY(test_crowd),
 	};
