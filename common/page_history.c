@@ -404,6 +404,7 @@ char *page_history_json(const struct page_history *history, const struct clock *
 			enum page_range range, const char *kind)
 {
 	const struct page_ring *ring = &history->rings[range];
+	const struct page_point *last = ring_last(ring);
 	struct page_part part = {.ring = ring,
 				 .range = range,
 				 .track = kind != NULL ? history_find_track(history, kind)
@@ -411,8 +412,8 @@ char *page_history_json(const struct page_history *history, const struct clock *
 	json_t *document;
 	char *text;
 
-	while (part.begin < ring->count &&
-	       ring_at(ring, part.begin)->time_ns + ring->range_ns < ring_last(ring)->time_ns)
+	while (last != NULL && part.begin < ring->count &&
+	       ring_at(ring, part.begin)->time_ns + ring->range_ns < last->time_ns)
 		part.begin++;
 	if (kind == NULL && part.track != NULL)
 		kind = part.track->kind;
