@@ -182,7 +182,8 @@ static int exporter_handle_metrics(void *context, const struct http_request *req
 	exporter_read(exporter, &exporter->reading);
 	metrics_begin(exporter->metrics, format);
 	exporter_write_metrics(exporter->metrics, &exporter->reading);
-	if (view != NULL)
+	/* The accounts may be older: what is gone by now is gone for them, too. */
+	if (view != NULL && exporter->reading.up)
 		exporter_write_accounts(exporter->metrics, view);
 	page_write_metrics(exporter->page, exporter->metrics);
 	exporter_write_extras(exporter, view);
