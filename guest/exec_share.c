@@ -178,7 +178,7 @@ static int share_look_ahead(struct exec_share *share, struct ledger *ledger)
 static int share_divide_kept(struct exec_share *share, struct phases *phases)
 {
 	cleanup_ledger struct ledger *ahead = NULL;
-	uint32_t indexes[ZONE_MAX];
+	uint32_t indexes[ZONE_MAX] = {0};
 	int status = ledger_create(&ahead);
 
 	if (status == 0)
