@@ -264,8 +264,4 @@ class AccountsTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if AGENT is not None:
-        sys.argv.append(AGENT)
-        machine.unshared()
-        sys.argv.pop()
-    unittest.main()
+    machine.main(AGENT)
