@@ -38,7 +38,7 @@ static int attach_check_9p(const struct attach_domain *domain, struct diag *diag
 /* Neither can be had: both reasons are told. */
 static int attach_none(const struct attach_report *report, struct diag *diag)
 {
-	diag_append(diag, "; nor virtiofs: %s", report->hindrance.text);
+	diag_append(diag, "nor virtiofs: %s", report->hindrance.text);
 	return -ENOTSUP;
 }
 

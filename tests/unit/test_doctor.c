@@ -74,6 +74,7 @@ static void test_no_rapl(void **state)
 	assert_int_equal(found(&host, "source.powercap")->result, DOCTOR_WARN);
 	check_contains(found(&host, "source.model")->text, "estimate");
 	assert_int_equal(found(&host, "source")->result, DOCTOR_WARN);
+	check_contains(found(&host, "source")->remedy, "restart wattportd");
 	assert_true(doctor_works(&host.doctor));
 	/* Who insists on measuring cannot. */
 	host.doctor.count = 0;
