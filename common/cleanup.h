@@ -8,6 +8,7 @@
 #ifndef WATTPORT_COMMON_CLEANUP_H
 #define WATTPORT_COMMON_CLEANUP_H
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,5 +52,18 @@ static inline void cleanup_file_value(FILE *const *variable)
 		(fd) = -1;                                                                         \
 		taken_fd;                                                                          \
 	})
+
+/*
+ * Ends the stream that open_memstream(3) has given and hands its text over. -ENOMEM: not all of it
+ * found room; both are then released where their scope ends.
+ */
+static inline int cleanup_take_text(FILE **stream, char **text, char **ret_text)
+{
+	if (fflush(*stream) != 0)
+		return -ENOMEM;
+	(void)fclose(TAKE_PTR(*stream));
+	*ret_text = TAKE_PTR(*text);
+	return 0;
+}
 
 #endif

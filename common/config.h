@@ -45,6 +45,17 @@ struct config_key {
 	const char *summary; /* for the shipped file and the documentation */
 };
 
+/* A row of a table whose values land in `member` of a `struct target`. */
+#define CONFIG_KEY(target, member, section_, name_, type_, fallback_, ...)                         \
+	{                                                                                          \
+		.section = (section_), .name = (name_), .type = (type_),                           \
+		.offset = offsetof(struct target, member), .fallback = (fallback_), __VA_ARGS__    \
+	}
+
+/* What a CONFIG_POWER key allows: each says how its own may look, "23.5W". */
+#define CONFIG_POWER_UW_MAX  UINT64_C(100000000000)
+#define CONFIG_POWER_ALLOWED "auto, or a power up to 100kW with its unit: "
+
 /* --section.key=value arguments, kept by pointer into argv. */
 struct config_overrides {
 	size_t count;

@@ -75,6 +75,9 @@ struct energy_source {
 
 	/* What a person may want to know though it works: zones left out, the line at fault. */
 	struct diag notes;
+
+	/* Powercap: the zones that came after it was opened, which it does not read. Else empty. */
+	struct diag late;
 };
 
 /*

@@ -3,7 +3,8 @@
  *
  * Every zone's energy_uj is opened once and read with one pread a sample. A zone that goes (its
  * package was taken offline: then kernfs answers ENODEV) is looked for again by what it is, not by
- * where it stood, because its index may have changed.
+ * where it stood, because its index may have changed. A zone that was not there at first is told
+ * (energy_source.late) and left alone: accounts have the zones of their run.
  */
 #include "common/cleanup.h"
 #include "common/cpu_model.h"
@@ -17,14 +18,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define POWERCAP_RETRY_NS CLOCK_NS_PER_SECOND
+#define POWERCAP_RETRY_NS CLOCK_NS_PER_SECOND	     /* between two looks for one that is gone */
+#define POWERCAP_LATE_NS  (60 * CLOCK_NS_PER_SECOND) /* and for such as nobody waits for */
 
 struct powercap_source {
 	struct energy_source base; /* first: the cast in powercap_of() relies on it */
 	const struct sysroot *root;
 	const struct clock *clock;
 	bool parts;
-	struct mono_time retry_time;
+	struct mono_time look_time;
 	int fds[ZONE_MAX];    /* of energy_uj, or -1 */
 	bool mmio[ZONE_MAX];  /* of the control type intel-rapl-mmio */
 	int errors[ZONE_MAX]; /* why it is -1 */
@@ -150,7 +152,7 @@ static int powercap_open(const struct energy_source_context *context,
 	if (status < 0)
 		goto fail;
 	powercap_note_disabled(source);
-	source->retry_time = clock_now_mono(context->clock);
+	source->look_time = clock_now_mono(context->clock);
 	*ret_source = &source->base;
 	return 0;
 fail:
@@ -175,17 +177,30 @@ static int powercap_read_zone(int fd, uint64_t *ret_raw_uj)
 	return powercap_parse_energy(text, ret_raw_uj);
 }
 
-/* Looks for the zones that are gone, at most once in POWERCAP_RETRY_NS: it lists the class. */
-static void powercap_retry(struct powercap_source *source)
+/* The zones of the tree that were not there when the source was opened. */
+static void powercap_note_late(struct powercap_source *source)
+{
+	source->base.late = (struct diag)DIAG_INIT;
+	for (size_t i = 0; i < source->tree.zone_count; i++)
+		if (zone_find(source->base.zones, source->base.zone_count,
+			      source->tree.zones[i].id) < 0)
+			diag_append(&source->base.late, "%s", source->tree.zones[i].id);
+}
+
+/* Lists the class when it is time: for the zones that are `missing`, and for new ones. */
+static void powercap_look(struct powercap_source *source, bool missing)
 {
 	struct mono_time now = clock_now_mono(source->clock);
 	int status;
 
-	if (clock_elapsed_ns(source->retry_time, now) < POWERCAP_RETRY_NS)
+	if (clock_elapsed_ns(source->look_time, now) <
+	    (missing ? POWERCAP_RETRY_NS : POWERCAP_LATE_NS))
 		return;
-	source->retry_time = now;
+	source->look_time = now;
 	status =
 	    powercap_tree_scan(sysroot_sys_fd(source->root), source->parts, &source->tree, NULL);
+	if (status == 0)
+		powercap_note_late(source);
 	for (size_t i = 0; i < source->base.zone_count; i++) {
 		int found;
 
@@ -221,8 +236,7 @@ static int powercap_read(struct energy_source *base, struct sample *sample)
 
 	for (size_t i = 0; i < base->zone_count; i++)
 		missing = missing || source->fds[i] < 0;
-	if (missing)
-		powercap_retry(source);
+	powercap_look(source, missing);
 	for (size_t i = 0; i < base->zone_count; i++) {
 		struct sample_zone zone = {.error = source->errors[i]};
 

@@ -242,6 +242,13 @@ void metrics_add(struct metrics *metrics, const struct metrics_label labels[], s
 			   label_count, value);
 }
 
+void metrics_add_single(struct metrics *metrics, const struct metrics_family *family,
+			struct metrics_value value)
+{
+	metrics_begin_family(metrics, family);
+	metrics_add(metrics, NULL, 0, value);
+}
+
 /*
  * A bucket's bound in seconds, written the same way in both formats, since it is part of the
  * series' name: OpenMetrics 1.0, "canonical numbers", that is "1e-05", "2.5e-05", "0.0001", "1.0".

@@ -97,6 +97,10 @@ void metrics_begin_family(struct metrics *metrics, const struct metrics_family *
 void metrics_add(struct metrics *metrics, const struct metrics_label labels[], size_t label_count,
 		 struct metrics_value value);
 
+/* A family that has one sample, without labels. */
+void metrics_add_single(struct metrics *metrics, const struct metrics_family *family,
+			struct metrics_value value);
+
 void metrics_add_histogram(struct metrics *metrics, const struct metrics_histogram *histogram);
 
 /*

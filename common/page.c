@@ -160,18 +160,26 @@ int page_answer_now(struct page *page, const struct page_view *view, struct http
 
 	page_show(page, view);
 	page_lock(page);
-	text = page_json(view, clock_now_wall(page->clock), &page->meaning);
+	text = page_json(view, page->clock, &page->meaning);
 	(void)pthread_mutex_unlock(&page->lock);
 	return page_answer_text(text, response);
 }
 
-static int page_answer_history(struct page *page, enum page_range range,
-			       struct http_response *response)
+/* "/api/v1/history", then perhaps "/hour", then perhaps "/KIND". */
+static int page_answer_history(struct page *page, const char *path, struct http_response *response)
 {
+	enum page_range range = PAGE_RANGE_MINUTES;
+	const char *kind = path + strlen(PAGE_HISTORY_PATH);
 	char *text;
 
+	if (strncmp(kind, "/hour", 5) == 0 && (kind[5] == '/' || kind[5] == '\0')) {
+		range = PAGE_RANGE_HOUR;
+		kind += 5;
+	}
+
 	page_lock(page);
-	text = page_history_json(page->history, range);
+	text =
+	    page_history_json(page->history, page->clock, range, kind[0] == '/' ? kind + 1 : NULL);
 	(void)pthread_mutex_unlock(&page->lock);
 	return page_answer_text(text, response);
 }
@@ -206,9 +214,7 @@ int page_answer(struct page *page, const char *path, struct http_response *respo
 	}
 	if (strcmp(path, "/page/charts.js") == 0)
 		return page_answer_charts(page, response);
-	if (strcmp(path, "/api/v1/history") == 0)
-		return page_answer_history(page, PAGE_RANGE_MINUTES, response);
-	if (strcmp(path, "/api/v1/history/hour") == 0)
-		return page_answer_history(page, PAGE_RANGE_HOUR, response);
+	if (strncmp(path, PAGE_HISTORY_PATH, strlen(PAGE_HISTORY_PATH)) == 0)
+		return page_answer_history(page, path, response);
 	return -ENOENT;
 }

@@ -61,15 +61,23 @@ int page_answer_now(struct page *page, const struct page_view *view,
 /* Answers all other paths that belong to the page: 0, -ENOMEM, or -ENOENT where it does not. */
 int page_answer(struct page *page, const char *path, struct http_response *response);
 
+#define PAGE_HISTORY_PATH "/api/v1/history"
+#define PAGE_HISTORY_ROUTES(handler, kind)                                                         \
+	{PAGE_HISTORY_PATH kind, handler},                                                         \
+	{                                                                                          \
+		PAGE_HISTORY_PATH "/hour" kind, handler                                            \
+	}
+
 /* They, for a table of routes: the handler calls page_answer(). */
 #define PAGE_ROUTES(handler)                                                                       \
 	{"/", handler}, {"/page/page.css", handler}, {"/page/page.js", handler},                   \
 	    {"/page/text.js", handler}, {"/page/chart.js", handler}, {"/page/table.js", handler},  \
 	    {"/page/icon.svg", handler}, {"/page/charts.js", handler},                             \
-	    {"/api/v1/history", handler},                                                          \
-	{                                                                                          \
-		"/api/v1/history/hour", handler                                                    \
-	}
+	    PAGE_HISTORY_ROUTES(handler, ""), PAGE_HISTORY_ROUTES(handler, "/vm"),                 \
+	    PAGE_HISTORY_ROUTES(handler, "/unit"), PAGE_HISTORY_ROUTES(handler, "/user"),          \
+	    PAGE_HISTORY_ROUTES(handler, "/process"), PAGE_HISTORY_ROUTES(handler, "/slice"),      \
+	    PAGE_HISTORY_ROUTES(handler, "/container"), PAGE_HISTORY_ROUTES(handler, "/pod"),      \
+	    PAGE_HISTORY_ROUTES(handler, "/job")
 
 static inline void cleanup_page_value(struct page *const *page)
 {

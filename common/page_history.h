@@ -4,10 +4,11 @@
  *
  * Two rings of points, one a second for five minutes and one every ten seconds for an hour, of the
  * counters themselves: power is what they grew by between two points, so that nothing is lost and
- * nothing is counted twice, whatever the points' distance. Bounded: PAGE_SERIES_MAX accounts of the
- * first group have a series of their own, those that draw most; one that comes to draw more than
- * the least of them takes its place. Nothing is shown for a time in which the figures were not
- * fresh: a point says so, and no power is told across it. One thread at a time.
+ * nothing is counted twice, whatever the points' distance. Bounded: PAGE_SERIES_MAX accounts of
+ * each kind, of which there are PAGE_GROUP_MAX, have a series of their own, those that draw most;
+ * one that comes to draw more than the least of them takes its place. Nothing is shown for a time
+ * in which the figures were not fresh: a point says so, and no power is told across it. One thread
+ * at a time.
  */
 #ifndef WATTPORT_COMMON_PAGE_HISTORY_H
 #define WATTPORT_COMMON_PAGE_HISTORY_H
@@ -29,11 +30,15 @@ struct page_history;
 int page_history_create(struct page_history **ret_history);
 void page_history_destroy(struct page_history *history);
 
-/* Takes a view in, where it is newer than the last one by a second or so. `now` is the present. */
+/* Takes a view in, where it is newer than the last one by a second or so. */
 void page_history_add(struct page_history *history, const struct page_view *view,
 		      const struct clock *clock);
 
-/* A range of it as JSON: text that the caller frees; NULL: out of memory. docs/page.md. */
-char *page_history_json(const struct page_history *history, enum page_range range);
+/*
+ * A range of it as JSON, with the accounts of that kind; NULL: of the first group. Text that the
+ * caller frees; NULL: out of memory. docs/page.md.
+ */
+char *page_history_json(const struct page_history *history, const struct clock *clock,
+			enum page_range range, const char *kind);
 
 #endif

@@ -86,30 +86,50 @@ static json_t *page_json_zones(const struct page_view *view)
 	return zones;
 }
 
-static json_t *page_json_state(const struct page_view *view)
+/* It has grown since they were taken. */
+static uint64_t page_json_age_ns(const struct page_view *view, struct mono_time now)
 {
-	return json_pack("{s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "up", view->up, "opened",
-			 view->opened, "reason",
-			 view->up ? json_null() : page_text(view->reason.text), "age_ns",
-			 page_number(view->age_ns), "source", page_text(view->source), "sight",
-			 page_text(view->sight), "estimate",
-			 view->estimate_known ? json_boolean(view->estimate) : json_null(),
-			 "learning", view->learning, "since_ns", page_number(view->since_ns));
+	return view->age_ns == PAGE_UNKNOWN ? PAGE_UNKNOWN
+					    : view->age_ns + clock_elapsed_ns(view->time, now);
 }
 
-char *page_json(const struct page_view *view, struct wall_time now, struct page_meaning *meaning)
+static json_t *page_json_state(const struct page_view *view, uint64_t age_ns)
 {
-	uint64_t wall_ns = now.ns;
+	return json_pack(
+	    "{s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "up", view->up, "opened", view->opened,
+	    "reason", view->up ? json_null() : page_text(view->reason.text), "age_ns",
+	    page_number(age_ns), "source", page_text(view->source), "sight", page_text(view->sight),
+	    "estimate", view->estimate_known ? json_boolean(view->estimate) : json_null(),
+	    "learning", view->learning, "since_ns", page_number(view->since_ns));
+}
+
+/*
+ * What is of now was taken when it was read here, as in the history: what it grew by between two
+ * answers is of the time between these. What is not is as old as it says.
+ */
+static uint64_t page_json_wall_ms(const struct page_view *view, uint64_t age_ns,
+				  const struct clock *clock)
+{
+	uint64_t wall_ns = clock_now_wall(clock).ns;
+	uint64_t past_ns = view->up ? clock_elapsed_ns(view->time, clock_now_mono(clock)) : age_ns;
+
+	if (past_ns != PAGE_UNKNOWN && past_ns < wall_ns)
+		wall_ns -= past_ns;
+	return wall_ns / CLOCK_NS_PER_MS;
+}
+
+char *page_json(const struct page_view *view, const struct clock *clock,
+		struct page_meaning *meaning)
+{
+	uint64_t age_ns = page_json_age_ns(view, clock_now_mono(clock));
 	json_t *document;
 	char *text;
 
-	if (view->age_ns != PAGE_UNKNOWN && view->age_ns < wall_ns)
-		wall_ns -= view->age_ns;
 	document =
 	    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "version", WATTPORT_VERSION, "machine",
-		      view->machine, "t_ms", page_number(wall_ns / CLOCK_NS_PER_MS), "state",
-		      page_json_state(view), "total", page_json_zone(&view->total), "zones",
-		      page_json_zones(view), "groups", page_json_groups(view));
+		      view->machine, "t_ms", page_number(page_json_wall_ms(view, age_ns, clock)),
+		      "state", page_json_state(view, age_ns), "total", page_json_zone(&view->total),
+		      "zones", page_json_zones(view), "groups", page_json_groups(view));
 	if (document != NULL && meaning != NULL &&
 	    json_object_set_new(document, "meaning", page_meaning_json(meaning, view)) < 0) {
 		json_decref(document);

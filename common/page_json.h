@@ -11,6 +11,7 @@
 
 /* `meaning` NULL: it is left out. Text that the caller frees; NULL: out of memory. */
 struct page_meaning;
-char *page_json(const struct page_view *view, struct wall_time now, struct page_meaning *meaning);
+char *page_json(const struct page_view *view, const struct clock *clock,
+		struct page_meaning *meaning);
 
 #endif

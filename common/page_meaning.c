@@ -59,10 +59,8 @@ void page_meaning_write(struct page_meaning *meaning, struct metrics *metrics)
 	metrics_begin_family(metrics, &page_intensity_age);
 	if (figure.known && figure.has_time)
 		metrics_add(metrics, &source, 1, metrics_nano(figure.age_ns));
-	metrics_begin_family(metrics, &page_grams);
-	metrics_add(metrics, NULL, 0, metrics_micro(meaning->sum.co2e_ug));
-	metrics_begin_family(metrics, &page_uncounted);
-	metrics_add(metrics, NULL, 0, metrics_micro(meaning->sum.unknown_uj));
+	metrics_add_single(metrics, &page_grams, metrics_micro(meaning->sum.co2e_ug));
+	metrics_add_single(metrics, &page_uncounted, metrics_micro(meaning->sum.unknown_uj));
 }
 
 static json_t *page_meaning_carbon(struct page_meaning *meaning, const struct page_view *view)

@@ -44,7 +44,7 @@ struct page_account {
 	uint64_t members; /* vCPUs of a machine, processes of a service */
 };
 
-/* Accounts of one kind. The first group of a view is the one that the charts show. */
+/* Accounts of one kind. The first group of a view is the one that the charts show at first. */
 struct page_group {
 	const char *kind;	/* "vm", "unit", "process", ...: literals */
 	const char *of_members; /* what `members` counts: "vCPUs", "processes" */
@@ -59,10 +59,10 @@ struct page_view {
 	bool up;	     /* the figures are of now; else `reason` says why not */
 	bool opened;	     /* there are figures at all, maybe old ones */
 	struct diag reason;
-	struct mono_time time; /* of the figures */
-	uint64_t age_ns;
-	const char *source; /* or NULL */
-	const char *sight;  /* what guests see: "isolated", "exact"; or NULL: measured here */
+	struct mono_time time; /* when the figures were taken */
+	uint64_t age_ns;       /* how old they were by then; or PAGE_UNKNOWN */
+	const char *source;    /* or NULL */
+	const char *sight;     /* what guests see: "isolated", "exact"; or NULL: measured here */
 	bool estimate_known;
 	bool estimate;
 	bool learning;	   /* calibration is not done with it yet */

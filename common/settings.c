@@ -1,13 +1,10 @@
 #include "common/settings.h"
-#include "common/carbon.h"
 #include "common/clock.h"
-#include "common/equivalents.h"
 
 #include <errno.h>
 
 #define SECOND_NS CLOCK_NS_PER_SECOND
 #define DAY_NS	  (UINT64_C(86400) * CLOCK_NS_PER_SECOND)
-#define POWER_MAX UINT64_C(100000000000)
 
 static const char *const provider_choices[] = {
     [SETTINGS_PROVIDER_LIBVIRT] = "libvirt", [SETTINGS_PROVIDER_PROCFS] = "procfs", NULL};
@@ -26,11 +23,7 @@ static const char *const view_choices[] = {
 static const char *const tree_choices[] = {
     [SETTINGS_TREE_FUSE] = "fuse", [SETTINGS_TREE_TMPFS] = "tmpfs", NULL};
 
-#define KEY(member, section_, name_, type_, fallback_, ...)                                        \
-	{                                                                                          \
-		.section = (section_), .name = (name_), .type = (type_),                           \
-		.offset = offsetof(struct settings, member), .fallback = (fallback_), __VA_ARGS__  \
-	}
+#define KEY(member, ...) CONFIG_KEY(settings, member, __VA_ARGS__)
 
 static const struct config_key settings_table[] = {
     KEY(meter_source, "meter", "source", CONFIG_TEXT, "auto",
@@ -73,13 +66,13 @@ static const struct config_key settings_table[] = {
 	.summary = "who carries idle power: each vCPU its share, those that run by use, or "
 		   "the host"),
     KEY(attribution_idle_power, "attribution", "idle-power", CONFIG_POWER, "auto",
-	.maximum = POWER_MAX, .allowed = "auto, or a power up to 100kW with its unit: 23.5W",
+	.maximum = CONFIG_POWER_UW_MAX, .allowed = CONFIG_POWER_ALLOWED "23.5W",
 	.summary = "idle power of one package: found by measuring, or given"),
     KEY(attribution_idle_power_dram, "attribution", "idle-power-dram", CONFIG_POWER, "auto",
-	.maximum = POWER_MAX, .allowed = "auto, or a power up to 100kW with its unit: 3W",
+	.maximum = CONFIG_POWER_UW_MAX, .allowed = CONFIG_POWER_ALLOWED "3W",
 	.summary = "the same of one package's memory"),
     KEY(attribution_idle_power_psys, "attribution", "idle-power-psys", CONFIG_POWER, "auto",
-	.maximum = POWER_MAX, .allowed = "auto, or a power up to 100kW with its unit: 80W",
+	.maximum = CONFIG_POWER_UW_MAX, .allowed = CONFIG_POWER_ALLOWED "80W",
 	.summary = "the same of the whole machine"),
     KEY(attribution_dram, "attribution", "dram", CONFIG_CHOICE, "memory", .choices = dram_choices,
 	.allowed = "memory or work",
@@ -108,22 +101,7 @@ static const struct config_key settings_table[] = {
     KEY(http_listen, "http", "listen", CONFIG_TEXT, ":9771",
 	.allowed = "[HOST]:PORT, with IPv6 addresses in brackets",
 	.summary = "where wattport-exporter answers"),
-    KEY(http_charts, "http", "charts", CONFIG_TEXT, "auto", .allowed = "auto, none, or a file",
-	.summary = "the library dygraphs, with which the page for people draws its charts: auto "
-		   "takes Debian's libjs-dygraphs where it is installed, none shows tables alone"),
-    KEY(meaning_carbon, "meaning", "carbon", CONFIG_TEXT, "none",
-	.allowed = "none, or " CARBON_ALLOWED,
-	.summary = "how much CO2e a kilowatt-hour causes, for grams on the page for people, in top "
-		   "and in /metrics"),
-    KEY(meaning_equivalents, "meaning", "equivalents", CONFIG_TEXT, EQUIVALENTS_PATH,
-	.allowed = "a file",
-	.summary =
-	    "what energy is compared with on the page for people and in top; without that file the "
-	    "table that is built in"),
-    /* The name that Prometheus' own exporters give it, so that --web.config.file= is theirs. */
-    KEY(web_config_file, "web", "config.file", CONFIG_TEXT, "none", .allowed = "none, or a file",
-	.summary = "TLS and passwords of wattport-exporter: the file that Prometheus' exporters "
-		   "take with --web.config.file; without one, plain HTTP for everybody"),
+    VIEW_SETTINGS_KEYS(settings, "wattport-exporter"),
 };
 
 const struct config_key *settings_keys(size_t *ret_count)

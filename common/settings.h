@@ -11,6 +11,7 @@
 #include "common/config.h"
 #include "common/diag.h"
 #include "common/engine.h"
+#include "common/view_settings.h"
 #include "common/vtree.h"
 
 #include <stddef.h>
@@ -74,10 +75,7 @@ struct settings {
 	bool tree_core;
 	bool tree_uncore;
 	char http_listen[CONFIG_TEXT_SIZE];
-	char http_charts[CONFIG_TEXT_SIZE];
-	char meaning_carbon[CONFIG_TEXT_SIZE]; /* or "none" */
-	char meaning_equivalents[CONFIG_TEXT_SIZE];
-	char web_config_file[CONFIG_TEXT_SIZE]; /* or "none" */
+	struct view_settings view;
 };
 
 /* The table, for the programs that check documents against it. */

@@ -150,8 +150,12 @@ void keeper_ensure_spare(struct keeper *keeper)
 	uint64_t now_ns = clock_now_mono(keeper->clock).ns;
 	struct diag diag = DIAG_INIT;
 
-	/* Not while another gets to serve: that one shall have the CPUs. */
-	if (keeper->spare != 0 || !keeper->serves || now_ns < keeper->spare_ns)
+	/*
+	 * Not while another gets to serve: that one shall have the CPUs. Nor while there is none,
+	 * for want of processes: a spare must not take the only one that there is.
+	 */
+	if (keeper->worker == 0 || keeper->spare != 0 || !keeper->serves ||
+	    now_ns < keeper->spare_ns)
 		return;
 	if (keeper_fork_waiting(keeper, &keeper->spare, &diag) < 0) {
 		keeper->spare_ns = now_ns + KEEPER_SPARE_NS;

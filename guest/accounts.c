@@ -356,6 +356,9 @@ int accounts_tick(struct accounts *accounts)
 			return status;
 	}
 	accounts_begin_seats(accounts);
+	/* Of no process power is known now: the next tick does not wait for it. */
+	if (!accounts->reading.up)
+		accounts->looks.left = 0;
 	if (!accounts->reading.up || accounts->engine == NULL)
 		return accounts_show(accounts);
 	accounts_take_times(accounts);

@@ -11,6 +11,13 @@ static void accounts_json_set(json_t *object, const char *name, uint64_t value)
 	(void)json_object_set_new(object, name, report_number(value));
 }
 
+/* A power that is not known is no number. */
+static void accounts_json_set_power(json_t *object, bool known, uint64_t power_uw)
+{
+	(void)json_object_set_new(object, "power_uw",
+				  known ? report_number(power_uw) : json_null());
+}
+
 static json_t *accounts_json_account(const struct accounts_view *view,
 				     const struct account *account)
 {
@@ -26,12 +33,13 @@ static json_t *accounts_json_account(const struct accounts_view *view,
 	accounts_json_set(object, "members", account->members);
 	accounts_json_set(object, "cpu_ns", account->cpu_ns);
 	accounts_json_set(object, "energy_uj", account->total.energy_uj);
-	accounts_json_set(object, "power_uw", account->total.power_uw);
+	accounts_json_set_power(object, view->interval_ns > 0, account->total.power_uw);
 	for (size_t i = 0; account->zones != NULL && i < view->zone_count; i++) {
 		json_t *zone = json_object();
 
 		accounts_json_set(zone, "energy_uj", account->zones[i].energy_uj);
-		accounts_json_set(zone, "power_uw", account->zones[i].power_uw);
+		accounts_json_set_power(zone, accounts_view_has_power(view, &view->zones[i]),
+					account->zones[i].power_uw);
 		(void)json_object_set_new(zones, view->zones[i].id, zone);
 	}
 	(void)json_object_set_new(object, "zones", zones);
@@ -55,7 +63,8 @@ static json_t *accounts_json_group(const struct accounts_view *view,
 	return object;
 }
 
-static json_t *accounts_json_zone(const struct accounts_zone *zone)
+static json_t *accounts_json_zone(const struct accounts_view *view,
+				  const struct accounts_zone *zone)
 {
 	json_t *object = json_object();
 
@@ -63,7 +72,7 @@ static json_t *accounts_json_zone(const struct accounts_zone *zone)
 	accounts_json_set(object, "energy_uj", zone->energy_uj);
 	accounts_json_set(object, "idle_uj", zone->idle_uj);
 	accounts_json_set(object, "other_uj", zone->other_uj);
-	accounts_json_set(object, "power_uw", zone->power_uw);
+	accounts_json_set_power(object, accounts_view_has_power(view, zone), zone->power_uw);
 	accounts_json_set(object, "idle_power_uw", zone->idle_power_uw);
 	return object;
 }
@@ -113,9 +122,9 @@ static json_t *accounts_json_view(const struct accounts_view *view)
 	accounts_json_set(object, "interval_ns", view->interval_ns);
 	accounts_json_set(object, "age_ns", view->age_ns);
 	for (size_t i = 0; i < view->zone_count; i++)
-		(void)json_array_append_new(zones, accounts_json_zone(&view->zones[i]));
+		(void)json_array_append_new(zones, accounts_json_zone(view, &view->zones[i]));
 	(void)json_object_set_new(object, "zones", zones);
-	(void)json_object_set_new(object, "total", accounts_json_zone(&view->total));
+	(void)json_object_set_new(object, "total", accounts_json_zone(view, &view->total));
 	accounts_json_set(object, "steal_ns", view->steal_ns);
 	accounts_json_set(object, "process_period_ns", view->process_period_ns);
 	(void)json_object_set_new(object, "calibration_error_ppm",

@@ -80,3 +80,9 @@ void accounts_view_release(const struct accounts_view *view)
 	if (view != NULL && atomic_fetch_sub(&accounts_view_block(view)->references, 1) == 1)
 		free(accounts_view_block(view));
 }
+
+bool accounts_view_has_power(const struct accounts_view *view, const struct accounts_zone *zone)
+{
+	return view->interval_ns > 0 &&
+	       (zone == &view->total || meter_reading_find(&view->reading, zone->id) != NULL);
+}

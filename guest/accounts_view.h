@@ -111,6 +111,12 @@ struct accounts_view {
 const struct accounts_view *accounts_view_acquire(const struct accounts_view *view);
 void accounts_view_release(const struct accounts_view *view);
 
+/*
+ * Whether that zone's power is known: there was a tick before, and it could be read in this one.
+ * The total's, and the accounts', are of those zones that could.
+ */
+bool accounts_view_has_power(const struct accounts_view *view, const struct accounts_zone *zone);
+
 /* "unit", "user", "process", ...: literals. */
 const char *account_kind_name(enum account_kind kind);
 

@@ -50,7 +50,7 @@ int agent_open_meaning(const struct agent *agent, const struct agent_meaning *me
 	struct diag diag = DIAG_INIT;
 	int status;
 
-	meaning_default(&options, settings->meaning_carbon, settings->meaning_equivalents);
+	meaning_default(&options, settings->view.carbon, settings->view.equivalents);
 	status = meaning_open(&options, agent->clock, ret_meaning, &diag);
 	if (diag.text[0] != '\0')
 		(void)agent_fail("%s", diag.text);

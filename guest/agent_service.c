@@ -86,7 +86,7 @@ static int agent_service_start(struct agent_service *service, const struct agent
 	    .route_count = exporter_route_count,
 	    .context = service->exporter,
 	    .web_config =
-		strcmp(settings->web_config_file, "none") != 0 ? settings->web_config_file : NULL,
+		strcmp(settings->view.web_config, "none") != 0 ? settings->view.web_config : NULL,
 	};
 	bool rights = privilege_reads_all();
 	int status;
@@ -320,7 +320,7 @@ int agent_serve(const struct agent *agent, const struct agent_settings *settings
 	if (agent_open_meter(agent, &root, &meter) < 0 ||
 	    agent_open_meter(agent, &accounts_root, &accounts_meter) < 0)
 		return AGENT_EXIT_FAILED;
-	if (page_create(settings->http_charts, agent->clock, &page, &diag) < 0)
+	if (page_create(settings->view.charts, agent->clock, &page, &diag) < 0)
 		return agent_fail("http.charts: %s", diag.text);
 	page_set_meaning(page, meaning.carbon, meaning.equivalents);
 	if (exporter_create(meter, page, &exporter) < 0 ||

@@ -1,7 +1,5 @@
 #include "guest/agent_settings.h"
-#include "common/carbon.h"
 #include "common/clock.h"
-#include "common/equivalents.h"
 #include "guest/compat.h"
 #include "guest/meter.h"
 #include "guest/mount.h"
@@ -10,17 +8,11 @@
 #include <string.h>
 
 #define SECOND_NS CLOCK_NS_PER_SECOND
-#define POWER_MAX UINT64_C(100000000000)
 
 static const char *const source_choices[] = {
     [METER_AUTO] = "auto", [METER_TREE] = "tree", [METER_POWERCAP] = "powercap", NULL};
 
-#define KEY(member, section_, name_, type_, fallback_, ...)                                        \
-	{                                                                                          \
-		.section = (section_), .name = (name_), .type = (type_),                           \
-		.offset = offsetof(struct agent_settings, member), .fallback = (fallback_),        \
-		__VA_ARGS__                                                                        \
-	}
+#define KEY(member, ...) CONFIG_KEY(agent_settings, member, __VA_ARGS__)
 #define OUTPUT_KEY(index_, name_)                                                                  \
 	KEY(outputs[index_], "output", name_, CONFIG_TEXT, "none",                                 \
 	    .allowed = "none, or FORMAT[@PERIOD]:SINK", .summary = "the same as output.1")
@@ -39,11 +31,11 @@ static const struct config_key agent_settings_table[] = {
     KEY(accounts_period_ns, "accounts", "period", CONFIG_DURATION, "1s",
 	.minimum = ACCOUNTS_PERIOD_NS_MIN, .maximum = ACCOUNTS_PERIOD_NS_MAX,
 	.allowed = "a duration from 100ms to 30s", .summary = "how often energy is divided"),
-    KEY(accounts_idle_power, "accounts", "idle-power", CONFIG_POWER, "auto", .maximum = POWER_MAX,
-	.allowed = "auto, or a power up to 100kW with its unit: 12.5W",
+    KEY(accounts_idle_power, "accounts", "idle-power", CONFIG_POWER, "auto",
+	.maximum = CONFIG_POWER_UW_MAX, .allowed = CONFIG_POWER_ALLOWED "12.5W",
 	.summary = "what each package draws at rest: found by measuring, or given"),
     KEY(accounts_idle_power_dram, "accounts", "idle-power-dram", CONFIG_POWER, "auto",
-	.maximum = POWER_MAX, .allowed = "auto, or a power up to 100kW with its unit: 3W",
+	.maximum = CONFIG_POWER_UW_MAX, .allowed = CONFIG_POWER_ALLOWED "3W",
 	.summary = "the same of each package's memory"),
     KEY(outputs[0], "output", "1", CONFIG_TEXT, "none", .allowed = "none, or FORMAT[@PERIOD]:SINK",
 	.summary = "an output: csv, json or influx to - (stdout), a file or named pipe, "
@@ -83,22 +75,7 @@ static const struct config_key agent_settings_table[] = {
 	.allowed = "none, or scaphandre, node and kepler with spaces between them",
 	.summary = "whose metrics /metrics has as well, by their names and in their units, for "
 		   "dashboards that know those"),
-    KEY(http_charts, "http", "charts", CONFIG_TEXT, "auto", .allowed = "auto, none, or a file",
-	.summary = "the library dygraphs, with which the page for people draws its charts: auto "
-		   "takes Debian's libjs-dygraphs where it is installed, none shows tables alone"),
-    KEY(meaning_carbon, "meaning", "carbon", CONFIG_TEXT, "none",
-	.allowed = "none, or " CARBON_ALLOWED,
-	.summary = "how much CO2e a kilowatt-hour causes, for grams on the page for people, in top "
-		   "and in /metrics"),
-    KEY(meaning_equivalents, "meaning", "equivalents", CONFIG_TEXT, EQUIVALENTS_PATH,
-	.allowed = "a file",
-	.summary =
-	    "what energy is compared with on the page for people and in top; without that file the "
-	    "table that is built in"),
-    /* The name that Prometheus' own exporters give it, so that --web.config.file= is theirs. */
-    KEY(web_config_file, "web", "config.file", CONFIG_TEXT, "none", .allowed = "none, or a file",
-	.summary = "TLS and passwords of the agent: the file that Prometheus' exporters take with "
-		   "--web.config.file; without one, plain HTTP for everybody"),
+    VIEW_SETTINGS_KEYS(agent_settings, "the agent"),
 };
 
 const struct config_key *agent_settings_keys(size_t *ret_count)

@@ -10,6 +10,7 @@
 
 #include "common/config.h"
 #include "common/diag.h"
+#include "common/view_settings.h"
 #include "guest/accounts.h"
 #include "guest/outputs.h"
 
@@ -37,10 +38,7 @@ struct agent_settings {
 	char http_listen[CONFIG_TEXT_SIZE];
 	uint32_t http_compat;			 /* enum compat_tool, as bits */
 	char http_compat_text[CONFIG_TEXT_SIZE]; /* as written: "none", "scaphandre node" */
-	char http_charts[CONFIG_TEXT_SIZE];
-	char meaning_carbon[CONFIG_TEXT_SIZE]; /* or "none" */
-	char meaning_equivalents[CONFIG_TEXT_SIZE];
-	char web_config_file[CONFIG_TEXT_SIZE]; /* or "none" */
+	struct view_settings view;
 };
 
 const struct config_key *agent_settings_keys(size_t *ret_count);

@@ -178,16 +178,17 @@ static void kepler_add_account(struct metrics *metrics, const struct accounts_vi
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct kepler_labels all = *labels;
 		uint64_t sum = 0;
-		bool known = false;
+		bool known = false, away = false;
 
 		for (size_t j = 0; j < view->zone_count; j++) {
 			if (compat_zone_kind(view->zones[j].id) != kinds[i])
 				continue;
 			known = true;
+			away = away || (power && !accounts_view_has_power(view, &view->zones[j]));
 			sum += power ? account->zones[j].power_uw : account->zones[j].energy_uj;
 		}
 		all.list[all.count++] = (struct metrics_label){"zone", zone_kind_name(kinds[i])};
-		if (known)
+		if (known && !away)
 			metrics_add(metrics, all.list, all.count, metrics_micro(sum));
 	}
 }

@@ -272,6 +272,7 @@ static void exec_conclude(struct exec_task *task)
 	result->edge_ns = result->before.read_ns + result->after.read_ns;
 	result->has_carbon = task->options->carbon != NULL;
 	result->co2e = phases_whole(result->phases)->co2e;
+	result->command_co2e = phases_whole(result->phases)->command_co2e;
 }
 
 bool exec_result_known(const struct exec_result *result)

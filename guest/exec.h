@@ -58,8 +58,9 @@ struct exec_result {
 	uint64_t reading_count;
 	bool marks_possible; /* else no descriptor below 10 was free */
 	bool has_carbon;
-	struct carbon_figure carbon; /* at the end */
-	struct carbon_sum co2e;	     /* of the whole */
+	struct carbon_figure carbon;	/* at the end */
+	struct carbon_sum co2e;		/* of the whole */
+	struct carbon_sum command_co2e; /* of it: of the command's part, where there are shares */
 	struct meter_reading before;
 	struct meter_reading after;
 	bool has_shares;			 /* the next, and the phases' parts, are known */

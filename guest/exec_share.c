@@ -290,8 +290,10 @@ int exec_share_take(struct exec_share *share, const struct meter_reading *readin
 		return status;
 	}
 	status = share_keep(share, sample, phases_number(phases));
-	if (status == 0 && (share->kept_count == EXEC_SHARE_KEPT_MAX ||
-			    clock_elapsed_ns(share->first, reading->time) >= SHARE_FIRST_NS))
+	/* A phase that ends beyond the list takes nothing afterwards. */
+	if (status == 0 &&
+	    (share->kept_count == EXEC_SHARE_KEPT_MAX || phases_number(phases) >= PHASES_MAX ||
+	     clock_elapsed_ns(share->first, reading->time) >= SHARE_FIRST_NS))
 		status = share_divide_kept(share, phases);
 	return status;
 }

@@ -115,13 +115,6 @@ bool exporter_tick(struct exporter *exporter, struct meter_reading *ret_reading)
 	return ret_reading->up;
 }
 
-static void exporter_add_one(struct metrics *metrics, const struct metrics_family *family,
-			     struct metrics_value value)
-{
-	metrics_begin_family(metrics, family);
-	metrics_add(metrics, NULL, 0, value);
-}
-
 static void exporter_add_zones(struct metrics *metrics, const struct meter_reading *reading)
 {
 	metrics_begin_family(metrics, &exporter_energy);
@@ -148,16 +141,16 @@ void exporter_write_metrics(struct metrics *metrics, const struct meter_reading 
 	bool estimate = false;
 
 	exporter_add_zones(metrics, reading);
-	exporter_add_one(metrics, &exporter_up, metrics_integer(reading->up));
+	metrics_add_single(metrics, &exporter_up, metrics_integer(reading->up));
 	/* A tree that does not tell its age has none that we know. */
 	if (reading->has_info)
-		exporter_add_one(
+		metrics_add_single(
 		    metrics, &exporter_age,
 		    (struct metrics_value){.magnitude = reading->info.age_ms, .decimals = 3});
 	else if (reading->up)
-		exporter_add_one(metrics, &exporter_age, metrics_integer(0));
+		metrics_add_single(metrics, &exporter_age, metrics_integer(0));
 	if (meter_reading_estimate(reading, &estimate) && (reading->has_info || reading->up))
-		exporter_add_one(metrics, &exporter_estimate, metrics_integer(estimate));
+		metrics_add_single(metrics, &exporter_estimate, metrics_integer(estimate));
 	metrics_begin_family(metrics, &exporter_build);
 	metrics_add(metrics, &version, 1, metrics_integer(1));
 }
@@ -189,7 +182,8 @@ static int exporter_handle_metrics(void *context, const struct http_request *req
 	exporter_read(exporter, &exporter->reading);
 	metrics_begin(exporter->metrics, format);
 	exporter_write_metrics(exporter->metrics, &exporter->reading);
-	if (view != NULL)
+	/* The accounts may be older: what is gone by now is gone for them, too. */
+	if (view != NULL && exporter->reading.up)
 		exporter_write_accounts(exporter->metrics, view);
 	page_write_metrics(exporter->page, exporter->metrics);
 	exporter_write_extras(exporter, view);

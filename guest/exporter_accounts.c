@@ -4,6 +4,7 @@
 #include "guest/exporter.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define EXPORTER_ACCOUNT_ENERGY(kind, text)                                                        \
 	{                                                                                          \
@@ -41,18 +42,25 @@ static const struct exporter_label_names {
     [ACCOUNT_JOB] = {"job_id", "scheduler"},
 };
 
-static const struct metrics_family exporter_divided = {
-    "wattport_guest_divided_joules", METRICS_COUNTER, "joules",
-    "Energy that was divided since the agent began to, by zone."};
-static const struct metrics_family exporter_idle = {
-    "wattport_guest_idle_joules", METRICS_COUNTER, "joules",
-    "Of it: what the machine draws at rest, by zone."};
-static const struct metrics_family exporter_other = {
-    "wattport_guest_other_joules", METRICS_COUNTER, "joules",
-    "Of it: work that belongs to no unit, by zone."};
-static const struct metrics_family exporter_static = {
-    "wattport_guest_static_power_watts", METRICS_GAUGE, "watts",
-    "What the machine is taken to draw at rest, by zone."};
+/* A member of every zone, in microjoules or microwatts. */
+static const struct exporter_zone_family {
+	struct metrics_family family;
+	size_t member;
+} exporter_zones[] = {
+    {{"wattport_guest_divided_joules", METRICS_COUNTER, "joules",
+      "Energy that was divided since the agent began to, by zone."},
+     offsetof(struct accounts_zone, energy_uj)},
+    {{"wattport_guest_idle_joules", METRICS_COUNTER, "joules",
+      "Of it: what the machine draws at rest, by zone."},
+     offsetof(struct accounts_zone, idle_uj)},
+    {{"wattport_guest_other_joules", METRICS_COUNTER, "joules",
+      "Of it: work that belongs to no unit, by zone."},
+     offsetof(struct accounts_zone, other_uj)},
+    {{"wattport_guest_static_power_watts", METRICS_GAUGE, "watts",
+      "What the machine is taken to draw at rest, by zone."},
+     offsetof(struct accounts_zone, idle_power_uw)},
+};
+
 static const struct metrics_family exporter_pending = {
     "wattport_guest_pending_joules", METRICS_GAUGE, "joules",
     "The units' energy that waits to be divided among processes and users."};
@@ -113,44 +121,17 @@ static void exporter_add_cpu(struct metrics *metrics, const struct accounts_grou
 	exporter_add_account(metrics, ACCOUNT_UNIT, &units->rest, metrics_nano(units->rest.cpu_ns));
 }
 
-/* One member of every zone. */
-static void exporter_add_divided(struct metrics *metrics, const struct accounts_view *view,
-				 const struct metrics_family *family,
-				 uint64_t (*value)(const struct accounts_zone *zone))
+static void exporter_add_zones(struct metrics *metrics, const struct accounts_view *view,
+			       const struct exporter_zone_family *of)
 {
-	metrics_begin_family(metrics, family);
+	metrics_begin_family(metrics, &of->family);
 	for (size_t i = 0; i < view->zone_count; i++) {
 		const struct metrics_label label = {"zone", view->zones[i].id};
+		uint64_t value;
 
-		metrics_add(metrics, &label, 1, metrics_micro(value(&view->zones[i])));
+		memcpy(&value, (const char *)&view->zones[i] + of->member, sizeof(value));
+		metrics_add(metrics, &label, 1, metrics_micro(value));
 	}
-}
-
-static uint64_t exporter_zone_energy(const struct accounts_zone *zone)
-{
-	return zone->energy_uj;
-}
-
-static uint64_t exporter_zone_idle(const struct accounts_zone *zone)
-{
-	return zone->idle_uj;
-}
-
-static uint64_t exporter_zone_other(const struct accounts_zone *zone)
-{
-	return zone->other_uj;
-}
-
-static uint64_t exporter_zone_static(const struct accounts_zone *zone)
-{
-	return zone->idle_power_uw;
-}
-
-static void exporter_add_single(struct metrics *metrics, const struct metrics_family *family,
-				struct metrics_value value)
-{
-	metrics_begin_family(metrics, family);
-	metrics_add(metrics, NULL, 0, value);
 }
 
 void exporter_write_accounts(struct metrics *metrics, const struct accounts_view *view)
@@ -159,22 +140,20 @@ void exporter_write_accounts(struct metrics *metrics, const struct accounts_view
 
 	if (!view->reading.up)
 		return;
-	exporter_add_divided(metrics, view, &exporter_divided, exporter_zone_energy);
-	exporter_add_divided(metrics, view, &exporter_idle, exporter_zone_idle);
-	exporter_add_divided(metrics, view, &exporter_other, exporter_zone_other);
-	exporter_add_divided(metrics, view, &exporter_static, exporter_zone_static);
+	for (size_t i = 0; i < sizeof(exporter_zones) / sizeof(exporter_zones[0]); i++)
+		exporter_add_zones(metrics, view, &exporter_zones[i]);
 	for (int kind = 0; kind < ACCOUNT_KIND_COUNT; kind++)
 		exporter_add_kind(metrics, (enum account_kind)kind, &view->groups[kind]);
 	exporter_add_cpu(metrics, &view->groups[ACCOUNT_UNIT]);
-	exporter_add_single(metrics, &exporter_pending, metrics_micro(processes->pending_uj));
-	exporter_add_single(metrics, &exporter_unseen, metrics_micro(processes->lost_uj));
-	exporter_add_single(metrics, &exporter_steal, metrics_nano(view->steal_ns));
+	metrics_add_single(metrics, &exporter_pending, metrics_micro(processes->pending_uj));
+	metrics_add_single(metrics, &exporter_unseen, metrics_micro(processes->lost_uj));
+	metrics_add_single(metrics, &exporter_steal, metrics_nano(view->steal_ns));
 	if (view->exits.counted) {
-		exporter_add_single(metrics, &exporter_exits, metrics_integer(view->exits.ended));
-		exporter_add_single(metrics, &exporter_exits_lost,
-				    metrics_integer(view->exits.lost));
+		metrics_add_single(metrics, &exporter_exits, metrics_integer(view->exits.ended));
+		metrics_add_single(metrics, &exporter_exits_lost,
+				   metrics_integer(view->exits.lost));
 	}
 	if (view->calibration_error_ppm > 0)
-		exporter_add_single(metrics, &exporter_calibration,
-				    metrics_micro(view->calibration_error_ppm));
+		metrics_add_single(metrics, &exporter_calibration,
+				   metrics_micro(view->calibration_error_ppm));
 }

@@ -58,7 +58,7 @@ static void output_rows_of_division(const struct accounts_view *view,
 				    const struct accounts_zone *zone, output_row_take take,
 				    void *context)
 {
-	bool power = view->interval_ns > 0;
+	bool power = accounts_view_has_power(view, zone);
 	const struct output_row rows[] = {
 	    {.kind = "divided",
 	     .energy_uj = output_known(true, zone->energy_uj),
@@ -91,7 +91,9 @@ static void output_rows_of_account(const struct accounts_view *view, const char 
 
 		row.zone = total ? view->total.id : view->zones[i].id;
 		row.energy_uj = output_known(true, use->energy_uj);
-		row.power_uw = output_known(view->interval_ns > 0, use->power_uw);
+		row.power_uw = output_known(
+		    accounts_view_has_power(view, total ? &view->total : &view->zones[i]),
+		    use->power_uw);
 		row.cpu_ns = output_known(total, account->cpu_ns);
 		row.members = output_known(total, account->members);
 		take(context, &row);

@@ -52,7 +52,7 @@ static void page_guest_zones(const struct meter_reading *reading,
 		row->energy_uj = divided->energy_uj;
 		row->idle_uj = divided->idle_uj;
 		row->other_uj = divided->other_uj;
-		if (page_guest_has_power(view, accounts))
+		if (view->up && accounts_view_has_power(accounts, divided))
 			row->power_uw = divided->power_uw;
 	}
 }
@@ -171,6 +171,8 @@ int page_guest_view(const struct meter_reading *reading, const struct accounts_v
 		ret_view->sight = reading->info.exact ? "exact" : "isolated";
 	} else if (!reading->from_tree) {
 		ret_view->source = "this machine's own powercap";
+		if (reading->up)
+			ret_view->age_ns = 0;
 	}
 	page_guest_zones(reading, accounts, ret_view);
 	if (accounts == NULL) {

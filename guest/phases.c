@@ -10,6 +10,8 @@ struct phases {
 	bool adds_up[ZONE_MAX];
 	struct mono_time time; /* of the last reading that was booked */
 	uint64_t zones_uj[ZONE_MAX];
+	bool has_figure;
+	struct carbon_figure figure; /* of the last reading that was booked */
 	struct phase running;
 	size_t number; /* of the running one */
 	size_t count;
@@ -64,8 +66,11 @@ void phases_book(struct phases *phases, const struct meter_reading *reading,
 	running->energy_uj += energy_uj;
 	running->elapsed_ns += clock_elapsed_ns(phases->time, reading->time);
 	phases->time = reading->time;
-	if (figure != NULL)
-		carbon_sum_add(&running->co2e, figure, energy_uj);
+	phases->has_figure = figure != NULL;
+	if (figure == NULL)
+		return;
+	phases->figure = *figure;
+	carbon_sum_add(&running->co2e, figure, energy_uj);
 }
 
 static void phases_sum(struct phase *sum, const struct phase *part)
@@ -79,6 +84,7 @@ static void phases_sum(struct phase *sum, const struct phase *part)
 	for (size_t i = 0; i < ZONE_MAX; i++)
 		sum->command_zones_uj[i] += part->command_zones_uj[i];
 	carbon_sum_merge(&sum->co2e, &part->co2e);
+	carbon_sum_merge(&sum->command_co2e, &part->command_co2e);
 }
 
 static struct phase *phases_find_label(struct phases *phases, const char *label)
@@ -116,10 +122,15 @@ size_t phases_number(const struct phases *phases)
 static void phases_add_command(const struct phases *phases, struct phase *phase,
 			       const uint64_t zones_uj[])
 {
+	uint64_t energy_uj = 0;
+
 	for (size_t i = 0; i < phases->zone_count; i++) {
 		phase->command_zones_uj[i] += zones_uj[i];
-		phase->command_uj += zones_uj[i];
+		energy_uj += zones_uj[i];
 	}
+	phase->command_uj += energy_uj;
+	if (phases->has_figure)
+		carbon_sum_add(&phase->command_co2e, &phases->figure, energy_uj);
 }
 
 /* One that has ended is in the sums already. */

@@ -24,7 +24,8 @@ struct phase {
 	uint64_t zones_uj[ZONE_MAX]; /* in the order of the first reading's zones */
 	uint64_t command_uj;	     /* of energy_uj: the command's, as exec_share.h divides it */
 	uint64_t command_zones_uj[ZONE_MAX];
-	struct carbon_sum co2e;
+	struct carbon_sum co2e;		/* of energy_uj */
+	struct carbon_sum command_co2e; /* of command_uj */
 };
 
 struct phases;
@@ -46,7 +47,7 @@ size_t phases_number(const struct phases *phases);
 
 /*
  * The command's part of what was booked to the phase of that number, by zones: of one that runs, or
- * that has ended and is in the list.
+ * that has ended and is in the list. Its grams are those of the last figure that was booked.
  */
 void phases_give(struct phases *phases, size_t number, const uint64_t zones_uj[]);
 

@@ -5,9 +5,10 @@
 #include <inttypes.h>
 #include <time.h>
 
-const char report_exec_csv_header[] = "began,command,exit_status,phase,label,zone,elapsed_s,energy_"
-				      "j,command_j,mean_w,peak_w,user_s,system_s,"
-				      "co2e_g,co2e_unknown_j,g_per_kwh,estimate,reason\r\n";
+const char report_exec_csv_header[] =
+    "began,command,exit_status,phase,label,zone,elapsed_s,energy_"
+    "j,command_j,mean_w,peak_w,user_s,system_s,"
+    "co2e_g,command_co2e_g,co2e_unknown_j,g_per_kwh,estimate,reason\r\n";
 
 /* What all rows of a report have in common. */
 struct report_csv {
@@ -29,7 +30,8 @@ struct report_row {
 	uint64_t command_uj;
 	bool has_peak;
 	uint64_t peak_uw;
-	const struct carbon_sum *co2e; /* or NULL */
+	const struct carbon_sum *co2e;	       /* or NULL */
+	const struct carbon_sum *command_co2e; /* the same; of has_command */
 };
 
 /*
@@ -56,6 +58,14 @@ static void report_micro_field(FILE *stream, bool known, uint64_t value)
 	(void)fprintf(stream, ",%s", known ? report_micro(value, text) : "");
 }
 
+/* NULL: not known, as where none of the energy had an intensity. */
+static void report_grams_field(FILE *stream, const struct carbon_sum *sum)
+{
+	bool known = sum != NULL && !(sum->energy_uj == 0 && sum->unknown_uj > 0);
+
+	report_micro_field(stream, known, known ? sum->co2e_ug : 0);
+}
+
 /* The first thing that is wrong with it. */
 static const char *report_reason(const struct report_exec *report)
 {
@@ -79,7 +89,6 @@ static void report_row(const struct report_csv *csv, const struct report_row *ro
 	bool known = meter_reading_estimate(origin, &estimate);
 	const struct carbon_sum *co2e = row->co2e;
 	bool command = csv->report->command != NULL;
-	bool grams = row->known && co2e != NULL && !(co2e->energy_uj == 0 && co2e->unknown_uj > 0);
 	FILE *stream = csv->stream;
 
 	(void)fprintf(stream, "%s,", csv->began);
@@ -100,7 +109,8 @@ static void report_row(const struct report_csv *csv, const struct report_row *ro
 	report_micro_field(stream, row->known && row->has_peak, row->peak_uw);
 	report_micro_field(stream, command && row->phase == 0, result->user_ns / 1000);
 	report_micro_field(stream, command && row->phase == 0, result->system_ns / 1000);
-	report_micro_field(stream, grams, co2e != NULL ? co2e->co2e_ug : 0);
+	report_grams_field(stream, row->known ? co2e : NULL);
+	report_grams_field(stream, row->known && row->has_command ? row->command_co2e : NULL);
 	report_micro_field(stream, row->known && co2e != NULL, co2e != NULL ? co2e->unknown_uj : 0);
 	report_micro_field(stream, result->has_carbon && result->carbon.known,
 			   result->carbon.intensity_mg_per_kwh * 1000);
@@ -133,6 +143,7 @@ static void report_whole(const struct report_csv *csv)
 	row.command_uj = share.command_uj;
 	row.has_peak = result->peak != NULL && peak_of_total(result->peak, &row.peak_uw);
 	row.co2e = result->has_carbon ? &result->co2e : NULL;
+	row.command_co2e = result->has_carbon ? &result->command_co2e : NULL;
 	report_row(csv, &row);
 }
 
@@ -160,6 +171,7 @@ static void report_phase(const struct report_csv *csv, const struct phase *phase
 	row.has_command = exec_result_total_share(result, &share);
 	row.command_uj = phase->command_uj;
 	row.co2e = result->has_carbon ? &phase->co2e : NULL;
+	row.command_co2e = result->has_carbon ? &phase->command_co2e : NULL;
 	report_row(csv, &row);
 }
 

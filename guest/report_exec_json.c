@@ -89,17 +89,36 @@ static json_t *report_total(const struct exec_result *result, bool shares)
 	return object;
 }
 
-/* Grams, and of how much energy; null where none of it had an intensity. */
-static void report_set_grams(json_t *object, const struct carbon_sum *sum)
+/* Null where none of the energy had an intensity. */
+static json_t *report_grams(const struct carbon_sum *sum)
 {
 	bool none = sum->energy_uj == 0 && sum->unknown_uj > 0;
 
-	(void)json_object_set_new(object, "co2e_ug", report_optional(!none, sum->co2e_ug));
+	return report_optional(!none, sum->co2e_ug);
+}
+
+/* Grams, and of how much energy. */
+static void report_set_grams(json_t *object, const struct carbon_sum *sum)
+{
+	(void)json_object_set_new(object, "co2e_ug", report_grams(sum));
 	(void)json_object_set_new(object, "co2e_energy_uj", report_number(sum->energy_uj));
 	(void)json_object_set_new(object, "co2e_unknown_uj", report_number(sum->unknown_uj));
 }
 
-static json_t *report_carbon(const struct exec_result *result)
+/* The same of the command's part; null where that is not known. */
+static void report_set_command_grams(json_t *object, const struct exec_result *result,
+				     const struct carbon_sum *sum)
+{
+	struct exec_share_zone share;
+	bool known = exec_result_total_share(result, &share);
+
+	(void)json_object_set_new(object, "command_co2e_ug",
+				  known ? report_grams(sum) : json_null());
+	(void)json_object_set_new(object, "command_co2e_unknown_uj",
+				  report_optional(known, sum->unknown_uj));
+}
+
+static json_t *report_carbon(const struct exec_result *result, bool command)
 {
 	const struct carbon_figure *figure = &result->carbon;
 	json_t *object;
@@ -111,6 +130,8 @@ static json_t *report_carbon(const struct exec_result *result)
 		report_set_grams(object, &result->co2e);
 	else
 		(void)json_object_set_new(object, "co2e_ug", json_null());
+	if (command)
+		report_set_command_grams(object, result, &result->command_co2e);
 	(void)json_object_set_new(object, "intensity_mg_per_kwh",
 				  report_optional(figure->known, figure->intensity_mg_per_kwh));
 	(void)json_object_set_new(object, "source",
@@ -164,8 +185,10 @@ static json_t *report_phase(const struct exec_result *result, const struct phase
 	(void)json_object_set_new(object, "command_uj",
 				  report_optional(result->has_shares, phase->command_uj));
 	(void)json_object_set_new(object, "command_zones_uj", commands);
-	if (result->has_carbon)
+	if (result->has_carbon) {
 		report_set_grams(object, &phase->co2e);
+		report_set_command_grams(object, result, &phase->command_co2e);
+	}
 	return object;
 }
 
@@ -239,7 +262,7 @@ int report_exec_json(FILE *stream, const struct report_exec *report)
 				      : json_null());
 	(void)json_object_set_new(object, "zones", report_zones(result, report->command != NULL));
 	(void)json_object_set_new(object, "total", report_total(result, report->command != NULL));
-	(void)json_object_set_new(object, "carbon", report_carbon(result));
+	(void)json_object_set_new(object, "carbon", report_carbon(result, report->command != NULL));
 	(void)json_object_set_new(object, "equivalent", report_equivalent(report));
 	if (report->command != NULL)
 		report_set_phases(object, result);

@@ -186,6 +186,7 @@ static void report_meaning(FILE *stream, const struct report_exec *report)
 	const struct exec_result *result = report->result;
 	char grams[REPORT_GRAMS_SIZE], figure[CARBON_FIGURE_TEXT_SIZE];
 	char unknown[REPORT_MICRO_SIZE], text[EQUIVALENT_TEXT_SIZE];
+	struct exec_share_zone share;
 	struct meter_use use;
 
 	if (!exec_result_total(result, &use))
@@ -198,6 +199,9 @@ static void report_meaning(FILE *stream, const struct report_exec *report)
 		(void)fprintf(stream, "; the electricity's is ");
 		report_plain(stream, carbon_figure_text(&result->carbon, figure));
 		(void)fputc('\n', stream);
+		if (exec_result_total_share(result, &share))
+			(void)fprintf(stream, "           the command's: %s\n",
+				      report_grams(&result->command_co2e, grams));
 	}
 	if (report->equivalents != NULL)
 		(void)fprintf(

@@ -52,7 +52,7 @@ static void top_accounts_add_facts(const struct accounts_view *view, const struc
 		quantity_energy(account->zones[i].energy_uj, energy);
 		quantity_power(account->zones[i].power_uw, power);
 		(void)snprintf(text, sizeof(text), "%s", energy);
-		if (row->amount.has_power)
+		if (row->amount.has_power && accounts_view_has_power(view, &view->zones[i]))
 			(void)snprintf(text, sizeof(text), "%s, %s", energy, power);
 		top_row_add_fact(row, view->zones[i].id, text);
 	}

@@ -38,7 +38,7 @@ static int attach_check_9p(const struct attach_domain *domain, struct diag *diag
 /* Neither can be had: both reasons are told. */
 static int attach_none(const struct attach_report *report, struct diag *diag)
 {
-	diag_append(diag, "; nor virtiofs: %s", report->hindrance.text);
+	diag_append(diag, "nor virtiofs: %s", report->hindrance.text);
 	return -ENOTSUP;
 }
 
@@ -77,6 +77,7 @@ static int attach_show(const char *before, const char *after, struct attach_repo
 	cleanup_free char *text = NULL;
 	cleanup_file FILE *stream = NULL;
 	char before_name[SAMPLE_NAME_SIZE + 16], after_name[SAMPLE_NAME_SIZE + 16];
+	char *difference = NULL;
 	size_t size;
 	int status;
 
@@ -86,13 +87,12 @@ static int attach_show(const char *before, const char *after, struct attach_repo
 	(void)snprintf(before_name, sizeof(before_name), "%s (now)", report->name);
 	(void)snprintf(after_name, sizeof(after_name), "%s (then)", report->name);
 	status = text_diff_print(stream, before_name, before, after_name, after);
+	if (status == 0)
+		status = cleanup_take_text(&stream, &text, &difference);
 	if (status < 0)
 		return status;
-	if (fflush(stream) != 0)
-		return -ENOMEM;
-	(void)fclose(TAKE_PTR(stream));
 	free(report->difference);
-	report->difference = TAKE_PTR(text);
+	report->difference = difference;
 	return 0;
 }
 

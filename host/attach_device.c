@@ -109,11 +109,7 @@ int attach_device_format(enum attach_transport transport, const char *source, ch
 	if (transport == ATTACH_9P)
 		(void)fputs("\n\t<readonly/>", stream);
 	(void)fputs("\n</filesystem>", stream);
-	if (fflush(stream) != 0)
-		return -ENOMEM;
-	(void)fclose(TAKE_PTR(stream));
-	*ret_fragment = TAKE_PTR(text);
-	return 0;
+	return cleanup_take_text(&stream, &text, ret_fragment);
 }
 
 int attach_device_bus(const xmlNode *device, uint32_t *ret_bus)

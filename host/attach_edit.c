@@ -78,24 +78,32 @@ static bool attach_edit_goes(const struct attach_editing *editing, const xmlNode
 	return false;
 }
 
-static int attach_edit_take_devices(struct attach_editing *editing)
+/* Whether `node` is what attach remembers of itself. */
+static bool attach_edit_is_record(const struct attach_editing *editing, const xmlNode *node)
 {
-	const xmlNode *parent = editing->parents[ATTACH_PARENT_DEVICES];
+	(void)editing;
+	return attach_record_is(node);
+}
+
+/* Takes those children of a parent out that `goes` says. */
+static int attach_edit_take_children(const struct attach_editing *editing, enum attach_parent which,
+				     bool (*goes)(const struct attach_editing *editing,
+						  const xmlNode *node))
+{
+	const xmlNode *parent = editing->parents[which];
 	const xmlNode *taken[XML_EDIT_MAX];
 	size_t count = 0;
 
 	if (parent == NULL)
 		return 0;
 	for (const xmlNode *node = parent->children; node != NULL; node = node->next) {
-		if (!attach_edit_goes(editing, node))
+		if (!goes(editing, node))
 			continue;
 		if (count == XML_EDIT_MAX)
 			return -E2BIG;
-		editing->changes.device |= attach_device_is(node);
 		taken[count++] = node;
 	}
-	return xml_edit_take(editing->edit, parent, taken, count,
-			     editing->record.parents[ATTACH_PARENT_DEVICES]);
+	return xml_edit_take(editing->edit, parent, taken, count, editing->record.parents[which]);
 }
 
 /* Only what is still as attach made it goes, and only if nobody has come to need it. */
@@ -128,25 +136,6 @@ static int attach_edit_take_memory(struct attach_editing *editing)
 			     record->parents[ATTACH_PARENT_MEMORY]);
 }
 
-static int attach_edit_take_record(struct attach_editing *editing)
-{
-	const xmlNode *parent = editing->parents[ATTACH_PARENT_METADATA];
-	const xmlNode *taken[XML_EDIT_MAX];
-	size_t count = 0;
-
-	if (parent == NULL)
-		return 0;
-	for (const xmlNode *node = parent->children; node != NULL; node = node->next) {
-		if (!attach_record_is(node))
-			continue;
-		if (count == XML_EDIT_MAX)
-			return -E2BIG;
-		taken[count++] = node;
-	}
-	return xml_edit_take(editing->edit, parent, taken, count,
-			     editing->record.parents[ATTACH_PARENT_METADATA]);
-}
-
 int attach_edit_take(const char *xml, const char *source, char **ret_xml,
 		     struct attach_changes *ret_changes, struct diag *diag)
 {
@@ -163,11 +152,13 @@ int attach_edit_take(const char *xml, const char *source, char **ret_xml,
 	if (status < 0)
 		return status;
 	attach_record_read(editing.parents[ATTACH_PARENT_METADATA], &editing.record);
-	status = attach_edit_take_record(&editing);
+	editing.changes.device = attach_device_first(editing.domain) != NULL;
+	status = attach_edit_take_children(&editing, ATTACH_PARENT_METADATA, attach_edit_is_record);
 	if (status == 0)
 		status = attach_edit_take_memory(&editing);
 	if (status == 0)
-		status = attach_edit_take_devices(&editing);
+		status =
+		    attach_edit_take_children(&editing, ATTACH_PARENT_DEVICES, attach_edit_goes);
 	if (status == 0)
 		status = xml_edit_apply(editing.edit, ret_xml);
 	if (status < 0)

@@ -118,9 +118,5 @@ int attach_record_format(const struct attach_record *record, char **ret_element)
 	attach_record_write_parents(stream, record, "made", XML_EDIT_TAKE);
 	attach_record_write_parents(stream, record, "opened", XML_EDIT_CLOSE);
 	(void)fputs("/>", stream);
-	if (fflush(stream) != 0)
-		return -ENOMEM;
-	(void)fclose(TAKE_PTR(stream));
-	*ret_element = TAKE_PTR(text);
-	return 0;
+	return cleanup_take_text(&stream, &text, ret_element);
 }

@@ -85,7 +85,7 @@ static int top_open_meaning(const struct top_arguments *arguments, struct meanin
 			return status;
 	}
 	diag = (struct diag)DIAG_INIT;
-	meaning_default(&options, settings.meaning_carbon, settings.meaning_equivalents);
+	meaning_default(&options, settings.view.carbon, settings.view.equivalents);
 	status = meaning_open(&options, clock_real(), ret_meaning, &diag);
 	if (diag.text[0] != '\0')
 		log_error("%s", diag.text);

@@ -102,7 +102,8 @@ void doctor_check_sources(const struct doctor_context *context, struct doctor *d
 		doctor_add(doctor, "source", DOCTOR_FAIL, "modprobe intel_rapl_common",
 			   "no energy source works here");
 	else if (best == 0)
-		doctor_add(doctor, "source", DOCTOR_WARN, "modprobe intel_rapl_msr",
+		doctor_add(doctor, "source", DOCTOR_WARN,
+			   "modprobe intel_rapl_msr && systemctl restart wattportd",
 			   "no energy is measured: all figures will be estimates");
 }
 

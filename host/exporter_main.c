@@ -177,8 +177,8 @@ static int exporter_serve(struct exporter *exporter, const struct exporter_argum
  */
 static int exporter_open_meaning(const struct settings *settings, struct meaning *ret_meaning)
 {
-	const struct meaning_options options = {.carbon = {.spec = settings->meaning_carbon},
-						.equivalents = settings->meaning_equivalents};
+	const struct meaning_options options = {.carbon = {.spec = settings->view.carbon},
+						.equivalents = settings->view.equivalents};
 	struct diag diag = DIAG_INIT;
 	int status = meaning_open(&options, clock_real(), ret_meaning, &diag);
 
@@ -214,10 +214,10 @@ int main(int argc, char **argv)
 	}
 	if (arguments.listen == NULL)
 		arguments.listen = settings.http_listen;
-	if (arguments.web_config == NULL && strcmp(settings.web_config_file, "none") != 0)
-		arguments.web_config = settings.web_config_file;
+	if (arguments.web_config == NULL && strcmp(settings.view.web_config, "none") != 0)
+		arguments.web_config = settings.view.web_config;
 	if (arguments.charts == NULL)
-		arguments.charts = settings.http_charts;
+		arguments.charts = settings.view.charts;
 	if (http_address_parse(arguments.listen, &address, &diag) < 0) {
 		log_error("--http.listen: %s", diag.text);
 		return EXIT_USAGE;

@@ -87,7 +87,7 @@ static void exporter_write_zones(const struct exporter_scene *scene,
 	}
 }
 
-/* A member in microjoules or microwatts. */
+/* One sample a zone, of a member in millionths: microjoules, microwatts, ppm. */
 static void exporter_write_energies(const struct exporter_scene *scene, size_t member)
 {
 	for (uint32_t i = 0; i < scene->copy->host.zone_count; i++) {
@@ -107,41 +107,6 @@ static struct metrics_value exporter_zone_learning(const struct ledger_zone *zon
 static struct metrics_value exporter_zone_available(const struct ledger_zone *zone)
 {
 	return metrics_integer(zone->available ? 1 : 0);
-}
-
-static void exporter_write_host_energy(const struct exporter_scene *scene)
-{
-	exporter_write_energies(scene, offsetof(struct ledger_zone, energy_uj));
-}
-
-static void exporter_write_host_idle(const struct exporter_scene *scene)
-{
-	exporter_write_energies(scene, offsetof(struct ledger_zone, idle_uj));
-}
-
-static void exporter_write_host_other(const struct exporter_scene *scene)
-{
-	exporter_write_energies(scene, offsetof(struct ledger_zone, other_uj));
-}
-
-static void exporter_write_host_away(const struct exporter_scene *scene)
-{
-	exporter_write_energies(scene, offsetof(struct ledger_zone, away_uj));
-}
-
-static void exporter_write_host_static_power(const struct exporter_scene *scene)
-{
-	exporter_write_energies(scene, offsetof(struct ledger_zone, idle_power_uw));
-}
-
-static void exporter_write_host_thread_power(const struct exporter_scene *scene)
-{
-	exporter_write_energies(scene, offsetof(struct ledger_zone, thread_power_uw));
-}
-
-static void exporter_write_calibration_error(const struct exporter_scene *scene)
-{
-	exporter_write_energies(scene, offsetof(struct ledger_zone, calibration_error_ppm));
 }
 
 static void exporter_write_calibration_learning(const struct exporter_scene *scene)
@@ -195,65 +160,72 @@ static void exporter_write_source_errors(const struct exporter_scene *scene)
 
 /* --- all of them --- */
 
+struct exporter_family {
+	struct metrics_family family;
+	void (*write)(const struct exporter_scene *scene); /* or NULL: */
+	size_t zone_member; /* a sample a zone, of this member of it, which is in millionths */
+};
+
 static const struct exporter_family exporter_program_families[] = {
     {{"wattport_build", METRICS_INFO, NULL, "The version of Wattport that exports this."},
-     exporter_write_build},
+     .write = exporter_write_build},
 };
 
 static const struct exporter_family exporter_ledger_families[] = {
     {{"wattport_ledger_age_seconds", METRICS_GAUGE, "seconds",
       "Time since the last sample; grows when wattportd is away."},
-     exporter_write_age},
+     .write = exporter_write_age},
     {{"wattport_source", METRICS_INFO, NULL,
       "Where energy comes from; an estimate is computed, not measured."},
-     exporter_write_source},
+     .write = exporter_write_source},
     {{"wattport_guest_view", METRICS_INFO, NULL,
       "What guests are shown: their exact share, or one that tells nothing of neighbours."},
-     exporter_write_guest_view},
-    {{"wattport_samples", METRICS_COUNTER, NULL, "Samples taken."}, exporter_write_samples},
+     .write = exporter_write_guest_view},
+    {{"wattport_samples", METRICS_COUNTER, NULL, "Samples taken."},
+     .write = exporter_write_samples},
     {{"wattport_sample_duration_seconds", METRICS_HISTOGRAM, "seconds",
       "How long taking a sample took."},
-     exporter_write_durations},
+     .write = exporter_write_durations},
     {{"wattport_vms_missed", METRICS_COUNTER, NULL,
       "Virtual machines that found no room in the ledger, counted once a sample."},
-     exporter_write_missed},
+     .write = exporter_write_missed},
     {{"wattport_zone_available", METRICS_GAUGE, NULL, "1 if the last sample could read the zone."},
-     exporter_write_zone_available},
+     .write = exporter_write_zone_available},
     {{"wattport_source_errors", METRICS_COUNTER, NULL,
       "Readings of a zone that were not booked, by reason."},
-     exporter_write_source_errors},
+     .write = exporter_write_source_errors},
     {{"wattport_conservation_error_microjoules", METRICS_GAUGE, "microjoules",
       "Measured energy minus all that was booked of it: 0, or a bug."},
-     exporter_write_conservation},
+     .write = exporter_write_conservation},
     {{"wattport_host_energy_joules", METRICS_COUNTER, "joules", "Energy measured in the zone."},
-     exporter_write_host_energy},
+     .zone_member = offsetof(struct ledger_zone, energy_uj)},
     {{"wattport_host_idle_joules", METRICS_COUNTER, "joules",
       "Energy of it that is static power which no virtual machine carries."},
-     exporter_write_host_idle},
+     .zone_member = offsetof(struct ledger_zone, idle_uj)},
     {{"wattport_host_other_joules", METRICS_COUNTER, "joules",
       "Energy of it that the host's own processes used."},
-     exporter_write_host_other},
+     .zone_member = offsetof(struct ledger_zone, other_uj)},
     {{"wattport_host_away_joules", METRICS_COUNTER, "joules",
       "Energy of it that machines used which ended while wattportd was away."},
-     exporter_write_host_away},
+     .zone_member = offsetof(struct ledger_zone, away_uj)},
     {{"wattport_host_power_watts", METRICS_GAUGE, "watts",
       "Power of the zone over about the last second."},
-     exporter_write_host_power},
+     .write = exporter_write_host_power},
     {{"wattport_host_static_power_watts", METRICS_GAUGE, "watts",
       "Static power of the zone that attribution reckons with."},
-     exporter_write_host_static_power},
+     .zone_member = offsetof(struct ledger_zone, idle_power_uw)},
     {{"wattport_host_busy_cpu_power_watts", METRICS_GAUGE, "watts",
       "Mean power of a busy CPU beyond the static power, as calibration has found it."},
-     exporter_write_host_thread_power},
+     .zone_member = offsetof(struct ledger_zone, thread_power_uw)},
     {{"wattport_calibration_error_ratio", METRICS_GAUGE, "ratio",
       "How far calibration foretold the zone's power wrongly: root mean square, relative."},
-     exporter_write_calibration_error},
+     .zone_member = offsetof(struct ledger_zone, calibration_error_ppm)},
     {{"wattport_calibration_learning", METRICS_GAUGE, NULL,
       "1 while calibration has not yet seen enough to be relied on."},
-     exporter_write_calibration_learning},
+     .write = exporter_write_calibration_learning},
     {{"wattport_event_threads", METRICS_GAUGE, NULL,
       "vCPU threads whose cycles, instructions and cache misses are counted, or cannot be."},
-     exporter_write_events},
+     .write = exporter_write_events},
 };
 
 static void exporter_write_families(const struct exporter_scene *scene,
@@ -261,7 +233,10 @@ static void exporter_write_families(const struct exporter_scene *scene,
 {
 	for (size_t i = 0; i < count; i++) {
 		metrics_begin_family(scene->metrics, &families[i].family);
-		families[i].write(scene);
+		if (families[i].write != NULL)
+			families[i].write(scene);
+		else
+			exporter_write_energies(scene, families[i].zone_member);
 	}
 }
 
@@ -278,5 +253,5 @@ void exporter_metrics_write(struct metrics *metrics, const struct ledger_copy *c
 	exporter_write_families(&scene, exporter_ledger_families,
 				sizeof(exporter_ledger_families) /
 				    sizeof(exporter_ledger_families[0]));
-	exporter_write_families(&scene, exporter_vm_families, exporter_vm_family_count);
+	exporter_metrics_write_vms(&scene);
 }

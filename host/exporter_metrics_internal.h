@@ -18,11 +18,6 @@ struct exporter_scene {
 	const struct summary *summary;
 };
 
-struct exporter_family {
-	struct metrics_family family;
-	void (*write)(const struct exporter_scene *scene);
-};
-
 static inline const char *exporter_zone_id(const struct exporter_scene *scene, uint32_t zone)
 {
 	return scene->copy->host.zones[zone].zone.id;
@@ -34,7 +29,7 @@ static inline bool exporter_knows_power(const struct exporter_scene *scene, uint
 	return scene->summary->fresh && scene->copy->host.zones[zone].available;
 }
 
-extern const struct exporter_family exporter_vm_families[];
-extern const size_t exporter_vm_family_count;
+/* The families of the machines; there is a copy. */
+void exporter_metrics_write_vms(const struct exporter_scene *scene);
 
 #endif

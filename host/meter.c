@@ -190,6 +190,7 @@ void meter_sample(struct meter *meter)
 		meter_note(&meter->naming, status, "the trees by uuid are not touched by this");
 	}
 	meter_watch_provider(meter);
+	meter_tell_late(meter);
 }
 
 bool meter_refresh(struct meter *meter, const struct uuid *uuid)

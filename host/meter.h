@@ -25,6 +25,9 @@
 /* So long the first sample after a restart waits for the list of machines. */
 #define METER_RETURN_WAIT_NS (10 * CLOCK_NS_PER_SECOND)
 
+/* How often it is looked whether there is more to measure than there was at the start. */
+#define METER_LOOK_NS (60 * CLOCK_NS_PER_SECOND)
+
 /* So long the provider may look for a machine that nobody knows: half of what readers wait. */
 #define METER_LOOKUP_WAIT_NS (10 * CLOCK_NS_PER_MS)
 

@@ -29,6 +29,8 @@ struct meter {
 	struct settings settings;
 	struct topology *topology;
 	struct energy_source *source;
+	struct mono_time looked; /* whether there is more to measure than there was at the start */
+	struct diag late;	 /* what was told of that */
 	struct ledger_life *life;
 	struct ledger *ledger; /* its */
 	struct engine *engine;
@@ -55,6 +57,9 @@ struct meter {
 
 /* Whether these settings want core and uncore to be measured, too. */
 bool meter_wants_parts(const struct settings *settings);
+
+/* Says once what has come since the start and is measured only from the next one on. */
+void meter_tell_late(struct meter *meter);
 
 /* Says what was booked for the time in which no wattportd ran. */
 void meter_tell_return(const struct meter *meter);

@@ -14,15 +14,59 @@ bool meter_wants_parts(const struct settings *settings)
 	return settings->tree_core || settings->tree_uncore;
 }
 
-static int meter_open_source(struct meter *meter, struct diag *diag)
+static struct energy_source_context meter_source_context(const struct meter *meter)
 {
-	const struct energy_source_context context = {
+	return (struct energy_source_context){
 	    .root = meter->context.root,
 	    .clock = meter->context.clock,
 	    .topology = meter->topology,
 	    .model_tdp_w = meter->settings.meter_model_tdp_w,
 	    .parts = meter_wants_parts(&meter->settings),
 	};
+}
+
+/* The source that auto would take by now in the place of an estimate, or NULL. */
+static const char *meter_better_source(const struct meter *meter)
+{
+	const struct energy_source_context context = meter_source_context(meter);
+
+	if (!meter->source->ops->estimate || strcmp(meter->settings.meter_source, "auto") != 0)
+		return NULL;
+	for (size_t i = 0; energy_source_list(i) != NULL; i++) {
+		const struct energy_source_ops *ops = energy_source_list(i);
+		cleanup_energy_source struct energy_source *source = NULL;
+
+		if (ops->automatic && !ops->estimate &&
+		    energy_source_open(ops->name, &context, &source, NULL) == 0)
+			return ops->name;
+	}
+	return NULL;
+}
+
+void meter_tell_late(struct meter *meter)
+{
+	struct mono_time now = clock_now_mono(meter->context.clock);
+	struct diag late = meter->source->late;
+	const char *better;
+
+	if (clock_elapsed_ns(meter->looked, now) < METER_LOOK_NS)
+		return;
+	meter->looked = now;
+	better = meter_better_source(meter);
+	if (better != NULL)
+		diag_append(&late, "%s", better);
+	if (strcmp(late.text, meter->late.text) == 0)
+		return;
+	meter->late = late;
+	if (late.text[0] != '\0')
+		log_warning("%s: not there when wattportd started, so not measured; "
+			    "systemctl restart wattportd",
+			    late.text);
+}
+
+static int meter_open_source(struct meter *meter, struct diag *diag)
+{
+	const struct energy_source_context context = meter_source_context(meter);
 	struct diag reasons = DIAG_INIT;
 	int status;
 
@@ -34,6 +78,7 @@ static int meter_open_source(struct meter *meter, struct diag *diag)
 	    energy_source_open(meter->settings.meter_source, &context, &meter->source, &reasons);
 	if (status < 0)
 		return diag_error(diag, status, "%s", reasons.text);
+	meter->looked = clock_now_mono(meter->context.clock);
 	if (reasons.text[0] != '\0')
 		log_info("%s", reasons.text);
 	log_info("energy comes from %s%s: %zu zones", meter->source->ops->name,

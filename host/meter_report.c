@@ -65,21 +65,32 @@ static json_t *meter_status_machines(struct meter *meter)
 			 report->uncounted < 0 ? thread_events_reason(report->uncounted) : "");
 }
 
+/* What the source had to say at the start, and what has come since. */
+static struct diag meter_notes(const struct meter *meter)
+{
+	struct diag notes = meter->source->notes;
+
+	if (meter->late.text[0] != '\0')
+		diag_append(&notes, "%s: not there when wattportd started, so not measured",
+			    meter->late.text);
+	return notes;
+}
+
 char *meter_status(struct meter *meter)
 {
 	const struct ledger_host *host = ledger_host_const(meter->ledger);
+	const struct diag notes = meter_notes(meter);
 	struct vm_provider_status provider;
 	json_t *object;
 	char *text;
 
 	vm_provider_status(meter->provider, &provider);
-	object =
-	    json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:{s:s, s:s}, s:o}", "version",
-		      WATTPORT_VERSION, "source", host->source, "estimate", (int)host->estimate,
-		      "notes", meter->source->notes.text, "samples", (json_int_t)host->sample_count,
-		      "sample_ns", (json_int_t)meter->duration_ns, "provider", "state",
-		      vm_provider_state_name(provider.state), "reason", provider.diag.text,
-		      "machines", meter_status_machines(meter));
+	object = json_pack(
+	    "{s:s, s:s, s:b, s:s, s:I, s:I, s:{s:s, s:s}, s:o}", "version", WATTPORT_VERSION,
+	    "source", host->source, "estimate", (int)host->estimate, "notes", notes.text, "samples",
+	    (json_int_t)host->sample_count, "sample_ns", (json_int_t)meter->duration_ns, "provider",
+	    "state", vm_provider_state_name(provider.state), "reason", provider.diag.text,
+	    "machines", meter_status_machines(meter));
 	if (object == NULL)
 		return NULL;
 	text = json_dumps(object, JSON_COMPACT);

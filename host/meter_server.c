@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -27,6 +28,7 @@ struct meter_server {
 	int runtime_fd;
 	int listen_fd;
 	int epoll_fd;
+	int spare_fd; /* to let somebody in who is then turned away, when there is no other */
 	struct client clients[METER_SERVER_CLIENT_MAX];
 };
 
@@ -67,10 +69,11 @@ int meter_server_open(int runtime_fd, const struct meter_server_ops *ops, void *
 	server->context = context;
 	server->runtime_fd = runtime_fd;
 	server->listen_fd = -1;
+	server->spare_fd = eventfd(0, EFD_CLOEXEC);
 	for (size_t i = 0; i < METER_SERVER_CLIENT_MAX; i++)
 		server->clients[i].fd = -1;
 	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (server->epoll_fd < 0)
+	if (server->epoll_fd < 0 || server->spare_fd < 0)
 		return diag_error(diag, -errno, "no descriptor left: %s", strerror(errno));
 	server->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (server->listen_fd < 0)
@@ -98,6 +101,8 @@ void meter_server_close(struct meter_server *server)
 	}
 	if (server->epoll_fd >= 0)
 		(void)close(server->epoll_fd);
+	if (server->spare_fd >= 0)
+		(void)close(server->spare_fd);
 	free(server);
 }
 
@@ -113,6 +118,19 @@ static void server_drop(struct client *client)
 	*client = (struct client){.fd = -1};
 }
 
+/* Who is left waiting would wake us at once again, for as long as descriptors are short. */
+static void server_turn_away(struct meter_server *server)
+{
+	int fd;
+
+	if (server->spare_fd >= 0)
+		(void)close(server->spare_fd);
+	fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		(void)close(fd);
+	server->spare_fd = eventfd(0, EFD_CLOEXEC);
+}
+
 static void server_accept(struct meter_server *server)
 {
 	cleanup_fd int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -120,8 +138,11 @@ static void server_accept(struct meter_server *server)
 	socklen_t size = sizeof(peer);
 	size_t i = 0;
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			server_turn_away(server);
 		return;
+	}
 	while (i < METER_SERVER_CLIENT_MAX && server->clients[i].fd >= 0)
 		i++;
 	if (i == METER_SERVER_CLIENT_MAX)

@@ -261,9 +261,15 @@ static void *writer_thread(void *argument)
 
 		if (status != -EBUSY && status != -ENOENT)
 			writer_note(writer, status, &diag);
-		/* What libvirt refuses is not offered again: the next record comes in its time. */
+		/*
+		 * What libvirt refuses is not offered again: the next record comes in its time. A
+		 * connection that was lost is made anew at once; one that goes on to live would
+		 * fail at once again.
+		 */
 		if (status == -EBUSY || status == -ECONNREFUSED || status == -ECONNRESET)
-			writer_put_back(writer, letter, status == -EBUSY);
+			writer_put_back(writer, letter,
+					status != -ECONNREFUSED &&
+					    virConnectIsAlive(writer->connection) == 1);
 		else
 			writer_free_letter(letter);
 	}

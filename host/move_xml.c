@@ -57,11 +57,7 @@ int move_xml_format(const struct move_record *record, char **ret_text)
 			      counter->full_uw);
 	}
 	(void)fputs("</" MOVE_XML_NAME ">", stream);
-	if (fflush(stream) != 0)
-		return -ENOMEM;
-	(void)fclose(TAKE_PTR(stream));
-	*ret_text = TAKE_PTR(text);
-	return 0;
+	return cleanup_take_text(&stream, &text, ret_text);
 }
 
 /* A whole number is required there. */

@@ -129,7 +129,7 @@ int page_host_view(const struct ledger_copy *copy, const struct summary *summary
 	ret_view->opened = true;
 	ret_view->up = summary->fresh;
 	ret_view->time.ns = copy->host.updated_ns;
-	ret_view->age_ns = summary->age_ns;
+	ret_view->age_ns = 0;
 	ret_view->source = copy->host.source;
 	ret_view->sight = summary_guest_view_name(&copy->host);
 	ret_view->estimate_known = true;

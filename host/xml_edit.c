@@ -75,11 +75,7 @@ int xml_edit_apply(const struct xml_edit *edit, char **ret_text)
 		done = splice->end;
 	}
 	(void)fputs(source + done, stream);
-	if (fflush(stream) != 0)
-		return -ENOMEM;
-	(void)fclose(TAKE_PTR(stream));
-	*ret_text = TAKE_PTR(text);
-	return 0;
+	return cleanup_take_text(&stream, &text, ret_text);
 }
 
 /* A part of the document's text, or a literal. */
@@ -220,6 +216,7 @@ int xml_edit_put(struct xml_edit *edit, const xmlNode *parent, const char *const
 	size_t at = anchor != NULL ? xml_text_span(anchor).end : span.content;
 	cleanup_file FILE *stream = NULL;
 	cleanup_free char *text = NULL;
+	char *whole;
 	size_t size;
 
 	stream = open_memstream(&text, &size);
@@ -232,11 +229,10 @@ int xml_edit_put(struct xml_edit *edit, const xmlNode *parent, const char *const
 		xml_edit_begin_line(stream, &style, 0);
 		(void)fprintf(stream, "</%s>", (const char *)parent->name);
 	}
-	if (fflush(stream) != 0)
+	if (cleanup_take_text(&stream, &text, &whole) < 0)
 		return -ENOMEM;
-	(void)fclose(TAKE_PTR(stream));
 	/* An empty element is opened at its "/>". */
-	return xml_edit_add(edit, span.empty ? at - 2 : at, at, TAKE_PTR(text));
+	return xml_edit_add(edit, span.empty ? at - 2 : at, at, whole);
 }
 
 int xml_edit_wrap(const char *name, const char *fragment, char **ret_fragment)
@@ -257,11 +253,7 @@ int xml_edit_wrap(const char *name, const char *fragment, char **ret_fragment)
 		fragment += *fragment == '\n';
 	}
 	(void)fprintf(stream, "</%s>", name);
-	if (fflush(stream) != 0)
-		return -ENOMEM;
-	(void)fclose(TAKE_PTR(stream));
-	*ret_fragment = TAKE_PTR(text);
-	return 0;
+	return cleanup_take_text(&stream, &text, ret_fragment);
 }
 
 static int xml_edit_replace(struct xml_edit *edit, size_t begin, size_t end, const char *text)

@@ -1,8 +1,8 @@
 /*
  * What the charts show: a history of powers, in columns, and its pictures by dygraphs.
  *
- * A picture has eleven layers from top to bottom: those accounts that used most in the range, the others together, work
- * of no account, idle. A moment of which nothing is known is a gap in all of them, never a zero.
+ * A picture has eleven layers from top to bottom: those accounts of a kind that used most in the range, the others together,
+ * work of no account, idle. A moment of which nothing is known is a gap in all of them, never a zero.
  */
 import { element, joined, wattHours, watts, clockTime, setText } from "./text.js";
 
@@ -11,21 +11,29 @@ const LAYERS = COLOURS + 3;
 const REST = COLOURS, OTHER = COLOURS + 1, IDLE = COLOURS + 2;
 /* Whoever is in the picture is left in it until another has used so much more: colours should not change hands. */
 const NEWCOMER = 1.25;
+/* Samples of one clock do not differ by so much in the order in which they are answered. */
+const CLOCK_BACK_MS = 5000;
+
+/* A slice a-b.slice lies in a.slice (systemd.slice(5)): both in one picture would be twice what was used. */
+const isWithin = (kind, name) => kind === "slice" && name.replace(/\.slice$/, "").includes("-");
 
 export class History {
 	constructor() {
-		this.load({ range_ms: 300000, t_ms: [], total_uw: [], idle_uw: [], other_uw: [], accounts: [] });
+		this.load({ range_ms: 300000, kind: null, t_ms: [], energy_uj: null, total_uw: [], idle_uw: [], other_uw: [], accounts: [] });
 		this.chosen = new Array(COLOURS).fill(null);
 	}
 
 	load(document) {
 		this.range = document.range_ms;
+		this.kind = document.kind;
 		this.times = document.t_ms;
 		this.total = document.total_uw;
 		this.idle = document.idle_uw;
 		this.other = document.other_uw;
 		this.accounts = new Map(document.accounts.map(one => [one.id, { name: one.name, power: one.power_uw }]));
-		this.before = null;
+		/* What comes next is counted from the last point on, so that nothing is left out or counted twice. */
+		this.before = document.energy_uj === null ? null : { time: this.last, total: document,
+			accounts: new Map(document.accounts.map(one => [one.id, one.energy_uj])) };
 		this.present = 0;
 	}
 
@@ -65,7 +73,10 @@ export class History {
 		}
 	}
 
-	/* What the page asked for just now: power is what the counters grew by since it asked before. */
+	/*
+	 * What the page asked for just now: power is what the counters grew by since the point before. False: the clock was
+	 * set back, and what is known is of other times.
+	 */
 	add(now) {
 		if (now.state.age_ns !== null)
 			this.present = now.t_ms + (now.state.up ? 0 : now.state.age_ns / 1e6);
@@ -73,31 +84,30 @@ export class History {
 			if (this.last !== null && this.total[this.total.length - 1] !== null)
 				this.push(Math.max(this.present, this.last + 1), null, null, null, []);
 			this.before = null;
-			return;
+			return true;
 		}
 		const before = this.before;
 		if (this.last !== null && now.t_ms <= this.last + 500)
-			return;
-		this.before = now;
-		const seconds = before ? (now.t_ms - before.t_ms) / 1000 : 0;
-		const grown = (later, earlier) => seconds > 0 && later !== null && earlier !== null && later >= earlier
-			? (later - earlier) / seconds : null;
-		const total = before ? grown(now.total.energy_uj, before.total.energy_uj) : null;
-		const powers = [];
-		if (total !== null) {
-			const earlier = new Map((before.groups[0]?.accounts ?? []).map(one => [one.id, one.energy_uj]));
-			for (const one of now.groups[0]?.accounts ?? [])
-				powers.push([one.id, { name: one.name, power: earlier.has(one.id) ? grown(one.energy_uj, earlier.get(one.id)) : null }]);
-		}
-		if (before)
-			this.push(now.t_ms, total, grown(now.total.idle_uj, before.total.idle_uj),
-				grown(now.total.other_uj, before.total.other_uj), powers);
+			return now.t_ms > this.last - CLOCK_BACK_MS;
+		const accounts = now.groups.find(one => one.kind === this.kind)?.accounts ?? [];
+		this.before = { time: now.t_ms, total: now.total, accounts: new Map(accounts.map(one => [one.id, one.energy_uj])) };
+		/* Where nothing is known to have been before, this is a beginning: the gap goes up to here. */
+		const grown = (later, earlier) => before && later !== null && (earlier ?? null) !== null && later >= earlier
+			? (later - earlier) * 1000 / (now.t_ms - before.time) : null;
+		const total = grown(now.total.energy_uj, before?.total.energy_uj);
+		const powers = total === null ? []
+			: accounts.map(one => [one.id, { name: one.name, power: grown(one.energy_uj, before.accounts.get(one.id)) }]);
+		this.push(now.t_ms, total, grown(now.total.idle_uj, before?.total.idle_uj),
+			grown(now.total.other_uj, before?.total.other_uj), powers);
+		return true;
 	}
 
 	/* Who is in the picture: by what they used in it; each keeps its place. */
 	choose() {
 		const used = new Map();
-		for (const [id, { power }] of this.accounts) {
+		for (const [id, { name, power }] of this.accounts) {
+			if (isWithin(this.kind, name))
+				continue;
 			let sum = 0;
 			for (let i = 1; i < power.length; i++)
 				sum += (power[i] ?? 0) * (this.times[i] - this.times[i - 1]);

@@ -70,6 +70,9 @@ function showAccounts(now) {
 	if (!group)
 		return;
 	if (page.kind !== group.kind || !accountTable) {
+		/* That kind is there no more: neither are its charts. */
+		if (page.kind !== null)
+			page.stale = true;
 		page.kind = group.kind;
 		const columns = accountColumns(group);
 		if (!accountTable)
@@ -77,9 +80,9 @@ function showAccounts(now) {
 		else
 			accountTable.setColumns(columns, "power_uw");
 	}
-	const first = group === now.groups[0];
+	const drawn = group.kind === page.history.kind;
 	const rows = group.accounts.map(one => {
-		const layer = first ? page.history.chosen.indexOf(one.id) : -1;
+		const layer = drawn ? page.history.chosen.indexOf(one.id) : -1;
 		return { ...one, layer: layer < 0 ? undefined : layer, className: one.state ? "resting" : "" };
 	});
 	const last = group.rest ? [{ ...group.rest, id: "\u0000rest", className: "rest" }] : [];
@@ -100,6 +103,7 @@ function showGroups(now) {
 				page.kind = group.kind;
 				accountTable?.setColumns(accountColumns(group), "power_uw");
 				show();
+				loadAnew();
 			});
 			return button;
 		}));
@@ -246,9 +250,16 @@ async function ask(path) {
 }
 
 async function load() {
-	page.history.load(await ask(page.range === "hour" ? "/api/v1/history/hour" : "/api/v1/history"));
+	const path = "/api/v1/history" + (page.range === "hour" ? "/hour" : "") + (page.kind ? "/" + page.kind : "");
+	page.history.load(await ask(path));
 	page.loaded = performance.now();
 	page.stale = false;
+}
+
+/* What the charts show is another range, or another kind of account. */
+function loadAnew() {
+	page.stale = true;
+	load().then(show, () => { page.stale = true; });
 }
 
 async function refresh() {
@@ -258,8 +269,8 @@ async function refresh() {
 			page.received = performance.now();
 			if (page.stale || (page.range === "hour" && page.received - page.loaded >= COARSE_MS))
 				await load();
-			if (page.range === "minutes")
-				page.history.add(now);
+			if (page.range === "minutes" && !page.history.add(now))
+				page.stale = true;
 			page.now = now;
 			page.failed = null;
 		} catch (error) {
@@ -282,10 +293,9 @@ function withoutPower(now) {
 
 function choose(range) {
 	page.range = range;
-	page.stale = true;
 	byId("range-minutes").setAttribute("aria-pressed", String(range === "minutes"));
 	byId("range-hour").setAttribute("aria-pressed", String(range === "hour"));
-	load().then(show, () => { page.stale = true; });
+	loadAnew();
 }
 
 byId("range-minutes").addEventListener("click", () => choose("minutes"));

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import unittest
 
 SKIPPED = 77
 RANGE = 2**53 - 1
@@ -28,6 +29,15 @@ def unshared():
         print("skipped: no mount namespace can be made here")
         sys.exit(SKIPPED)
     os.execvpe(command[0], [*command, sys.executable, "-B", *sys.argv], {**os.environ, _INSIDE: "1"})
+
+
+def main(agent):
+    """The tests of the script that was called with the agent as its first argument; None: it was not."""
+    if agent is not None:
+        sys.argv.insert(1, agent)
+        unshared()
+        sys.argv.pop(1)
+    unittest.main()
 
 
 def write(path, text):

@@ -253,6 +253,18 @@ class AccountsTest(unittest.TestCase):
             self.assertLess(resident_kib, RESIDENT_KIB_MAX)
             self.assertLess(resident_kib - before_kib, LIVING_PROCESSES * RESIDENT_KIB_EACH)
 
+    def test_accounts_go_with_the_zones(self):
+        """They may be older than the zones' figures: where these are absent, they are, too."""
+        self.start("--accounts.period", "30s")
+        metrics = self.get("/metrics")
+        self.assertIn("wattport_up 1", metrics)
+        self.assertIn("\nwattport_unit_energy_joules_total{", metrics)
+        machine.write(self.machine.sys + ZONE + "/energy_uj", "?\n")
+        metrics = self.get("/metrics")
+        self.assertIn("wattport_up 0", metrics)
+        self.assertNotIn("\nwattport_unit_energy_joules_total{", metrics)
+        self.assertNotIn("\nwattport_guest_divided_joules_total{", metrics)
+
     def test_nothing_is_divided_where_nobody_wants_it(self):
         """--accounts.top=0: no metrics of accounts, and the JSON says so."""
         self.start("--accounts.top", "0")
@@ -264,8 +276,4 @@ class AccountsTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if AGENT is not None:
-        sys.argv.append(AGENT)
-        machine.unshared()
-        sys.argv.pop()
-    unittest.main()
+    machine.main(AGENT)

@@ -139,6 +139,7 @@ class ExecTest(SimulatedTest):
             self.assertEqual(counts["train"], 2)
             # 56 g for each kilowatt-hour, in micrograms.
             self.assertEqual(report["carbon"]["co2e_ug"], report["total"]["energy_uj"] * 56 // 3600000)
+            self.assertEqual(report["carbon"]["command_co2e_ug"], report["total"]["command_uj"] * 56 // 3600000)
 
     def test_exit_statuses(self):
         for script, status in (("exit 5", 5), ("kill -KILL $$", 137), ("kill -TERM $$", 143)):

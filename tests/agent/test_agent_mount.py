@@ -373,8 +373,4 @@ class RealSysTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if AGENT is not None:
-        sys.argv.append(AGENT)
-        machine.unshared()
-        sys.argv.pop()
-    unittest.main()
+    machine.main(AGENT)

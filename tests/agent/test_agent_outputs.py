@@ -625,8 +625,4 @@ class OutputsTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if AGENT is not None:
-        sys.argv.insert(1, AGENT)
-        machine.unshared()
-        sys.argv.pop(1)
-    unittest.main()
+    machine.main(AGENT)

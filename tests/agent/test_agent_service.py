@@ -237,8 +237,4 @@ class RightsTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if AGENT is not None:
-        sys.argv.append(AGENT)
-        machine.unshared()
-        sys.argv.pop()
-    unittest.main()
+    machine.main(AGENT)

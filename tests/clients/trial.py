@@ -12,7 +12,7 @@ from lab.laboratory import Laboratory
 from lab.raplsim import Power, RaplSim
 from lab.reader import GuestReader
 from lab.wattport import TREE, Wattport
-from record import Recorder
+from record import TreeRecorder
 from seat import TAG, Seat
 
 # Three vCPUs, two of them in the first socket: so its zone gets two thirds of the static power, and the zones differ.
@@ -113,7 +113,7 @@ class Trial:
             self._guest.wait_up()
             self._guest.check("wattport-agent mount")
             seat = Seat(self._guest)
-            recorder = Recorder(self._host.tree(self._guest.uuid)).start()
+            recorder = TreeRecorder(self._host.tree(self._guest.uuid)).start()
             self._watch = Watch(self._guest, self._sim)
             seat.start([client for client in clients if client.user == 0])
             time.sleep(WARM_UP_S)

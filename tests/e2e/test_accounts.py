@@ -13,12 +13,12 @@ import unittest
 from lab import bare, services, stats
 from lab.account import AGENT_PORT, Account
 from lab.domain import Share
+from lab.host import EXACT, start_host
 from lab.laboratory import Laboratory
 from lab.process import LabError, wait_for
-from lab.raplsim import RaplSim
 from lab.runner import run
 from lab.truth import cpu_s
-from lab.wattport import TREE, Wattport, microjoules, parse
+from lab.wattport import TREE, microjoules, parse
 
 WINDOW_S = 20
 LOOKS = 4
@@ -268,10 +268,7 @@ class AccountsTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         lab = cls.enterClassContext(Laboratory(guest_programs=bare.PROGRAMS))
-        sim = RaplSim(lab)
-        lab.start_libvirtd()
-        host = Wattport(lab, sim.sysroot)
-        host.start({"guest-view.mode": "exact", "attribution.idle-power": f"{sim.power.idle_w}W"})
+        sim, host = start_host(lab, EXACT)
         guests = [lab.guest("services", Share(TREE, "9p")), lab.guest("bare", sockets=2)]
         for guest in guests:
             guest.wait_up()

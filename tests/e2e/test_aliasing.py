@@ -11,11 +11,11 @@ import unittest
 from lab import stats
 from lab.account import Account
 from lab.domain import Share
+from lab.host import EXACT, start_host
 from lab.laboratory import Laboratory
-from lab.raplsim import RaplSim
 from lab.runner import run
 from lab.truth import CpuRecorder
-from lab.wattport import TREE, Wattport
+from lab.wattport import TREE
 
 DURATION_S = 45
 WAVE_MS = 3700  # no multiple or part of any period below
@@ -60,10 +60,7 @@ class AliasingTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.lab = lab = cls.enterClassContext(Laboratory(guest_programs=("guest/wattport-agent",)))
-        cls.sim = RaplSim(lab)
-        lab.start_libvirtd()
-        cls.host = Wattport(lab, cls.sim.sysroot)
-        cls.host.start({"guest-view.mode": "exact", "attribution.idle-power": f"{cls.sim.power.idle_w}W"})
+        cls.sim, cls.host = start_host(lab, EXACT)
         copies = lab.path("copies")
         os.makedirs(copies)
         cls.guest = lab.guest("wave", Share(TREE, "9p"), Share(copies, "9p", tag="copies"), cores=2)

@@ -9,11 +9,11 @@ import sys
 import unittest
 
 from lab.domain import Domain, Share
+from lab.host import start_host
 from lab.laboratory import Laboratory
 from lab.process import LabError, wait_for
-from lab.raplsim import RaplSim
 from lab.runner import run
-from lab.wattport import RUNTIME, TREE, Wattport
+from lab.wattport import RUNTIME, TREE
 
 COUNTER = "/sys/class/powercap/intel-rapl:0/energy_uj"
 DEVICE = "<target dir='wattport'/>"
@@ -27,10 +27,7 @@ class AttachTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.lab = lab = cls.enterClassContext(Laboratory(guest_programs=("guest/wattport-agent", "tests/e2e/guest_probe")))
-        cls.sim = RaplSim(lab)
-        lab.start_libvirtd(cgroups=True)
-        cls.host = Wattport(lab, cls.sim.sysroot)
-        cls.host.start({"guest-view.mode": "exact"})
+        cls.sim, cls.host = start_host(lab, {"guest-view.mode": "exact"}, cgroups=True)
         cls.plain = lab.guest("plain", flavour="cloud", memory_mib=192)
         cls.plain.wait_up()
 
@@ -155,11 +152,7 @@ class IsolationTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.lab = lab = cls.enterClassContext(Laboratory(guest_programs=("guest/wattport-agent",)))
-        cls.sim = RaplSim(lab)
-        # libvirt puts virtiofsd into its machine's cgroup, which tells whose it is.
-        lab.start_libvirtd(cgroups=True)
-        cls.host = Wattport(lab, cls.sim.sysroot)
-        cls.host.start()
+        cls.sim, cls.host = start_host(lab, cgroups=True)
         cls.other = lab.domain(Domain("other", memory_mib=64))
         cls.host.wait_known(cls.other.uuid)
         cls.shares = {

@@ -9,12 +9,11 @@ import sys
 import time
 import unittest
 
+from lab.host import start_host
 from lab.laboratory import Laboratory
 from lab.process import LabError, wait_for
 from lab.prometheus import parse
-from lab.raplsim import RaplSim
 from lab.runner import run
-from lab.wattport import Wattport
 
 EXPORTER_PORT = 9100
 METRIC = "node_rapl_package_joules_total"
@@ -33,10 +32,7 @@ class CycleTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.lab = lab = cls.enterClassContext(Laboratory(guest_programs=("guest/wattport-agent",), guest_start=START))
-        cls.sim = RaplSim(lab)
-        lab.start_libvirtd()
-        cls.host = Wattport(lab, cls.sim.sysroot)
-        cls.host.start()
+        cls.sim, cls.host = start_host(lab)
         cls.guests = [lab.guest(transport, defined=True, reboots=True, memory_mib=192) for transport in TRANSPORTS]
         for guest, transport in zip(cls.guests, TRANSPORTS):
             done = cls.host.run("attach", guest.domain.name, f"--transport={transport}")

@@ -11,13 +11,13 @@ import unittest
 from lab import dashboards, services, stats
 from lab.account import AGENT, AGENT_PORT, NODE_EXPORTER, Account
 from lab.domain import Share
+from lab.host import EXACT, start_host
 from lab.laboratory import ROOT, Laboratory
 from lab.prometheus import Prometheus, lint
 from lab.process import LabError, wait_for
-from lab.raplsim import RaplSim
 from lab.runner import run
 from lab.truth import CpuRecorder
-from lab.wattport import ADDENDS, EXPORTER, TREE, Wattport, microjoules, options, page
+from lab.wattport import ADDENDS, EXPORTER, TREE, microjoules, options, page
 
 WINDOW_S = 12
 CLIENT_TOLERANCE = 0.01  # what a client in the guest may differ from the ledger
@@ -68,11 +68,8 @@ class Transport:
     @classmethod
     def setUpClass(cls):
         cls.lab = lab = cls.enterClassContext(Laboratory(guest_programs=("guest/wattport-agent",)))
-        cls.sim = RaplSim(lab)
-        lab.start_libvirtd()
-        cls.host = Wattport(lab, cls.sim.sysroot)
         cls.trace = lab.path("trace")
-        cls.host.start({"guest-view.mode": "exact", "attribution.idle-power": f"{cls.sim.power.idle_w}W"}, cls.trace)
+        cls.sim, cls.host = start_host(lab, EXACT, cls.trace)
         cls.busy = lab.guest("busy", Share(TREE, cls.transport), cores=2)
         cls.idle = lab.guest("mostly idle", Share(TREE, cls.transport), cores=1)
         for guest in (cls.busy, cls.idle):

@@ -6,12 +6,12 @@ import sys
 import unittest
 
 from lab.domain import Share
+from lab.host import start_host
 from lab.laboratory import Laboratory
 from lab.process import wait_for
-from lab.raplsim import RaplSim
 from lab.reader import GuestReader
 from lab.runner import run
-from lab.wattport import TREE, Wattport
+from lab.wattport import TREE
 
 COUNTER = "/sys/class/powercap/intel-rapl:0/energy_uj"
 TREE_AT = "/run/wattport/tree"
@@ -26,10 +26,7 @@ class GuestMountTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.lab = lab = cls.enterClassContext(Laboratory(guest_programs=("guest/wattport-agent",)))
-        cls.sim = RaplSim(lab)
-        lab.start_libvirtd(cgroups=True)
-        cls.host = Wattport(lab, cls.sim.sysroot)
-        cls.host.start()
+        cls.sim, cls.host = start_host(lab, cgroups=True)
         cls.late = Share(TREE, "virtiofs")
         cls.guest = lab.guest("guest", Share(TREE, tag="fixed"), memory_mib=192)
         cls.guest.wait_up()

@@ -11,10 +11,10 @@ import unittest
 
 from lab import truth
 from lab.domain import Share
+from lab.host import start_host
 from lab.laboratory import Laboratory
-from lab.raplsim import RaplSim
 from lab.runner import run
-from lab.wattport import TREE, Wattport
+from lab.wattport import TREE
 
 DURATION_S = 20
 HOST_READERS = ("kept", "fresh") * 3
@@ -33,10 +33,7 @@ class HostileTest(unittest.TestCase):
     def setUpClass(cls):
         cls.lab = lab = cls.enterClassContext(Laboratory(
             guest_programs=("guest/wattport-agent", "tests/e2e/tree_assault")))
-        cls.sim = RaplSim(lab)
-        lab.start_libvirtd()
-        cls.host = Wattport(lab, cls.sim.sysroot)
-        cls.host.start()
+        cls.sim, cls.host = start_host(lab)
         cls.guest = lab.guest("hostile", Share(TREE, "9p"), Share(TREE, "9p", tag="writable", readonly=False),
                               cores=2)
         cls.guest.wait_up()

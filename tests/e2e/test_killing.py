@@ -10,12 +10,12 @@ import time
 import unittest
 
 from lab.domain import Share
+from lab.host import start_host
 from lab.laboratory import Laboratory
 from lab.process import wait_for
-from lab.raplsim import RaplSim
 from lab.reader import GuestReader, HostReader
 from lab.runner import run
-from lab.wattport import TREE, Wattport
+from lab.wattport import TREE
 
 KILLS = int(os.environ.get("KILLS", "10"))
 SEED = int(os.environ.get("SEED", "1"))
@@ -37,10 +37,7 @@ class KillingTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.lab = lab = cls.enterClassContext(Laboratory(guest_programs=("guest/wattport-agent",)))
-        cls.sim = RaplSim(lab)
-        lab.start_libvirtd()
-        cls.host = Wattport(lab, cls.sim.sysroot)
-        cls.host.start({"guest-view.mode": "exact"})
+        cls.sim, cls.host = start_host(lab, {"guest-view.mode": "exact"})
         cls.guest = lab.guest("busy", Share(TREE, "9p"))
         cls.guest.wait_up()
         cls.guest.check("wattport-agent mount")

@@ -1,4 +1,5 @@
 #include "tests/integration/private_libvirt.h"
+#include "common/clock.h"
 #include "common/file.h"
 #include "common/parse.h"
 #include "tests/unit/check.h"
@@ -6,6 +7,8 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <grp.h>
+#include <libvirt/virterror.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,7 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LIBVIRTD "/usr/sbin/libvirtd"
+#define LIBVIRTD    "/usr/sbin/libvirtd"
+#define PATIENCE_NS (UINT64_C(60) * CLOCK_NS_PER_SECOND)
 
 bool private_libvirt_installed(void)
 {
@@ -140,4 +144,21 @@ void private_libvirt_uri(const struct private_libvirt *libvirt, const char *driv
 {
 	(void)snprintf(buffer, size, "%s+unix://%s?socket=%s/run/libvirt/libvirt-sock", driver,
 		       path, libvirt->path);
+}
+
+virConnectPtr private_libvirt_connect(const struct private_libvirt *libvirt)
+{
+	struct mono_time begun = clock_now_mono(clock_real());
+	char uri[256];
+
+	private_libvirt_uri(libvirt, "qemu", "/session", uri, sizeof(uri));
+	for (;;) {
+		virConnectPtr connection = virConnectOpen(uri);
+
+		if (connection != NULL)
+			return connection;
+		if (clock_elapsed_ns(begun, clock_now_mono(clock_real())) > PATIENCE_NS)
+			fail_msg("%s: %s", uri, virGetLastErrorMessage());
+		(void)poll(NULL, 0, 50);
+	}
 }

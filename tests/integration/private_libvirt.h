@@ -7,6 +7,7 @@
 #ifndef WATTPORT_TESTS_PRIVATE_LIBVIRT_H
 #define WATTPORT_TESTS_PRIVATE_LIBVIRT_H
 
+#include <libvirt/libvirt.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -28,5 +29,8 @@ void private_libvirt_remove(struct private_libvirt *libvirt);
 /* The uri of a driver ("test", "/default"; "qemu", "/session") through this libvirtd. */
 void private_libvirt_uri(const struct private_libvirt *libvirt, const char *driver,
 			 const char *path, char *buffer, size_t size);
+
+/* Its QEMU, as soon as it answers. */
+virConnectPtr private_libvirt_connect(const struct private_libvirt *libvirt);
 
 #endif

@@ -5,7 +5,6 @@
 #include "tests/unit/check.h"
 
 #include "common/cleanup.h"
-#include "common/clock.h"
 #include "common/file.h"
 #include "host/attach.h"
 #include "host/attach_domain.h"
@@ -14,11 +13,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <libvirt/virterror.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PATIENCE_NS	(UINT64_C(60) * CLOCK_NS_PER_SECOND)
 #define UUID		"8e3f7f1e-0f3b-4a54-8e86-0ff2bd8a1a03"
 
 #define DOMAINS		TEST_FIXTURES "/domains"
@@ -36,23 +33,6 @@ static void ignore_error(void *user, virErrorPtr error)
 {
 	(void)user;
 	(void)error;
-}
-
-static virConnectPtr connect_patiently(const struct private_libvirt *libvirt)
-{
-	struct mono_time begun = clock_now_mono(clock_real());
-	char uri[256];
-
-	private_libvirt_uri(libvirt, "qemu", "/session", uri, sizeof(uri));
-	for (;;) {
-		virConnectPtr connection = virConnectOpen(uri);
-
-		if (connection != NULL)
-			return connection;
-		if (clock_elapsed_ns(begun, clock_now_mono(clock_real())) > PATIENCE_NS)
-			fail_msg("%s: %s", uri, virGetLastErrorMessage());
-		(void)poll(NULL, 0, 50);
-	}
 }
 
 static void check_definition(virDomainPtr domain, const char *part, bool there)
@@ -86,7 +66,7 @@ static void test_definition(void **state)
 	(void)state;
 	private_libvirt_create(&libvirt);
 	private_libvirt_start(&libvirt);
-	connection = connect_patiently(&libvirt);
+	connection = private_libvirt_connect(&libvirt);
 	domain = virDomainDefineXML(connection, domain_xml);
 	assert_non_null(domain);
 	assert_int_equal(attach_domain_find(connection, UUID, &found, NULL), 0);
@@ -135,7 +115,7 @@ static void test_running(void **state)
 	(void)state;
 	private_libvirt_create(&libvirt);
 	private_libvirt_start(&libvirt);
-	connection = connect_patiently(&libvirt);
+	connection = private_libvirt_connect(&libvirt);
 	domain = virDomainCreateXML(connection, domain_xml, VIR_DOMAIN_START_PAUSED);
 	if (domain == NULL)
 		fail_msg("%s", virGetLastErrorMessage());
@@ -242,7 +222,7 @@ static void test_round_trips(void **state)
 	(void)state;
 	private_libvirt_create(&libvirt);
 	private_libvirt_start(&libvirt);
-	connection = connect_patiently(&libvirt);
+	connection = private_libvirt_connect(&libvirt);
 	virSetErrorFunc(NULL, ignore_error);
 	for (int i = 0; i < count; i++) {
 		virDomainPtr domain = files[i]->d_name[0] != '.'

@@ -280,6 +280,16 @@ class FusefsTest(unittest.TestCase):
             self.meter = Meter(self.runtime, self.ledger)
         self.server = Server(self.runtime, *self.OPTIONS, *options)
 
+    def assert_unprivileged(self, pid):
+        """It serves guests: as nobody in particular, without a capability, with few system calls."""
+        with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+        self.assertNotIn("0", status["Uid"].split())
+        self.assertEqual((status["CapEff"], status["CapPrm"], status["CapBnd"], status["NoNewPrivs"]),
+                         ("0" * 16, "0" * 16, "0" * 16, "1"))
+        if not PROGRAMS["sanitized"]:
+            self.assertEqual(status["Seccomp"], "2")
+
     def is_fresh(self, read):
         """Whether what it returns is computed from a sample that was taken for it, with a step for each millisecond since."""
         time.sleep(0.002)  # What was published less than a millisecond ago does as well.
@@ -1234,13 +1244,7 @@ class TestAccess(FusefsTest):
 
     def test_worker_has_no_privileges(self):
         self.start()
-        with open(f"/proc/{self.server.worker()}/status", encoding="utf-8") as file:
-            status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
-        self.assertNotIn("0", status["Uid"].split())
-        self.assertEqual((status["CapEff"], status["CapPrm"], status["CapBnd"], status["NoNewPrivs"]),
-                         ("0" * 16, "0" * 16, "0" * 16, "1"))
-        if not PROGRAMS["sanitized"]:
-            self.assertEqual(status["Seccomp"], "2")
+        self.assert_unprivileged(self.server.worker())
 
 
 class TestMount(FusefsTest):

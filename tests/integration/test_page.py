@@ -33,6 +33,22 @@ CANVAS = """(() => { const canvas = document.querySelector('#ID canvas'), empty 
     empty.height = canvas.height;
     return [canvas.toDataURL(), empty.toDataURL()]; })()"""
 
+# A history of a second at 10 W; a sample too early for a point, one behind it; a gap; a second at 7 W. And a clock set back.
+GROWTH = """import('/page/chart.js').then(({ History }) => {
+    const history = new History();
+    const now = (time, total, account) => ({ t_ms: time, state: { up: true, age_ns: 0 },
+        total: { energy_uj: total, idle_uj: null, other_uj: null }, groups: [{ kind: 'unit', accounts: [{ id: 'a', name: 'a', energy_uj: account }] }] });
+    history.load({ range_ms: 300000, kind: 'unit', t_ms: [1000, 2000], energy_uj: 30e6, idle_uj: null, other_uj: null, total_uw: [null, 10e6],
+        idle_uw: [null, null], other_uw: [null, null], accounts: [{ id: 'a', name: 'a', energy_uj: 5e6, power_uw: [null, 1e6] }] });
+    history.add(now(2300, 60e6, 6e6));
+    history.add(now(3500, 90e6, 8e6));
+    history.add({ t_ms: 4000, state: { up: false, age_ns: 1e9 }, groups: [] });
+    history.add(now(6000, 500e6, 9e6));
+    history.add(now(7000, 507e6, 9e6));
+    history.choose();
+    return [History.energies(history.rows()).used * 3600, history.add(now(1000, 508e6, 9e6))];
+})"""
+
 
 def canvas(page, element_id):
     """What is painted there, and what it would be if nothing were."""
@@ -89,6 +105,12 @@ class PageCase(unittest.TestCase):
         complaints = [text for text in self.page.complaints if not any(part in text for part in forgiven)]
         self.assertEqual(complaints, [])
 
+    def check_energy(self):
+        """The chart of energy ends at what the counters have grown by, whatever was loaded and asked when; but for gaps."""
+        energy, back = self.page.evaluate(GROWTH)
+        self.assertAlmostEqual(energy, 77.0, places=6)
+        self.assertFalse(back)
+
     def check_chart(self, element_id):
         """Points are added, and what is painted changes."""
         points = f"Number(document.getElementById('{element_id}').dataset.points)"
@@ -122,6 +144,7 @@ class HostPage(PageCase):
         self.page.open(host.address + "/")
         self.check_chart("power-chart")
         self.check_chart("energy-chart")
+        self.check_energy()
         self.check_names()
         self.check_headers(host)
         self.check_meaning()
@@ -249,8 +272,16 @@ class GuestPage(PageCase):
         button = "[...document.querySelectorAll('#groups button')].find(one => one.textContent === '{}').click()"
         self.page.evaluate(button.format("Slices"))
         self.page.until(f"{names}.includes('user-1000.slice')", "the slices")
+        # So do the charts; what lies in user.slice is not drawn again.
+        legend = "[...document.querySelectorAll('#legend .name')].map(name => name.textContent)"
+        shown = self.page.until(f"{legend}.includes('system.slice') && {legend}", "the slices' charts")
+        self.assertIn("user.slice", shown)
+        self.assertNotIn("user-1000.slice", shown)
+        self.assertNotIn("nginx.service", shown)
+        self.check_chart("power-chart")
         self.page.evaluate(button.format("Services"))
         self.page.until(f"{names}.includes('nginx.service')", "the services")
+        self.page.until(f"{legend}.includes('nginx.service')", "the services' charts")
 
     def check_numbers(self, guest):
         """The counter stands still: page and metrics tell the same of each unit, to the last digit."""

@@ -5,20 +5,13 @@ sockets, wattportd, the tree, the host's own view, a recording and its replay.
 Exit status 77: it cannot run here (no root, no /dev/fuse).
 """
 
-import argparse
 import json
 import os
-import shutil
 import subprocess
-import sys
-import tempfile
-import time
-import unittest
 
-SKIPPED = 77
-PROGRAMS = argparse.Namespace()
+from simulated_host import PATIENCE_S, PROGRAMS, HostTest, main
+
 VM = "22222222-3333-4444-8555-666666666666"
-PATIENCE_S = 60
 BUSY_UJ = 2_000_000  # so much it spends while it is looked at, however long that takes
 
 # vCPU 0 rests and vCPU 1 runs: each is a socket. The threads' names are QEMU's, see debug-threads in qemu_cmdline.h.
@@ -40,34 +33,7 @@ time.sleep(600)
 CPUINFO = "processor\t: 0\nvendor_id\t: {}\ncpu family\t: 6\nmodel\t\t: 60\nmodel name\t: A processor\n"
 
 
-class PartsTest(unittest.TestCase):
-    def setUp(self):
-        self.path = tempfile.mkdtemp(prefix="wattport-test-parts.")
-        os.chmod(self.path, 0o755)
-        self.runtime = f"{self.path}/run"
-        os.mkdir(self.runtime)
-        self.addCleanup(shutil.rmtree, self.path)
-
-    def start(self, ready, *command, **options):
-        """A program that runs until the test ends; `ready` is what is there when it has begun."""
-        with open(f"{self.path}/log", "ab") as log:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, **options)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.wait, PATIENCE_S)
-        self.addCleanup(process.terminate)
-        self.wait(lambda: ready(process) or self.assertIsNone(process.poll(), self.log()))
-        return process
-
-    def wait(self, condition):
-        end = time.monotonic() + PATIENCE_S
-        while not condition():
-            self.assertLess(time.monotonic(), end, self.log())
-            time.sleep(0.02)
-
-    def log(self):
-        with open(f"{self.path}/log", encoding="utf-8") as file:
-            return file.read()
-
+class PartsTest(HostTest):
     def processor(self, vendor):
         """Another processor for all that look, in this program's own mount namespace."""
         with open(f"{self.path}/cpuinfo", "w", encoding="ascii") as file:
@@ -77,17 +43,11 @@ class PartsTest(unittest.TestCase):
 
     def start_all(self, *settings, vendor="GenuineIntel"):
         self.processor(vendor)
-        sysroot = f"{self.path}/host"
-        self.start(lambda _: os.path.isdir(f"{sysroot}/sys/class/powercap"),
-                   PROGRAMS.raplsim, "run", sysroot, "--foreground", "--packages=1", "--core", "--uncore", "--dram",
-                   "--psys", "--idle-watts=20", "--busy-watts=40")
-        qemu = f"{self.path}/qemu-system-x86_64"
-        os.symlink(os.path.realpath(sys.executable), qemu)
-        self.start(lambda process: len(process.stdout.readline() + process.stdout.readline()) > 0,
-                   qemu, "-c", MACHINE, "-name", "parts,debug-threads=on", "-uuid", VM, "-smp", "2,sockets=2", "-m", "64")
+        self.start_host(MACHINE, 2, ("-name", "parts,debug-threads=on", "-uuid", VM, "-smp", "2,sockets=2", "-m", "64"),
+                        "--core", "--uncore", "--dram", "--psys")
         options = ("--runtime-dir", self.runtime, "--config", "/dev/null", *settings)
         self.start(lambda _: "ready" in self.log() and os.path.exists(f"{self.runtime}/meter.sock"),
-                   PROGRAMS.wattportd, "--state-dir", f"{self.path}/state", "--sysroot", sysroot,
+                   PROGRAMS.wattportd, "--state-dir", f"{self.path}/state", "--sysroot", self.sysroot,
                    "--vms.provider=procfs", "--meter.period=100ms", "--attribution.idle=none", "--guest-view.mode=exact",
                    "--attribution.idle-power=0W", *options)
         self.start(lambda _: os.path.ismount(f"{self.runtime}/vm"), PROGRAMS.wattport_fs, *options)
@@ -109,11 +69,6 @@ class PartsTest(unittest.TestCase):
     def wait_for_machine(self):
         """It is found a moment after it began."""
         self.wait(lambda: os.path.exists(f"{self.runtime}/vm/{VM}/class/powercap/intel-rapl:1"))
-
-    def wattport(self, *arguments):
-        done = subprocess.run([PROGRAMS.wattport, *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
 
     def test_core_and_uncore(self):
         self.start_all("--tree.core=yes", "--tree.uncore=yes")
@@ -138,7 +93,7 @@ class PartsTest(unittest.TestCase):
 
     def check_host(self):
         """They are zones of their own there, and part of no sum."""
-        status = json.loads(self.wattport("status", "--json", "--runtime-dir", self.runtime))
+        status = self.status()
         zones = {zone["id"]: zone for zone in status["zones"]}
         self.assertEqual({name for name, zone in zones.items() if zone["counted"]}, {"package-0", "dram-0"})
         self.assertEqual(set(zones), {"package-0", "core-0", "uncore-0", "dram-0", "psys"})
@@ -164,7 +119,7 @@ class PartsTest(unittest.TestCase):
     def check_no_parts(self):
         self.wait_for_machine()
         self.assertEqual(self.children(), ["dram"])
-        zones = json.loads(self.wattport("status", "--json", "--runtime-dir", self.runtime))["zones"]
+        zones = self.status()["zones"]
         self.assertEqual({zone["id"] for zone in zones}, {"package-0", "dram-0", "psys"})
 
     def test_without_asking(self):
@@ -177,19 +132,5 @@ class PartsTest(unittest.TestCase):
         self.check_no_parts()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("raplsim", "wattportd", "wattport-fs", "wattport"):
-        parser.add_argument(f"--{name}", type=os.path.abspath, required=True)
-    _, rest = parser.parse_known_args(namespace=PROGRAMS)
-    if os.geteuid() != 0 or not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        print("skipped: it needs root and /dev/fuse")
-        sys.exit(SKIPPED)
-    if "WATTPORT_TEST_UNSHARED" not in os.environ:
-        os.environ["WATTPORT_TEST_UNSHARED"] = "yes"
-        os.execvp("unshare", ["unshare", "--mount", sys.executable, "-B", *sys.argv])
-    unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, ("raplsim", "wattportd", "wattport-fs", "wattport"), "--mount")

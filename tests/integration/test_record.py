@@ -5,25 +5,19 @@
 Exit status 77: it cannot run here (no root, no /dev/fuse).
 """
 
-import argparse
 import gzip
 import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
-import time
-import unittest
 
-SKIPPED = 77
-PROGRAMS = argparse.Namespace()
+from simulated_host import PATIENCE_S, PROGRAMS, HostTest, main
+
 VM = "22222222-3333-4444-8555-777777777777"
 MASKED = "00000000-0000-8000-8000-000000000001"
 # Long enough to begin a record, and to look at the accounts, between two samples: on a busy machine another one is tried.
 PERIODS_S = (2, 5, 12, 30)
-PATIENCE_S = 60  # and ten periods
 PARTS = ("active_uj", "idle_uj", "overhead_uj", "guest_view_uj")
 
 # The thread's name is QEMU's, see debug-threads in qemu_cmdline.h.
@@ -41,48 +35,12 @@ time.sleep(600)
 """
 
 
-class RecordTest(unittest.TestCase):
-    def setUp(self):
-        self.path = tempfile.mkdtemp(prefix="wattport-test-record.")
-        self.addCleanup(shutil.rmtree, self.path)
-        self.runtime = f"{self.path}/run"
-        self.sysroot = f"{self.path}/host"
-        self.period_s = PERIODS_S[0]
-        os.mkdir(self.runtime)
+class RecordTest(HostTest):
+    period_s = PERIODS_S[0]
 
-    def start(self, ready, *command):
-        """A program that runs until the test ends; `ready` is what is there when it has begun."""
-        with open(f"{self.path}/log", "ab") as log:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.wait, PATIENCE_S)
-        self.addCleanup(process.terminate)
-        self.wait(lambda: ready(process) or self.assertIsNone(process.poll(), self.log()))
-        return process
-
-    def wait(self, condition):
-        end = time.monotonic() + PATIENCE_S + 10 * self.period_s
-        while not condition():
-            self.assertLess(time.monotonic(), end, self.log())
-            time.sleep(0.02)
-
-    def log(self):
-        with open(f"{self.path}/log", encoding="utf-8") as file:
-            return file.read()
-
-    def wattport(self, *arguments):
-        done = subprocess.run([PROGRAMS.wattport, *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
-
-    def start_host(self):
-        self.start(lambda _: os.path.isdir(f"{self.sysroot}/sys/class/powercap"),
-                   PROGRAMS.raplsim, "run", self.sysroot, "--foreground", "--packages=1", "--dram", "--idle-watts=20",
-                   "--busy-watts=40")
-        qemu = f"{self.path}/qemu-system-x86_64"
-        os.symlink(os.path.realpath(sys.executable), qemu)
-        self.start(lambda process: len(process.stdout.readline()) > 0,
-                   qemu, "-c", MACHINE, "-name", "secret,debug-threads=on", "-uuid", VM, "-smp", "1", "-m", "64")
+    def start_machine(self):
+        """On its host."""
+        self.start_host(MACHINE, 1, ("-name", "secret,debug-threads=on", "-uuid", VM, "-smp", "1", "-m", "64"), "--dram")
 
     def start_meter(self, state):
         ready = self.log().count("ready") + 1
@@ -98,9 +56,6 @@ class RecordTest(unittest.TestCase):
     def lines(self, name):
         with open(f"{self.path}/{name}", encoding="utf-8") as file:
             return file.readlines()
-
-    def status(self):
-        return json.loads(self.wattport("status", "--json", "--runtime-dir", self.runtime))
 
     def replay(self, name, *options):
         return json.loads(self.wattport("replay", "--json", *options, f"{self.path}/{name}"))
@@ -149,7 +104,7 @@ class RecordTest(unittest.TestCase):
         self.assertEqual(replayed["conservation_error_uj"], 0)
 
     def test_a_record_books_what_the_daemon_booked(self):
-        self.start_host()
+        self.start_machine()
         meter, (plain, masked) = self.begin()
         self.wait(lambda: len(self.lines("plain")) >= 4)
         status = self.settled()
@@ -208,21 +163,6 @@ class RecordTest(unittest.TestCase):
         self.assertIn("No space left on device", done.stderr)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("raplsim", "wattportd", "wattport"):
-        parser.add_argument(f"--{name}", type=os.path.abspath, required=True)
-    _, rest = parser.parse_known_args(namespace=PROGRAMS)
-    if os.geteuid() != 0 or not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        print("skipped: it needs root and /dev/fuse")
-        sys.exit(SKIPPED)
-    # Processes of its own: another test's machine is none of this host.
-    if "WATTPORT_TEST_UNSHARED" not in os.environ:
-        os.environ["WATTPORT_TEST_UNSHARED"] = "yes"
-        os.execvp("unshare", ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-B",
-                              *sys.argv])
-    unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
-
-
 if __name__ == "__main__":
-    main()
+    # Processes of its own: another test's machine is none of this host.
+    main(__doc__, ("raplsim", "wattportd", "wattport"), "--mount", "--pid", "--fork", "--mount-proc", "--kill-child")

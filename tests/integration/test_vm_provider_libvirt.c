@@ -272,21 +272,6 @@ static bool own_is_told(const struct vm_roster *roster)
 	return vm != NULL && vm->has_times && vm->vcpus[0].time_ns > 0;
 }
 
-static virConnectPtr connect_patiently(const char *uri)
-{
-	struct mono_time begun = clock_now_mono(clock_real());
-
-	for (;;) {
-		virConnectPtr connection = virConnectOpen(uri);
-
-		if (connection != NULL)
-			return connection;
-		if (clock_elapsed_ns(begun, clock_now_mono(clock_real())) > PATIENCE_NS)
-			fail_msg("%s: %s", uri, virGetLastErrorMessage());
-		(void)poll(NULL, 0, 50);
-	}
-}
-
 static void test_real_machine(void **state)
 {
 	struct private_libvirt libvirt;
@@ -303,7 +288,7 @@ static void test_real_machine(void **state)
 	private_libvirt_start(&libvirt);
 	setup_open(&setup, uri, false);
 	await_state(&setup, VM_PROVIDER_OK);
-	connection = connect_patiently(uri);
+	connection = private_libvirt_connect(&libvirt);
 	domain = start_qemu(connection);
 	if (domain == NULL)
 		fail_msg("%s", virGetLastErrorMessage());

@@ -137,7 +137,7 @@ static void made_up_host_furnish(const struct made_up_host *host)
 	tree_write(tree, "proc/30/comm", "vhost-10\n");
 	tree_write(tree, "proc/30/schedstat", "500 0 0\n");
 	tree_write(tree, "proc/30/stat",
-		   "30 (vhost-10) S 1 1 1 0 -1 0 0 0 0 0 1 0 0 0 20 0 1 0 77 0 "
+		   "30 (vhost-10) S 2 0 0 0 -1 0 0 0 0 0 1 0 0 0 20 0 1 0 77 0 "
 		   "0 0 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0\n");
 }
 

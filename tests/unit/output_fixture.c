@@ -146,6 +146,17 @@ const struct accounts_view *output_fixture_stale(void)
 	return &view;
 }
 
+const struct accounts_view *output_fixture_away(void)
+{
+	static struct accounts_view view;
+
+	fixture_fill(&view);
+	view.reading.zones[1].available = false;
+	view.reading.zones[1].has_power = false;
+	view.zones[1].power_uw = 0;
+	return &view;
+}
+
 const struct accounts_view *output_fixture_silent(void)
 {
 	static struct accounts_view view;

@@ -20,6 +20,9 @@ const struct accounts_view *output_fixture_bare(void);
 /* The host is away: nothing is measured. */
 const struct accounts_view *output_fixture_stale(void);
 
+/* One of two zones cannot be read at this moment. */
+const struct accounts_view *output_fixture_away(void);
+
 /* The tree is there and does not tell how old its figures are, or where they come from. */
 const struct accounts_view *output_fixture_silent(void);
 

@@ -1,6 +1,6 @@
 /* accounts.h: a machine whose work is known is divided as it worked, exactly, whatever comes and
  * goes. */
-#include "guest/accounts.h"
+#include "guest/accounts_internal.h"
 #include "tests/unit/check.h"
 #include "tests/unit/made_up_guest.h"
 
@@ -201,6 +201,38 @@ static void test_a_gap_is_divided_afterwards(void **state)
 	assert_int_equal(guest->view->total.energy_uj, 100 * WATT);
 	check_near(energy_of(guest, ACCOUNT_UNIT, "a.service"), 10 * WATT + 80 * WATT / 3);
 	check_near(energy_of(guest, ACCOUNT_UNIT, "b.service"), 40 * WATT / 3);
+	stop(guest);
+}
+
+/* Where processes are looked at seldom, they are at once when a gap ends: no power that is not
+ * known is shown as none. */
+static void test_processes_are_looked_at_after_a_gap(void **state)
+{
+	struct made_up_guest *guest = start(2);
+	size_t a = made_up_guest_add(guest, "/system.slice/a.service");
+	size_t one = made_up_guest_start(guest, 100, a, 4000000001);
+
+	(void)state;
+	begin(guest);
+	for (int i = 0; i < 3; i++) {
+		made_up_guest_work(guest, one, 400 * MS);
+		made_up_guest_pass(guest, SECOND, 20 * WATT);
+		if (i == 1)
+			tree_write(&guest->guest.tree,
+				   "sys/devices/virtual/powercap/intel-rapl/intel-rapl:0/energy_uj",
+				   "?\n");
+		made_up_guest_tick(guest);
+		/* As if that had cost much. */
+		if (i == 0) {
+			guest->accounts->looks.every = 8;
+			guest->accounts->looks.left = 7;
+		}
+	}
+	assert_int_equal(guest->view->interval_ns, 2 * SECOND);
+	assert_int_equal(guest->view->process_period_ns, 2 * SECOND);
+	assert_int_equal(guest->view->groups[ACCOUNT_PROCESS].pending_uj, 0);
+	check_near(made_up_guest_account(guest, ACCOUNT_PROCESS, "work 100")->total.power_uw,
+		   10 * WATT);
 	stop(guest);
 }
 
@@ -462,6 +494,7 @@ int main(void)
 	    cmocka_unit_test(test_short_lives),
 	    cmocka_unit_test(test_a_restart_goes_on),
 	    cmocka_unit_test(test_a_gap_is_divided_afterwards),
+	    cmocka_unit_test(test_processes_are_looked_at_after_a_gap),
 	    cmocka_unit_test(test_processes),
 	    cmocka_unit_test(test_a_process_becomes_a_program),
 	    cmocka_unit_test(test_a_number_is_given_again),

@@ -40,6 +40,11 @@ static void fill_view(struct accounts_view *view)
 	(void)snprintf(view->zones[0].id, ZONE_ID_SIZE, "package-0");
 	(void)snprintf(view->zones[1].id, ZONE_ID_SIZE, "dram-0");
 	(void)snprintf(view->total.id, ZONE_ID_SIZE, "total");
+	view->reading.zone_count = 2;
+	for (size_t i = 0; i < 2; i++) {
+		memcpy(view->reading.zones[i].id, view->zones[i].id, ZONE_ID_SIZE);
+		view->reading.zones[i].available = true;
+	}
 	view->total.energy_uj = 5000000;
 	put_account(view->groups[ACCOUNT_UNIT].accounts, "nginx.service", 3000000);
 	put_account(process, "\"quoted\" \xff", 2000000);
@@ -62,6 +67,26 @@ static void test_json(void **state)
 	accounts_view_release(view);
 }
 
+/* Power that is not known: of a zone that cannot be read now; and of all in a first tick. */
+static void test_no_power(void **state)
+{
+	struct accounts_view *view = make_view();
+	char *text;
+	size_t size;
+
+	(void)state;
+	fill_view(view);
+	view->reading.zones[1].available = false;
+	assert_int_equal(accounts_json(view, &text, &size), 0);
+	golden_check("accounts_no_dram.json", text, size);
+	free(text);
+	view->interval_ns = 0;
+	assert_int_equal(accounts_json(view, &text, &size), 0);
+	golden_check("accounts_no_power.json", text, size);
+	free(text);
+	accounts_view_release(view);
+}
+
 /* Whoever holds a view keeps it, whatever others do with theirs. */
 static void test_references(void **state)
 {
@@ -80,6 +105,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_json),
+	    cmocka_unit_test(test_no_power),
 	    cmocka_unit_test(test_references),
 	};
 

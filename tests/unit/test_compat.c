@@ -46,6 +46,33 @@ static void test_golden(void **state)
 	}
 }
 
+static size_t count_dram_watts(const struct accounts_view *view)
+{
+	cleanup_metrics struct metrics *metrics = NULL;
+	const char *text, *end;
+	size_t count = 0;
+
+	assert_int_equal(metrics_create(&metrics), 0);
+	text = page_of(metrics, view, ALL, METRICS_OPENMETRICS);
+	/* Behind its end it has no NUL. */
+	for (end = text; strncmp(end, "# EOF\n", 6) != 0; end = strchr(end, '\n') + 1) {
+		const char *watts = strstr(end, "_watts{"), *dram = strstr(end, "zone=\"dram\"");
+		const char *next = strchr(end, '\n');
+
+		if (watts != NULL && watts < next && dram != NULL && dram < next)
+			count++;
+	}
+	return count;
+}
+
+/* A zone that cannot be read at this moment: nobody's power in it is 0. */
+static void test_no_power_of_a_zone_that_is_away(void **state)
+{
+	(void)state;
+	assert_true(count_dram_watts(output_fixture_view()) > 0);
+	assert_int_equal(count_dram_watts(output_fixture_away()), 0);
+}
+
 static void test_nothing_while_nothing_is_measured(void **state)
 {
 	cleanup_metrics struct metrics *metrics = NULL;
@@ -219,6 +246,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_golden),
+	    cmocka_unit_test(test_no_power_of_a_zone_that_is_away),
 	    cmocka_unit_test(test_nothing_while_nothing_is_measured),
 	    cmocka_unit_test(test_many_packages),
 	    cmocka_unit_test(test_host_is_the_same_zones_all_along),

@@ -168,21 +168,6 @@ static void test_unknown_words_list_what_there_is(void **state)
 
 /* --- files --- */
 
-static int setup(void **state)
-{
-	static struct tree tree;
-
-	tree_create(&tree);
-	*state = &tree;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	tree_remove(*state);
-	return 0;
-}
-
 static int read_text(const struct tree *tree, const char *text, struct target *target,
 		     struct diag *diag)
 {
@@ -359,18 +344,17 @@ static void test_overrides_have_a_maximum(void **state)
 
 int main(void)
 {
-#define FILE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_every_default_is_put),
 	    cmocka_unit_test(test_every_type_takes_its_values),
 	    cmocka_unit_test(test_what_is_not_allowed_changes_nothing),
 	    cmocka_unit_test(test_text_ends_at_its_size),
 	    cmocka_unit_test(test_unknown_words_list_what_there_is),
-	    FILE_TEST(test_a_file_overrides_only_what_it_names),
-	    FILE_TEST(test_a_bad_file_is_told_by_file_and_line),
-	    FILE_TEST(test_a_line_that_is_too_long_is_refused),
-	    FILE_TEST(test_indented_lines_are_lines),
-	    FILE_TEST(test_a_missing_file_is_an_error_only_if_it_must_be_there),
+	    TREE_TEST(test_a_file_overrides_only_what_it_names),
+	    TREE_TEST(test_a_bad_file_is_told_by_file_and_line),
+	    TREE_TEST(test_a_line_that_is_too_long_is_refused),
+	    TREE_TEST(test_indented_lines_are_lines),
+	    TREE_TEST(test_a_missing_file_is_an_error_only_if_it_must_be_there),
 	    cmocka_unit_test(test_overrides_are_taken_out_of_the_arguments),
 	    cmocka_unit_test(test_a_bad_override_is_told_by_its_argument),
 	    cmocka_unit_test(test_overrides_have_a_maximum),

@@ -74,6 +74,7 @@ static void test_no_rapl(void **state)
 	assert_int_equal(found(&host, "source.powercap")->result, DOCTOR_WARN);
 	check_contains(found(&host, "source.model")->text, "estimate");
 	assert_int_equal(found(&host, "source")->result, DOCTOR_WARN);
+	check_contains(found(&host, "source")->remedy, "restart wattportd");
 	assert_true(doctor_works(&host.doctor));
 	/* Who insists on measuring cannot. */
 	host.doctor.count = 0;
@@ -138,26 +139,24 @@ static void test_events(void **state)
 
 static void test_kernel_and_schedstat(void **state)
 {
+	const struct tree *tree = *state;
 	struct host host;
-	struct tree tree;
 
-	(void)state;
-	tree_create(&tree);
-	host_open(&host, tree.path);
+	host_open(&host, tree->path);
 	doctor_check_kernel(&host.context, &host.doctor);
 	doctor_check_schedstat(&host.context, &host.doctor);
 	assert_int_equal(found(&host, "kernel")->result, DOCTOR_WARN);
 	assert_int_equal(found(&host, "schedstat")->result, DOCTOR_WARN);
 	host.doctor.count = 0;
-	tree_write(&tree, "proc/sys/kernel/osrelease", "6.1.0-18-amd64\n");
-	tree_write(&tree, "proc/self/schedstat", "0 0 0\n");
+	tree_write(tree, "proc/sys/kernel/osrelease", "6.1.0-18-amd64\n");
+	tree_write(tree, "proc/self/schedstat", "0 0 0\n");
 	doctor_check_kernel(&host.context, &host.doctor);
 	doctor_check_schedstat(&host.context, &host.doctor);
 	check_contains(found(&host, "kernel")->remedy, "6.9");
 	assert_int_equal(found(&host, "schedstat")->result, DOCTOR_WARN);
 	host.doctor.count = 0;
-	tree_write(&tree, "proc/sys/kernel/osrelease", "6.12.0\n");
-	tree_write(&tree, "proc/self/schedstat", "12345 0 1\n");
+	tree_write(tree, "proc/sys/kernel/osrelease", "6.12.0\n");
+	tree_write(tree, "proc/self/schedstat", "12345 0 1\n");
 	doctor_check_kernel(&host.context, &host.doctor);
 	doctor_check_schedstat(&host.context, &host.doctor);
 	assert_int_equal(found(&host, "kernel")->result, DOCTOR_OK);
@@ -167,17 +166,14 @@ static void test_kernel_and_schedstat(void **state)
 	doctor_check_schedstat(&host.context, &host.doctor);
 	assert_int_equal(found(&host, "schedstat")->result, DOCTOR_WARN);
 	host_close(&host);
-	tree_remove(&tree);
 }
 
 static void test_services_that_are_not_there(void **state)
 {
+	const struct tree *tree = *state;
 	struct host host;
-	struct tree tree;
 
-	(void)state;
-	tree_create(&tree);
-	host_open(&host, tree.path);
+	host_open(&host, tree->path);
 	host.settings.vms_provider = SETTINGS_PROVIDER_PROCFS;
 	doctor_check_provider(&host.context, &host.doctor);
 	doctor_check_daemon(&host.context, &host.doctor);
@@ -194,22 +190,19 @@ static void test_services_that_are_not_there(void **state)
 	check_contains(found(&host, "libvirt")->remedy, "libvirtd");
 	assert_false(doctor_works(&host.doctor));
 	host_close(&host);
-	tree_remove(&tree);
 }
 
 static void test_plain_files_need_no_fuse(void **state)
 {
+	const struct tree *tree = *state;
 	struct host host;
-	struct tree tree;
 
-	(void)state;
-	tree_create(&tree);
-	host_open(&host, tree.path);
+	host_open(&host, tree->path);
 	host.settings.tree_mode = SETTINGS_TREE_TMPFS;
 	host.settings.guest_view_mode = SETTINGS_VIEW_EXACT;
 	/* A directory of a file system that is not its own is none of ours, tmpfs or not. */
-	tree_write(&tree, "vm/anything", "x");
-	host.context.runtime_dir = tree.path;
+	tree_write(tree, "vm/anything", "x");
+	host.context.runtime_dir = tree->path;
 	doctor_check_fuse(&host.context, &host.doctor);
 	doctor_check_kernel(&host.context, &host.doctor);
 	assert_int_equal(host.doctor.count, 0);
@@ -220,7 +213,6 @@ static void test_plain_files_need_no_fuse(void **state)
 	check_contains(found(&host, "tree")->text, "is not mounted");
 	assert_true(doctor_works(&host.doctor));
 	host_close(&host);
-	tree_remove(&tree);
 }
 
 static void test_output(void **state)
@@ -279,9 +271,9 @@ int main(void)
 	    cmocka_unit_test(test_no_rapl),
 	    cmocka_unit_test(test_filter),
 	    cmocka_unit_test(test_events),
-	    cmocka_unit_test(test_kernel_and_schedstat),
-	    cmocka_unit_test(test_services_that_are_not_there),
-	    cmocka_unit_test(test_plain_files_need_no_fuse),
+	    TREE_TEST(test_kernel_and_schedstat),
+	    TREE_TEST(test_services_that_are_not_there),
+	    TREE_TEST(test_plain_files_need_no_fuse),
 	    cmocka_unit_test(test_output),
 	    cmocka_unit_test(test_virtiofsd_descriptions),
 	};

@@ -156,6 +156,34 @@ static void test_a_zone_that_went_is_looked_for_once_a_second(void **state)
 	check_read(machine, 100, 5);
 }
 
+static void test_zones_that_come_later_are_told(void **state)
+{
+	static const char package[] = "sys/class/powercap/intel-rapl:2";
+	struct machine *machine = *state;
+
+	tree_write(&machine->tree, "sys/class/powercap/intel-rapl:2/name", "package-2\n");
+	tree_write(&machine->tree, "sys/class/powercap/intel-rapl:2/energy_uj", "7\n");
+	tree_write(&machine->tree, "sys/class/powercap/intel-rapl:2:0/name", "dram\n");
+	tree_write(&machine->tree, "sys/class/powercap/intel-rapl:2:1/name", "core\n");
+	/* Not new: one that is listed twice. */
+	tree_write(&machine->tree, "sys/class/powercap/intel-rapl-mmio:0/name", "package-0\n");
+	check_read(machine, 100, 200);
+	assert_string_equal(machine->source->late.text, "");
+	manual_clock_advance(&machine->clock, 60 * CLOCK_NS_PER_SECOND);
+	check_read(machine, 100, 200);
+	assert_string_equal(machine->source->late.text, "package-2; dram-2");
+
+	/* One that went and came again is no new one. */
+	fault_arm(FAULT_PREAD, 2, ENODEV);
+	check_read(machine, 100, -ENODEV);
+	assert_true(fault_disarm());
+	tree_delete(&machine->tree, "sys/class/powercap/intel-rapl:2:0");
+	tree_delete(&machine->tree, package);
+	manual_clock_advance(&machine->clock, CLOCK_NS_PER_SECOND);
+	check_read(machine, 100, 200);
+	assert_string_equal(machine->source->late.text, "");
+}
+
 static void test_zones_that_cannot_be_opened(void **state)
 {
 	struct machine *machine = *state;
@@ -282,6 +310,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_read_errors, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_a_zone_that_went_is_looked_for_once_a_second,
 					    setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_zones_that_come_later_are_told, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_zones_that_cannot_be_opened, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_without_privilege, setup, teardown),
 	    cmocka_unit_test(test_an_amd_has_packages_only),

@@ -147,21 +147,18 @@ static void test_limits(void **state)
 
 static void test_a_file_that_cannot_be_read(void **state)
 {
+	const struct tree *tree = *state;
 	cleanup_equivalents struct equivalents *table = NULL;
 	struct diag diag = DIAG_INIT;
-	struct tree tree;
 	char path[256];
 
-	(void)state;
-	tree_create(&tree);
-	(void)snprintf(path, sizeof(path), "%s", tree.path);
+	(void)snprintf(path, sizeof(path), "%s", tree->path);
 	assert_int_equal(equivalents_load(path, &table, &diag), -EISDIR);
-	check_contains(diag.text, tree.path);
-	tree_write(&tree, "file", "a = 1 W : {}\nb = x\n");
-	(void)snprintf(path, sizeof(path), "%s/file", tree.path);
+	check_contains(diag.text, tree->path);
+	tree_write(tree, "file", "a = 1 W : {}\nb = x\n");
+	(void)snprintf(path, sizeof(path), "%s/file", tree->path);
 	assert_int_equal(equivalents_load(path, &table, &diag), -EINVAL);
 	check_contains(diag.text, "/file:2: ");
-	tree_remove(&tree);
 }
 
 int main(void)
@@ -172,7 +169,7 @@ int main(void)
 	    cmocka_unit_test(test_all_sizes),
 	    cmocka_unit_test(test_refuses_what_is_malformed),
 	    cmocka_unit_test(test_limits),
-	    cmocka_unit_test(test_a_file_that_cannot_be_read),
+	    TREE_TEST(test_a_file_that_cannot_be_read),
 	};
 
 	return cmocka_run_group_tests_name("equivalents", tests, NULL, NULL);

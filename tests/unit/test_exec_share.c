@@ -262,6 +262,33 @@ static void test_many_marks(void **state)
 	check_near(zone.command_uj, (uint64_t)3 * EXEC_SHARE_KEPT_MAX * 40000, 40000);
 }
 
+/* More phases at once than the list has room for: what comes behind them is not lost, either. */
+static void test_more_phases_than_fit(void **state)
+{
+	struct fixture *fixture = *state;
+	struct exec_share_zone zone;
+	char children[16];
+	uint64_t sum_uj;
+
+	begin(fixture, two_watts);
+	(void)snprintf(children, sizeof(children), "%d ", COMMAND);
+	set_children(fixture, getpid(), children);
+	set_children(fixture, COMMAND, "");
+	for (uint64_t i = 1; i <= 3; i++) {
+		set_process(fixture, COMMAND, i * 10 * TICK_NS, 0);
+		pass(fixture, 10 * TICK_NS, 1000001, 20 * TICK_NS);
+		take(fixture, 0);
+		for (size_t k = 0; k <= PHASES_MAX; k++)
+			phases_cut(fixture->phases, i == 1 ? "one" : "more");
+	}
+	zone = conclude(fixture);
+	sum_uj = phases_unlisted(fixture->phases)->command_uj;
+	for (size_t i = 0; i < phases_count(fixture->phases); i++)
+		sum_uj += phases_get(fixture->phases, i)->command_uj;
+	assert_int_equal(sum_uj, zone.command_uj);
+	assert_true(phases_unlisted(fixture->phases)->command_uj > 0);
+}
+
 static void test_a_kernel_that_lists_no_children(void **state)
 {
 	struct fixture *fixture = *state;
@@ -284,6 +311,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_estimates_the_rest, fixture_create,
 					    fixture_remove),
 	    cmocka_unit_test_setup_teardown(test_many_marks, fixture_create, fixture_remove),
+	    cmocka_unit_test_setup_teardown(test_more_phases_than_fit, fixture_create,
+					    fixture_remove),
 	    cmocka_unit_test_setup_teardown(test_a_kernel_that_lists_no_children, fixture_create,
 					    fixture_remove),
 	};

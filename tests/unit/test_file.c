@@ -8,21 +8,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-static int setup(void **state)
-{
-	static struct tree tree;
-
-	tree_create(&tree);
-	*state = &tree;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	tree_remove(*state);
-	return 0;
-}
-
 static void test_whole_or_not_at_all(void **state)
 {
 	const struct tree *tree = *state;
@@ -168,15 +153,13 @@ static void test_names_that_are_too_long(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_whole_or_not_at_all, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_a_kept_descriptor_reads_from_the_start, setup,
-					    teardown),
-	    cmocka_unit_test_setup_teardown(test_lines, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_writing_goes_on_after_short_writes, setup,
-					    teardown),
-	    cmocka_unit_test_setup_teardown(test_replacing, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_replacing_may_fail_anywhere, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_names_that_are_too_long, setup, teardown),
+	    TREE_TEST(test_whole_or_not_at_all),
+	    TREE_TEST(test_a_kept_descriptor_reads_from_the_start),
+	    TREE_TEST(test_lines),
+	    TREE_TEST(test_writing_goes_on_after_short_writes),
+	    TREE_TEST(test_replacing),
+	    TREE_TEST(test_replacing_may_fail_anywhere),
+	    TREE_TEST(test_names_that_are_too_long),
 	};
 
 	return cmocka_run_group_tests_name("file", tests, NULL, NULL);

@@ -33,68 +33,59 @@ static void find(const struct tree *tree, struct holders *ret_holders)
 
 static void test_finds_open_files_and_directories(void **state)
 {
+	const struct tree *tree = *state;
 	char text[HOLDERS_TEXT_SIZE];
 	struct holders holders;
-	struct tree tree;
 
-	(void)state;
-	tree_create(&tree);
-	tree_write(&tree, "sys/.hidden", "\n");
-	add_process(&tree, 77, "reader", "fd/3", "/sys/class/powercap/intel-rapl:0/energy_uj");
-	add_process(&tree, 7, "sh", "cwd", "/run/wattport/tree");
-	add_process(&tree, 8, "other", "fd/3", "/sys/class/powercap2/x");
-	add_process(&tree, 9, "another", "fd/4", "socket:[1234]");
-	add_process(&tree, (unsigned int)getpid(), "itself", "cwd", "/run/wattport/tree");
-	find(&tree, &holders);
+	tree_write(tree, "sys/.hidden", "\n");
+	add_process(tree, 77, "reader", "fd/3", "/sys/class/powercap/intel-rapl:0/energy_uj");
+	add_process(tree, 7, "sh", "cwd", "/run/wattport/tree");
+	add_process(tree, 8, "other", "fd/3", "/sys/class/powercap2/x");
+	add_process(tree, 9, "another", "fd/4", "socket:[1234]");
+	add_process(tree, (unsigned int)getpid(), "itself", "cwd", "/run/wattport/tree");
+	find(tree, &holders);
 	assert_int_equal(holders.count, 2);
 	holders_format(&holders, text);
 	check_contains(text, "reader (77)");
 	check_contains(text, "sh (7)");
-	tree_remove(&tree);
 }
 
 static void test_names_are_printable_and_few(void **state)
 {
+	const struct tree *tree = *state;
 	char text[HOLDERS_TEXT_SIZE];
 	struct holders holders;
-	struct tree tree;
 
-	(void)state;
-	tree_create(&tree);
-	tree_write(&tree, "sys/.hidden", "\n");
+	tree_write(tree, "sys/.hidden", "\n");
 	for (unsigned int i = 0; i < HOLDERS_LIST_MAX + 3; i++)
-		add_process(&tree, 4194000 + i, "fifteen-\033letter", "root", paths[0]);
-	find(&tree, &holders);
+		add_process(tree, 4194000 + i, "fifteen-\033letter", "root", paths[0]);
+	find(tree, &holders);
 	assert_int_equal(holders.count, HOLDERS_LIST_MAX + 3);
 	holders_format(&holders, text);
 	check_contains(text, "fifteen-?letter (4194");
 	check_contains(text, " and 3 more");
-	tree_remove(&tree);
 }
 
 static void test_nobody(void **state)
 {
+	const struct tree *tree = *state;
 	char text[HOLDERS_TEXT_SIZE];
 	struct holders holders;
-	struct tree tree;
 
-	(void)state;
-	tree_create(&tree);
-	tree_write(&tree, "sys/.hidden", "\n");
-	tree_write(&tree, "proc/1/comm", "init\n");
-	find(&tree, &holders);
+	tree_write(tree, "sys/.hidden", "\n");
+	tree_write(tree, "proc/1/comm", "init\n");
+	find(tree, &holders);
 	assert_int_equal(holders.count, 0);
 	holders_format(&holders, text);
 	assert_string_equal(text, "");
-	tree_remove(&tree);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_finds_open_files_and_directories),
-	    cmocka_unit_test(test_names_are_printable_and_few),
-	    cmocka_unit_test(test_nobody),
+	    TREE_TEST(test_finds_open_files_and_directories),
+	    TREE_TEST(test_names_are_printable_and_few),
+	    TREE_TEST(test_nobody),
 	};
 
 	return cmocka_run_group_tests_name("holders", tests, NULL, NULL);

@@ -18,21 +18,6 @@
 #define SOCKETS_AT 80
 #define VM_SIZE	   LEDGER_VM_SIZE(1) /* nothing of the fixture's is in a second socket */
 
-static int setup(void **state)
-{
-	static struct tree tree;
-
-	tree_create(&tree);
-	*state = &tree;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	tree_remove(*state);
-	return 0;
-}
-
 /* The ledger of the views, so that its sample_count tells one saving from another. */
 static void save(const struct tree *tree, uint64_t sample_count)
 {
@@ -499,24 +484,23 @@ static void test_loading_may_fail_at_any_call(void **state)
 
 int main(void)
 {
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    STORE_TEST(test_what_was_saved_is_loaded),
-	    STORE_TEST(test_a_host_without_machines_is_kept_too),
-	    STORE_TEST(test_cut_at_every_kind_of_place),
-	    STORE_TEST(test_one_flipped_bit_anywhere_is_noticed),
-	    STORE_TEST(test_a_damaged_file_is_set_aside_and_the_one_before_used),
-	    STORE_TEST(test_both_damaged_starts_anew),
-	    STORE_TEST(test_of_another_version_is_read),
-	    STORE_TEST(test_of_a_version_that_nobody_knows_is_set_aside),
-	    STORE_TEST(test_too_many_accounts_are_damage),
-	    STORE_TEST(test_accounts_are_cut_behind_the_last_socket),
-	    STORE_TEST(test_checkpoint_holds_ceilings),
-	    STORE_TEST(test_what_is_no_file_is_set_aside),
-	    STORE_TEST(test_a_failed_saving_keeps_the_only_good_file),
-	    STORE_TEST(test_a_failed_saving_keeps_two_files),
-	    STORE_TEST(test_saving_may_fail_at_any_call),
-	    STORE_TEST(test_loading_may_fail_at_any_call),
+	    TREE_TEST(test_what_was_saved_is_loaded),
+	    TREE_TEST(test_a_host_without_machines_is_kept_too),
+	    TREE_TEST(test_cut_at_every_kind_of_place),
+	    TREE_TEST(test_one_flipped_bit_anywhere_is_noticed),
+	    TREE_TEST(test_a_damaged_file_is_set_aside_and_the_one_before_used),
+	    TREE_TEST(test_both_damaged_starts_anew),
+	    TREE_TEST(test_of_another_version_is_read),
+	    TREE_TEST(test_of_a_version_that_nobody_knows_is_set_aside),
+	    TREE_TEST(test_too_many_accounts_are_damage),
+	    TREE_TEST(test_accounts_are_cut_behind_the_last_socket),
+	    TREE_TEST(test_checkpoint_holds_ceilings),
+	    TREE_TEST(test_what_is_no_file_is_set_aside),
+	    TREE_TEST(test_a_failed_saving_keeps_the_only_good_file),
+	    TREE_TEST(test_a_failed_saving_keeps_two_files),
+	    TREE_TEST(test_saving_may_fail_at_any_call),
+	    TREE_TEST(test_loading_may_fail_at_any_call),
 	};
 
 	return cmocka_run_group_tests_name("ledger_store", tests, NULL, NULL);

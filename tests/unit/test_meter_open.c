@@ -103,10 +103,65 @@ static void test_shows_accounts_from_disk_while_it_waits(void **state)
 	tree_remove(&tree);
 }
 
+/* A host on which energy is measured, or not, and another zone comes a minute later. */
+static void check_tells_late(bool measured, const char *expected)
+{
+	static const struct config_overrides none;
+	cleanup_sysroot struct sysroot *root = NULL;
+	cleanup_meter struct meter *meter = NULL;
+	cleanup_free char *before = NULL;
+	cleanup_free char *after = NULL;
+	struct diag diag = DIAG_INIT;
+	struct manual_clock clock;
+	struct settings settings;
+	struct tree tree;
+
+	tree_create(&tree);
+	make_host(&tree);
+	if (!measured)
+		tree_delete(&tree, "sys/class/powercap/intel-rapl:0");
+	manual_clock_init(&clock, (struct mono_time){.ns = CLOCK_NS_PER_SECOND},
+			  (struct wall_time){.ns = 1});
+	assert_int_equal(sysroot_open(tree.path, &root, NULL), 0);
+	assert_int_equal(settings_load(SETTINGS_NO_FILE, &none, &settings, &diag), 0);
+	(void)snprintf(settings.vms_uri, sizeof(settings.vms_uri),
+		       "qemu+unix:///system?socket=%s/nobody", tree.path);
+	if (meter_create(&(const struct meter_context){.settings = &settings,
+						       .root = root,
+						       .clock = &clock.clock,
+						       .runtime_fd = tree.fd,
+						       .state_fd = tree.fd,
+						       .fd_budget = 10},
+			 &meter, &diag) < 0)
+		fail_msg("%s", diag.text);
+	tree_write(&tree, "sys/class/powercap/intel-rapl:1/name", "package-1\n");
+	tree_write(&tree, "sys/class/powercap/intel-rapl:1/energy_uj", "7\n");
+	meter_sample(meter);
+	before = meter_status(meter);
+	CHECK_POINTER(before);
+	assert_null(strstr(before, "not there"));
+	manual_clock_advance(&clock, METER_LOOK_NS);
+	meter_sample(meter);
+	after = meter_status(meter);
+	CHECK_POINTER(after);
+	check_contains(after, expected);
+	meter_destroy(TAKE_PTR(meter));
+	tree_remove(&tree);
+}
+
+static void test_tells_what_came_after_the_start(void **state)
+{
+	(void)state;
+	check_tells_late(true, "\"package-1: not there when wattportd started, so not measured\"");
+	/* An estimate, until somebody starts it anew. */
+	check_tells_late(false, "powercap: not there when wattportd started, so not measured\"");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_shows_accounts_from_disk_while_it_waits),
+	    cmocka_unit_test(test_tells_what_came_after_the_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

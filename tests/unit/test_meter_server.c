@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -369,6 +370,34 @@ static void test_a_stale_socket_is_replaced(void **state)
 	check_reply(fixture, fd, "status", "{\"samples\":3}");
 }
 
+static void test_turns_away_who_finds_no_descriptor(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct pollfd polled = {.fd = meter_server_fd(fixture->server), .events = POLLIN};
+	struct rlimit limit, none;
+	unsigned rounds = 0;
+	int fd = -1, lowest;
+
+	assert_int_equal(meter_connect(fixture->tree.fd, &fd, NULL), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	lowest = dup(fd);
+	assert_true(lowest >= 0);
+	(void)close(lowest);
+	none = limit;
+	none.rlim_cur = (rlim_t)lowest;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (; rounds < 10 && poll(&polled, 1, 0) > 0; rounds++)
+		meter_server_handle(fixture->server);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	/* Else the loop that waits for it would go round and round. */
+	assert_in_range(rounds, 1, 9);
+	check_cut_off(fd);
+	(void)close(fd);
+	fd = connect_one(fixture);
+	check_reply(fixture, fd, "status", "{\"samples\":3}");
+	(void)close(fd);
+}
+
 int main(void)
 {
 #define SERVER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -385,6 +414,7 @@ int main(void)
 	    SERVER_TEST(test_without_memory_for_a_reply_the_client_is_cut_off),
 	    SERVER_TEST(test_one_that_takes_no_replies_is_cut_off),
 	    SERVER_TEST(test_a_stale_socket_is_replaced),
+	    SERVER_TEST(test_turns_away_who_finds_no_descriptor),
 	};
 
 	return cmocka_run_group_tests_name("meter_server", tests, NULL, NULL);

@@ -6,7 +6,9 @@
 #include "tests/unit/check.h"
 
 #include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define URI	   "test:///default"
@@ -14,6 +16,22 @@
 #define TRIES	   5000
 
 static const struct uuid machine = {.bytes = {1, 2, 3}};
+
+/* While it is set, libvirt looks no domain up, and does not say that there is none. */
+static atomic_bool refusing;
+static atomic_uint looked_up;
+
+virDomainPtr __real_virDomainLookupByUUID(virConnectPtr connection, const unsigned char *uuid);
+virDomainPtr __wrap_virDomainLookupByUUID(virConnectPtr connection, const unsigned char *uuid);
+
+virDomainPtr __wrap_virDomainLookupByUUID(virConnectPtr connection, const unsigned char *uuid)
+{
+	atomic_fetch_add(&looked_up, 1);
+	if (!atomic_load(&refusing))
+		return __real_virDomainLookupByUUID(connection, uuid);
+	virResetLastError();
+	return NULL;
+}
 
 static void fill(struct move_record *record)
 {
@@ -204,6 +222,31 @@ static void test_tells_who_cannot_be_reached(void **state)
 	move_writer_destroy(writer);
 }
 
+/* As where libvirt's access control forbids it, over a connection that lives. */
+static void test_does_not_storm_who_refuses(void **state)
+{
+	struct mono_time begun = clock_now_mono(clock_real());
+	struct move_writer *writer = NULL;
+	struct diag diag = DIAG_INIT;
+	uint64_t passed_ns;
+	unsigned count;
+
+	(void)state;
+	atomic_store(&refusing, true);
+	atomic_store(&looked_up, 0);
+	assert_int_equal(move_writer_create(URI, &writer), 0);
+	assert_int_equal(move_writer_put(writer, &machine, false, strdup("<account/>")), 0);
+	for (unsigned i = 0; i < TRIES && move_writer_status(writer, &diag) == 0; i++)
+		(void)poll(NULL, 0, 1);
+	assert_int_equal(move_writer_status(writer, &diag), -ECONNRESET);
+	(void)poll(NULL, 0, 50);
+	count = atomic_load(&looked_up);
+	passed_ns = clock_elapsed_ns(begun, clock_now_mono(clock_real()));
+	move_writer_destroy(writer);
+	atomic_store(&refusing, false);
+	assert_in_range(count, 1, 1 + passed_ns / MOVE_WRITER_RETRY_NS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +256,7 @@ int main(void)
 	    cmocka_unit_test(test_refuses_what_it_would_not_write),
 	    cmocka_unit_test(test_writes_beside_what_others_wrote),
 	    cmocka_unit_test(test_tells_who_cannot_be_reached),
+	    cmocka_unit_test(test_does_not_storm_who_refuses),
 	};
 
 	(void)virEventRegisterDefaultImpl();

@@ -49,6 +49,7 @@ static void test_golden(void **state)
 	check_view("full", output_fixture_view());
 	check_view("bare", output_fixture_bare());
 	check_view("stale", output_fixture_stale());
+	check_view("away", output_fixture_away());
 	check_view("silent", output_fixture_silent());
 	check_view("nothing", output_fixture_nothing());
 	assert_null(output_format_find("xml"));

@@ -69,12 +69,16 @@ static struct accounts_view *make_view(void)
 
 static void check_view(const struct accounts_view *accounts, const char *golden)
 {
-	const struct wall_time now = {UINT64_C(1767225600) * CLOCK_NS_PER_SECOND};
+	struct manual_clock clock;
 	struct page_view view;
 	char *text;
 
+	/* Half a second after the reading. */
+	manual_clock_init(&clock,
+			  (struct mono_time){accounts->reading.time.ns + 500 * CLOCK_NS_PER_MS},
+			  (struct wall_time){UINT64_C(1767225600) * CLOCK_NS_PER_SECOND});
 	assert_int_equal(page_guest_view(&accounts->reading, accounts, &view), 0);
-	text = page_json(&view, now, NULL);
+	text = page_json(&view, &clock.clock, NULL);
 	page_guest_release(&view);
 	assert_non_null(text);
 	golden_check(golden, text, strlen(text));
@@ -103,11 +107,25 @@ static void test_host_gone(void **state)
 	accounts_view_release(view);
 }
 
+/* One of two zones cannot be read for a moment: its power is not 0. */
+static void test_a_zone_is_away(void **state)
+{
+	struct accounts_view *view = make_view();
+
+	(void)state;
+	view->reading.zones[1].available = false;
+	view->reading.zones[1].has_power = false;
+	view->zones[1].power_uw = 0;
+	check_view(view, "page_guest_no_dram.json");
+	accounts_view_release(view);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_accounts),
 	    cmocka_unit_test(test_host_gone),
+	    cmocka_unit_test(test_a_zone_is_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

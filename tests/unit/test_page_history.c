@@ -1,5 +1,6 @@
 /* page_history.h: what is told of the past, as time, gaps and accounts come and go. */
 #include "common/page_history.h"
+#include "common/page_json.h"
 #include "tests/unit/check.h"
 
 #include <jansson.h>
@@ -30,7 +31,11 @@ static int setup(void **state)
 		fixture.accounts[i].name = fixture.names[i];
 		fixture.drawn_uw[i] = (i + 1) * 1000000;
 	}
-	fixture.view = (struct page_view){.up = true, .group_count = 1};
+	fixture.view = (struct page_view){.machine = "guest",
+					  .up = true,
+					  .age_ns = 40 * CLOCK_NS_PER_MS,
+					  .group_count = 1,
+					  .groups = {{.kind = "unit", .of_members = "processes"}}};
 	*state = &fixture;
 	return page_history_create(&fixture.history);
 }
@@ -65,7 +70,7 @@ static void tick(struct fixture *fixture, uint64_t elapsed_ms)
 
 static json_t *told(const struct fixture *fixture, enum page_range range)
 {
-	char *text = page_history_json(fixture->history, range);
+	char *text = page_history_json(fixture->history, &fixture->clock.clock, range, NULL);
 	json_t *document;
 
 	assert_non_null(text);
@@ -183,6 +188,108 @@ static void test_counters_that_go_back(void **state)
 	json_decref(document);
 }
 
+/* A page that was opened goes on from the counters at the last point, at the time that is told of
+ * it. */
+static void test_where_a_page_goes_on(void **state)
+{
+	struct fixture *fixture = *state;
+	json_t *document, *now;
+	char *text;
+
+	tick(fixture, 1000);
+	tick(fixture, 1000);
+	/* Asked only now; and the clock on the wall was set meanwhile. */
+	manual_clock_advance(&fixture->clock, 700 * CLOCK_NS_PER_MS);
+	fixture->clock.wall.ns -= 3600 * CLOCK_NS_PER_SECOND;
+	document = told(fixture, PAGE_RANGE_MINUTES);
+	text = page_json(&fixture->view, &fixture->clock.clock, NULL);
+	assert_non_null(text);
+	now = json_loads(text, 0, NULL);
+	free(text);
+	assert_int_equal(at(document, "t_ms", 1), UINT64_C(1000002000) - 3600 * 1000);
+	assert_int_equal(json_integer_value(json_object_get(now, "t_ms")), at(document, "t_ms", 1));
+	assert_int_equal(json_integer_value(json_object_get(document, "energy_uj")),
+			 fixture->view.total.energy_uj);
+	assert_int_equal(json_integer_value(json_object_get(document, "idle_uj")),
+			 fixture->view.total.idle_uj);
+	assert_int_equal(
+	    json_integer_value(json_object_get(
+		json_array_get(json_object_get(document, "accounts"), 0), "energy_uj")),
+	    fixture->accounts[0].energy_uj);
+	json_decref(now);
+	json_decref(document);
+	fixture->view.up = false;
+	page_history_add(fixture->history, &fixture->view, &fixture->clock.clock);
+	document = told(fixture, PAGE_RANGE_MINUTES);
+	assert_true(json_is_null(json_object_get(document, "energy_uj")));
+	json_decref(document);
+}
+
+/* Two threads show views: an older one may come after a younger. */
+static void test_a_view_that_comes_late(void **state)
+{
+	struct fixture *fixture = *state;
+	struct page_view late;
+	json_t *document;
+
+	tick(fixture, 1000);
+	late = fixture->view;
+	tick(fixture, 1000);
+	fixture->view.up = false;
+	page_history_add(fixture->history, &fixture->view, &fixture->clock.clock);
+	page_history_add(fixture->history, &late, &fixture->clock.clock);
+	document = told(fixture, PAGE_RANGE_MINUTES);
+	assert_int_equal(json_array_size(column(document, "t_ms")), 3);
+	json_decref(document);
+}
+
+static json_t *told_of(const struct fixture *fixture, const char *kind)
+{
+	char *text =
+	    page_history_json(fixture->history, &fixture->clock.clock, PAGE_RANGE_MINUTES, kind);
+	json_t *document;
+
+	assert_non_null(text);
+	document = json_loads(text, 0, NULL);
+	assert_non_null(document);
+	free(text);
+	return document;
+}
+
+/* Each kind has its own accounts, also where names are the same; a kind that comes later has no
+ * past, and one that nobody knows nothing. */
+static void test_kinds(void **state)
+{
+	struct fixture *fixture = *state;
+	struct page_account user = {.name = "a0", .power_uw = 7000000};
+	json_t *document;
+
+	tick(fixture, 1000);
+	tick(fixture, 1000);
+	fixture->view.groups[1] = (struct page_group){
+	    .kind = "user", .of_members = "processes", .count = 1, .accounts = &user};
+	fixture->view.group_count = 2;
+	for (int i = 0; i < 2; i++) {
+		user.energy_uj += 7000000;
+		tick(fixture, 1000);
+	}
+	document = told_of(fixture, "user");
+	assert_string_equal(json_string_value(json_object_get(document, "kind")), "user");
+	assert_int_equal(json_array_size(json_object_get(document, "accounts")), 1);
+	assert_int_equal(at(document, "total_uw", 3), 18000000);
+	assert_int_equal(at(document, "a0", 3), 7000000);
+	assert_int_equal(at(document, "a0", 2), PAGE_UNKNOWN);
+	json_decref(document);
+	document = told(fixture, PAGE_RANGE_MINUTES);
+	assert_string_equal(json_string_value(json_object_get(document, "kind")), "unit");
+	assert_int_equal(at(document, "a0", 3), 1000000);
+	json_decref(document);
+	document = told_of(fixture, "pod");
+	assert_int_equal(json_array_size(json_object_get(document, "accounts")), 0);
+	assert_int_equal(at(document, "total_uw", 3), 18000000);
+	json_decref(document);
+}
+
 /* The rings are bounded, and tell their range. */
 static void test_hours(void **state)
 {
@@ -236,6 +343,9 @@ int main(void)
 	    WITH_HISTORY(test_same_sample_and_early_ones),
 	    WITH_HISTORY(test_gap),
 	    WITH_HISTORY(test_counters_that_go_back),
+	    WITH_HISTORY(test_where_a_page_goes_on),
+	    WITH_HISTORY(test_a_view_that_comes_late),
+	    WITH_HISTORY(test_kinds),
 	    WITH_HISTORY(test_hours),
 	    WITH_HISTORY(test_crowd),
 	};

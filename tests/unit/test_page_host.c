@@ -12,7 +12,8 @@
 /* The fixture's ledger as it is that long after its last sample. */
 static void check_after(uint64_t age_ns, const char *golden)
 {
-	const struct wall_time now = {UINT64_C(1767225600) * SECOND};
+	const struct mono_time now = {LEDGER_FIXTURE_TIME_NS + age_ns};
+	struct manual_clock clock;
 	cleanup_ledger struct ledger *ledger = ledger_fixture_create();
 	cleanup_ledger_copy struct ledger_copy copy = {.vms = NULL};
 	cleanup_summary struct summary summary = {.vms = NULL};
@@ -21,8 +22,8 @@ static void check_after(uint64_t age_ns, const char *golden)
 	struct diag reason = DIAG_INIT;
 
 	assert_int_equal(ledger_copy_of(ledger, &copy), 0);
-	assert_int_equal(
-	    summary_init(&summary, &copy, (struct mono_time){LEDGER_FIXTURE_TIME_NS + age_ns}), 0);
+	manual_clock_init(&clock, now, (struct wall_time){UINT64_C(1767225600) * SECOND});
+	assert_int_equal(summary_init(&summary, &copy, now), 0);
 	(void)summary_check_fresh(&summary, &reason);
 	assert_int_equal(page_host_view(&copy, &summary, &reason, &view), 0);
 	/* What the page adds up is what there is. */
@@ -34,7 +35,7 @@ static void check_after(uint64_t age_ns, const char *golden)
 			sum_uj += view.groups[0].accounts[i].energy_uj;
 		assert_int_equal(sum_uj, view.total.energy_uj);
 	}
-	text = page_json(&view, now, NULL);
+	text = page_json(&view, &clock.clock, NULL);
 	assert_non_null(text);
 	golden_check(golden, text, strlen(text));
 }
@@ -56,12 +57,14 @@ static void test_no_ledger(void **state)
 {
 	cleanup_free char *text = NULL;
 	struct diag reason = DIAG_INIT;
+	struct manual_clock clock;
 	struct page_view view;
 
 	(void)state;
+	manual_clock_init(&clock, (struct mono_time){0}, (struct wall_time){0});
 	(void)diag_error(&reason, -ENOENT, "start wattportd");
 	assert_int_equal(page_host_view(NULL, NULL, &reason, &view), 0);
-	text = page_json(&view, (struct wall_time){0}, NULL);
+	text = page_json(&view, &clock.clock, NULL);
 	assert_non_null(text);
 	golden_check("page_host_none.json", text, strlen(text));
 	page_host_release(&view);

@@ -142,15 +142,25 @@ static void test_grams_by_phase(void **state)
 	CHECK_POINTER(phases);
 	reading = reading_of(MS, 2500000);
 	phases_book(phases, &reading, &figure);
+	phases_give(phases, 0, (const uint64_t[ZONE_MAX]){2500000, 0, 2500000});
 	phases_cut(phases, "dirty");
 	figure.intensity_mg_per_kwh = 720000;
 	reading = reading_of(2 * MS, 5000000);
 	phases_book(phases, &reading, &figure);
 	phases_cut(phases, "unknown");
+	/* What is told when the phase has ended is in all its sums. */
+	phases_give(phases, 1, (const uint64_t[ZONE_MAX]){2500000});
 	figure.known = false;
 	reading = reading_of(3 * MS, 7500000);
 	phases_book(phases, &reading, &figure);
+	phases_give(phases, 2, (const uint64_t[ZONE_MAX]){1000000});
 	phases_end(phases);
+	assert_int_equal(phases_get(phases, 0)->command_co2e.co2e_ug, 500);
+	assert_int_equal(phases_get(phases, 1)->command_co2e.co2e_ug, 500);
+	assert_int_equal(phases_label(phases, 1)->command_co2e.co2e_ug, 500);
+	assert_int_equal(phases_whole(phases)->command_co2e.co2e_ug, 1000);
+	assert_int_equal(phases_whole(phases)->command_co2e.energy_uj, 7500000);
+	assert_int_equal(phases_whole(phases)->command_co2e.unknown_uj, 1000000);
 	assert_int_equal(phases_get(phases, 0)->co2e.co2e_ug, 1000);
 	assert_int_equal(phases_get(phases, 1)->co2e.co2e_ug, 2000);
 	assert_int_equal(phases_get(phases, 2)->co2e.co2e_ug, 0);

@@ -19,21 +19,6 @@
 
 #define NAME "test.pid"
 
-static int setup(void **state)
-{
-	static struct tree tree;
-
-	tree_create(&tree);
-	*state = &tree;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	tree_remove(*state);
-	return 0;
-}
-
 /* A child that holds the file until it is killed, having inherited a descriptor of it. */
 static pid_t start_holder(int fd)
 {
@@ -135,9 +120,9 @@ static void test_mode_and_links(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_holder_is_found_and_ended, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_number_without_a_lock_is_nobody, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_mode_and_links, setup, teardown),
+	    TREE_TEST(test_holder_is_found_and_ended),
+	    TREE_TEST(test_number_without_a_lock_is_nobody),
+	    TREE_TEST(test_mode_and_links),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

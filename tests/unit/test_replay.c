@@ -26,21 +26,6 @@
 	"{\"time_ns\":500000000,\"cpu\":0}]},{\"uuid\":\"00000000-0000-0000-0000-00000000000b\","  \
 	"\"overhead_ns\":125000000,\"vcpus\":[{\"time_ns\":125000000,\"cpu\":1}]}]}\n"
 
-static int setup(void **state)
-{
-	static struct tree tree;
-
-	tree_create(&tree);
-	*state = &tree;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	tree_remove(*state);
-	return 0;
-}
-
 /* Half a watt is idle power; what a guest sees is its exact share. */
 static struct engine_config config_of(enum attribution_policy idle)
 {
@@ -255,16 +240,15 @@ static void test_what_is_no_trace_is_refused(void **state)
 
 int main(void)
 {
-#define REPLAY_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    REPLAY_TEST(test_sums_are_exact_and_follow_the_policy),
-	    REPLAY_TEST(test_the_first_sample_books_nothing),
-	    REPLAY_TEST(test_a_second_replay_gives_the_same),
-	    REPLAY_TEST(test_another_head_begins_anew),
-	    REPLAY_TEST(test_another_machine_is_refused),
-	    REPLAY_TEST(test_gzip),
-	    REPLAY_TEST(test_a_broken_line_is_told_by_its_number),
-	    REPLAY_TEST(test_what_is_no_trace_is_refused),
+	    TREE_TEST(test_sums_are_exact_and_follow_the_policy),
+	    TREE_TEST(test_the_first_sample_books_nothing),
+	    TREE_TEST(test_a_second_replay_gives_the_same),
+	    TREE_TEST(test_another_head_begins_anew),
+	    TREE_TEST(test_another_machine_is_refused),
+	    TREE_TEST(test_gzip),
+	    TREE_TEST(test_a_broken_line_is_told_by_its_number),
+	    TREE_TEST(test_what_is_no_trace_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("replay", tests, NULL, NULL);

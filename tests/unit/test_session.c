@@ -215,37 +215,34 @@ static void count_names(const char *name, void *context)
 /* Two at a time, each its own; a name that is there is not overwritten; the file is the user's. */
 static void test_files(void **state)
 {
+	const struct tree *tree = *state;
 	struct meter_reading reading = reading_of(100, 5000000, 7);
 	struct session_state session = begin(&reading), loaded;
 	struct diag diag = DIAG_INIT;
 	struct stat stat;
-	struct tree tree;
 	int count = 0;
 
-	(void)state;
-	tree_create(&tree);
-	assert_int_equal(session_save(tree.fd, &session, &diag), 0);
-	assert_int_equal(fstatat(tree.fd, "job-1.session", &stat, 0), 0);
+	assert_int_equal(session_save(tree->fd, &session, &diag), 0);
+	assert_int_equal(fstatat(tree->fd, "job-1.session", &stat, 0), 0);
 	assert_int_equal(stat.st_mode & 07777, 0600);
 	session.zones[0].raw_uj = 1;
-	assert_int_equal(session_save(tree.fd, &session, &diag), -EEXIST);
+	assert_int_equal(session_save(tree->fd, &session, &diag), -EEXIST);
 	check_contains(diag.text, "session stop job-1");
 	(void)snprintf(session.name, sizeof(session.name), "job-2");
-	assert_int_equal(session_save(tree.fd, &session, &diag), 0);
-	assert_int_equal(session_load(tree.fd, "job-1", &loaded, &diag), 0);
+	assert_int_equal(session_save(tree->fd, &session, &diag), 0);
+	assert_int_equal(session_load(tree->fd, "job-1", &loaded, &diag), 0);
 	assert_int_equal(loaded.zones[0].raw_uj, 5000000);
 	assert_int_equal(loaded.zones[1].raw_uj, 7);
 	assert_int_equal(loaded.zones[1].range_uj, RAPL_MAX);
 	assert_string_equal(loaded.boot, BOOT);
 	assert_int_equal(loaded.user, getuid());
-	tree_write(&tree, "other", "x");
-	assert_int_equal(session_list(tree.fd, count_names, &count), 0);
+	tree_write(tree, "other", "x");
+	assert_int_equal(session_list(tree->fd, count_names, &count), 0);
 	assert_int_equal(count, 2);
-	assert_int_equal(session_remove(tree.fd, "job-1"), 0);
-	assert_int_equal(session_load(tree.fd, "job-1", &loaded, &diag), -ENOENT);
+	assert_int_equal(session_remove(tree->fd, "job-1"), 0);
+	assert_int_equal(session_load(tree->fd, "job-1", &loaded, &diag), -ENOENT);
 	check_contains(diag.text, "there is no session job-1");
-	assert_int_equal(session_load(tree.fd, "../job-2", &loaded, &diag), -EINVAL);
-	tree_remove(&tree);
+	assert_int_equal(session_load(tree->fd, "../job-2", &loaded, &diag), -EINVAL);
 }
 
 static void check_damaged(const char *text, const char *said)
@@ -296,7 +293,7 @@ int main(void)
 	    cmocka_unit_test(test_zones_that_change),
 	    cmocka_unit_test(test_nothing_to_start_from),
 	    cmocka_unit_test(test_names),
-	    cmocka_unit_test(test_files),
+	    TREE_TEST(test_files),
 	    cmocka_unit_test(test_damaged_files),
 	};
 

@@ -10,21 +10,6 @@
 
 #define CONF_SIZE_MAX 65536
 
-static int setup(void **state)
-{
-	static struct tree tree;
-
-	tree_create(&tree);
-	*state = &tree;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	tree_remove(*state);
-	return 0;
-}
-
 static void load(const char *path, const struct config_overrides *overrides,
 		 struct settings *ret_settings)
 {
@@ -208,12 +193,11 @@ static void test_the_shipped_file_shows_every_default(void **state)
 
 int main(void)
 {
-#define FILE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_the_defaults_are_those_of_the_contract),
 	    cmocka_unit_test(test_every_key_is_described_and_takes_its_default),
-	    FILE_TEST(test_arguments_go_before_the_file_and_it_before_the_defaults),
-	    FILE_TEST(test_what_is_refused_leaves_the_settings_as_they_were),
+	    TREE_TEST(test_arguments_go_before_the_file_and_it_before_the_defaults),
+	    TREE_TEST(test_what_is_refused_leaves_the_settings_as_they_were),
 	    cmocka_unit_test(test_ranges_of_the_times),
 	    cmocka_unit_test(test_attribution_gets_its_part),
 	    cmocka_unit_test(test_the_shipped_file_shows_every_default),

@@ -84,39 +84,36 @@ static void test_roles(void **state)
 
 static void test_kept_and_unkept_read_the_same(void **state)
 {
+	const struct tree *tree = *state;
 	struct thread_time kept, unkept, ticks;
-	struct tree tree;
 	uint64_t time_ns;
 	uint32_t cpu;
 
-	(void)state;
-	tree_create(&tree);
-	tree_write(&tree, "proc/4/task/5/schedstat", "1234567 0 1\n");
-	tree_write(&tree, "proc/4/task/5/stat", "%s", stat_line);
-	assert_int_equal(thread_time_open(&kept, tree.fd, "proc/4/task/5", THREAD_SCHEDSTAT, true),
+	tree_write(tree, "proc/4/task/5/schedstat", "1234567 0 1\n");
+	tree_write(tree, "proc/4/task/5/stat", "%s", stat_line);
+	assert_int_equal(thread_time_open(&kept, tree->fd, "proc/4/task/5", THREAD_SCHEDSTAT, true),
 			 0);
 	assert_int_equal(
-	    thread_time_open(&unkept, tree.fd, "proc/4/task/5", THREAD_SCHEDSTAT, false), 0);
-	assert_int_equal(thread_time_open(&ticks, tree.fd, "proc/4/task/5", THREAD_STAT, true), 0);
+	    thread_time_open(&unkept, tree->fd, "proc/4/task/5", THREAD_SCHEDSTAT, false), 0);
+	assert_int_equal(thread_time_open(&ticks, tree->fd, "proc/4/task/5", THREAD_STAT, true), 0);
 	assert_true(thread_time_kept(&kept));
 	assert_false(thread_time_kept(&unkept));
-	tree_write(&tree, "proc/4/task/5/schedstat", "2234567 0 1\n");
-	assert_int_equal(thread_time_read(&kept, tree.fd, &time_ns), 0);
+	tree_write(tree, "proc/4/task/5/schedstat", "2234567 0 1\n");
+	assert_int_equal(thread_time_read(&kept, tree->fd, &time_ns), 0);
 	assert_int_equal(time_ns, 2234567);
-	assert_int_equal(thread_time_read(&unkept, tree.fd, &time_ns), 0);
+	assert_int_equal(thread_time_read(&unkept, tree->fd, &time_ns), 0);
 	assert_int_equal(time_ns, 2234567);
-	assert_int_equal(thread_time_read(&ticks, tree.fd, &time_ns), 0);
+	assert_int_equal(thread_time_read(&ticks, tree->fd, &time_ns), 0);
 	assert_int_equal(time_ns, UINT64_C(5960000000));
-	assert_int_equal(thread_time_read_cpu(&kept, tree.fd, true, &cpu), 0);
+	assert_int_equal(thread_time_read_cpu(&kept, tree->fd, true, &cpu), 0);
 	assert_int_equal(cpu, 5);
-	tree_delete(&tree, "proc/4/task/5");
-	assert_int_equal(thread_time_read(&unkept, tree.fd, &time_ns), -ESRCH);
-	assert_int_equal(thread_time_read_cpu(&unkept, tree.fd, false, &cpu), -ESRCH);
+	tree_delete(tree, "proc/4/task/5");
+	assert_int_equal(thread_time_read(&unkept, tree->fd, &time_ns), -ESRCH);
+	assert_int_equal(thread_time_read_cpu(&unkept, tree->fd, false, &cpu), -ESRCH);
 	assert_int_equal(
-	    thread_time_open(&unkept, tree.fd, "proc/4/task/6", THREAD_SCHEDSTAT, true), -ESRCH);
+	    thread_time_open(&unkept, tree->fd, "proc/4/task/6", THREAD_SCHEDSTAT, true), -ESRCH);
 	thread_time_close(&kept);
 	thread_time_close(&ticks);
-	tree_remove(&tree);
 }
 
 static void test_vhost_names(void **state)
@@ -155,7 +152,7 @@ int main(void)
 	    cmocka_unit_test(test_stat_cut_short),
 	    cmocka_unit_test(test_schedstat),
 	    cmocka_unit_test(test_roles),
-	    cmocka_unit_test(test_kept_and_unkept_read_the_same),
+	    TREE_TEST(test_kept_and_unkept_read_the_same),
 	    cmocka_unit_test(test_vhost_names),
 	    cmocka_unit_test(test_kernel_releases),
 	};

@@ -36,6 +36,8 @@ static struct accounts_view *make_view(void)
 	view->interval_ns = CLOCK_NS_PER_SECOND;
 	view->age_ns = 60 * CLOCK_NS_PER_SECOND;
 	(void)snprintf(view->zones[0].id, ZONE_ID_SIZE, "package-0");
+	view->reading.zone_count = 1;
+	view->reading.zones[0] = (struct meter_zone){.id = "package-0", .available = true};
 	view->total.energy_uj = 10000000;
 	view->total.power_uw = 1000000;
 	view->total.idle_uj = 3000000;
@@ -83,6 +85,7 @@ static void test_pages(void **state)
 	assert_true(row->amount.has_power && !row->faint);
 	assert_int_equal(row->amount.power_uw, 400000);
 	assert_true(frame.pages[0].rows[1].faint);
+	check_contains(row->facts[row->fact_count - 1].value, " mW");
 	/* What is not divided yet is in the sum of its page. */
 	assert_string_equal(frame.pages[1].rows[0].name, "nginx [4711]");
 	assert_int_equal(page_sum(&frame, 1), frame.measured.energy_uj);
@@ -94,6 +97,12 @@ static void test_pages(void **state)
 	top_frame_clear(&frame);
 	assert_int_equal(top_accounts_fill(view, &frame), 0);
 	assert_string_equal(frame.pages[1].rest_name, "1234 ended, and others");
+	/* A zone that cannot be read now has no power. */
+	view->reading.zones[0].available = false;
+	top_frame_clear(&frame);
+	assert_int_equal(top_accounts_fill(view, &frame), 0);
+	row = &frame.pages[0].rows[0];
+	assert_null(strchr(row->facts[row->fact_count - 1].value, 'W'));
 	accounts_view_release(view);
 }
 

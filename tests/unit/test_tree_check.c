@@ -93,13 +93,13 @@ static void test_tells_that_the_host_refuses(void **state)
 
 int main(void)
 {
-#define TREE_TEST(name) cmocka_unit_test_setup_teardown(name, create, finish)
+#define GUEST_TEST(name) cmocka_unit_test_setup_teardown(name, create, finish)
 	const struct CMUnitTest tests[] = {
-	    TREE_TEST(test_takes_a_whole_tree),
-	    TREE_TEST(test_tells_what_is_no_tree),
-	    TREE_TEST(test_tells_of_a_tree_without_zones),
-	    TREE_TEST(test_tells_links_that_do_not_come_through),
-	    TREE_TEST(test_tells_that_the_host_refuses),
+	    GUEST_TEST(test_takes_a_whole_tree),
+	    GUEST_TEST(test_tells_what_is_no_tree),
+	    GUEST_TEST(test_tells_of_a_tree_without_zones),
+	    GUEST_TEST(test_tells_links_that_do_not_come_through),
+	    GUEST_TEST(test_tells_that_the_host_refuses),
 	};
 
 	return cmocka_run_group_tests_name("tree_check", tests, NULL, NULL);

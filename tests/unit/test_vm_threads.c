@@ -743,6 +743,23 @@ static void test_short_of_descriptors(void **state)
 	host_close(&host);
 }
 
+/* A process that calls itself a worker of the kernel's, by its parent. */
+static void host_vhost(const struct host *host, int pid, int owner, int parent, int time_ns)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "proc/%d/comm", pid);
+	tree_write(&host->tree, path, "vhost-%d\n", owner);
+	(void)snprintf(path, sizeof(path), "proc/%d/schedstat", pid);
+	tree_write(&host->tree, path, "%d 0 0\n", time_ns);
+	(void)snprintf(path, sizeof(path), "proc/%d/stat", pid);
+	tree_write(
+	    &host->tree, path,
+	    "%d (vhost-%d) S %d 0 0 0 -1 0 0 0 0 0 1 0 0 0 20 0 1 0 77 0 0 0 0 0 0 0 0 0 0 0 "
+	    "0 0 0 0 17 0 0 0\n",
+	    pid, owner, parent);
+}
+
 static void test_kernel_threads_of_old_kernels(void **state)
 {
 	struct vm_threads_context context = {.package_count = 1, .fd_budget = 100};
@@ -755,10 +772,10 @@ static void test_kernel_threads_of_old_kernels(void **state)
 	context.root = host.root;
 	assert_int_equal(vm_threads_create(&context, &host.threads), 0);
 	host_process(&host, 10, 7, 1);
-	tree_write(&host.tree, "proc/99/comm", "vhost-10\n");
-	tree_write(&host.tree, "proc/99/schedstat", "70 0 0\n");
-	tree_write(&host.tree, "proc/98/comm", "vhost-11\n");
-	tree_write(&host.tree, "proc/98/schedstat", "9999 0 0\n");
+	host_vhost(&host, 99, 10, 2, 70);
+	host_vhost(&host, 98, 11, 2, 9999);
+	/* Anybody may have that name. */
+	host_vhost(&host, 97, 10, 1, 5000);
 	host_put(&host, 1, 10, 7, 1);
 	host_follow(&host);
 	(void)host_read(&host, 0);

@@ -204,23 +204,20 @@ static void test_most_users(void **state)
 
 static void test_file(void **state)
 {
+	const struct tree *tree = *state;
 	cleanup_web_config struct web_config config = {.path = NULL};
-	struct tree tree;
 	struct diag diag = DIAG_INIT;
 	char path[128];
 
-	(void)state;
-	tree_create(&tree);
-	tree_write(&tree, "web.yml", "%s", TLS);
-	(void)snprintf(path, sizeof(path), "%s/web.yml", tree.path);
+	tree_write(tree, "web.yml", "%s", TLS);
+	(void)snprintf(path, sizeof(path), "%s/web.yml", tree->path);
 	assert_int_equal(web_config_read(path, &config, &diag), 0);
-	assert_memory_equal(config.tls.key.path, tree.path, strlen(tree.path));
-	(void)snprintf(path, sizeof(path), "%s/none.yml", tree.path);
+	assert_memory_equal(config.tls.key.path, tree->path, strlen(tree->path));
+	(void)snprintf(path, sizeof(path), "%s/none.yml", tree->path);
 	assert_int_equal(web_config_read(path, &config, &diag), -ENOENT);
 	assert_non_null(strstr(diag.text, "cannot read the web configuration "));
-	(void)snprintf(path, sizeof(path), "%s", tree.path);
+	(void)snprintf(path, sizeof(path), "%s", tree->path);
 	assert_int_equal(web_config_read(path, &config, &diag), -EISDIR);
-	tree_remove(&tree);
 }
 
 int main(void)
@@ -228,7 +225,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_everything), cmocka_unit_test(test_little),
 	    cmocka_unit_test(test_inline),     cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_most_users), cmocka_unit_test(test_file),
+	    cmocka_unit_test(test_most_users), TREE_TEST(test_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

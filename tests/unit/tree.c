@@ -35,6 +35,21 @@ void tree_remove(struct tree *tree)
 	(void)nftw(tree->path, tree_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+int tree_setup(void **state)
+{
+	static struct tree tree;
+
+	tree_create(&tree);
+	*state = &tree;
+	return 0;
+}
+
+int tree_teardown(void **state)
+{
+	tree_remove(*state);
+	return 0;
+}
+
 void tree_delete(const struct tree *tree, const char *path)
 {
 	char full[PATH_MAX];

@@ -13,6 +13,11 @@ struct tree {
 void tree_create(struct tree *tree);
 void tree_remove(struct tree *tree);
 
+/* A test that finds one in *state. */
+int tree_setup(void **state);
+int tree_teardown(void **state);
+#define TREE_TEST(name) cmocka_unit_test_setup_teardown(name, tree_setup, tree_teardown)
+
 /* Writes a file, in place if it is there, and makes the directories that lead to it. */
 void tree_write(const struct tree *tree, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
