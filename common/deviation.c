@@ -1,4 +1,5 @@
 #include "common/deviation.h"
+#include "common/work_kind.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -34,23 +35,6 @@
 
 #define OUTLIER_SPREADS 3.0
 
-/*
- * A change of kind: of instructions per cycle, or of misses per instruction, whose logarithm moves
- * twice as far. Of a thread that hardly runs both say nothing.
- */
-#define KIND_CHANGE	0.3
-#define KIND_CHANGE_MAX 3.0
-#define KIND_FOLLOW	0.3
-#define KIND_LOAD_MIN	0.02 /* CPUs */
-#define MISSES_MIN	1e-5
-
-/* How a VM's work looks: logarithms. */
-struct kind {
-	bool known;
-	double per_cycle;
-	double misses;
-};
-
 struct slot {
 	uint32_t key;
 	uint32_t changes;
@@ -58,7 +42,7 @@ struct slot {
 	double level_w; /* likewise, of less time: what a change is a change from */
 	double cost_nj; /* of the interval that is being gathered */
 	struct features work;
-	struct kind kind;
+	struct work_kinds kinds;
 };
 
 struct deviation {
@@ -192,39 +176,30 @@ static void deviation_relax(struct deviation *deviation, size_t i, double keep, 
 	deviation->covariance[i][i] += (1 - keep * keep) * spread * spread;
 }
 
-/* How far the VM's work differs from what it was; 0 where that is not known. */
-static double deviation_change(struct slot *slot, double elapsed_s)
+/* The VM does other work than it did: what was found with the one says nothing with the other. */
+static void deviation_turn(struct deviation *deviation, size_t i, double elapsed_s)
 {
-	const uint64_t *amount = slot->work.amount;
-	struct kind now = {.known = true}, *kind = &slot->kind;
-	double change;
+	struct slot *slot = &deviation->slots[i];
+	struct work_belief belief = {.mean = deviation->mean[i],
+				     .variance = deviation->covariance[i][i]};
 
-	if ((double)amount[FEATURES_THREAD] < KIND_LOAD_MIN * elapsed_s * 1e9 ||
-	    amount[FEATURES_CYCLES] == 0 || amount[FEATURES_INSTRUCTIONS] == 0)
-		return 0;
-	now.per_cycle =
-	    log((double)amount[FEATURES_INSTRUCTIONS] / (double)amount[FEATURES_CYCLES]);
-	now.misses = log(MISSES_MIN + (double)amount[FEATURES_LLC_MISSES] /
-					  (double)amount[FEATURES_INSTRUCTIONS]) /
-		     2;
-	if (!kind->known)
-		*kind = now;
-	change = fmax(fabs(now.per_cycle - kind->per_cycle), fabs(now.misses - kind->misses));
-	kind->per_cycle += KIND_FOLLOW * (now.per_cycle - kind->per_cycle);
-	kind->misses += KIND_FOLLOW * (now.misses - kind->misses);
-	return change > KIND_CHANGE ? fmin(change, KIND_CHANGE_MAX) : 0;
+	if (!work_kinds_turn(&slot->kinds, &slot->work, elapsed_s, VM_SPREAD * VM_SPREAD, &belief))
+		return;
+	for (size_t j = 0; j < STATE_COUNT; j++) {
+		deviation->covariance[i][j] = 0;
+		deviation->covariance[j][i] = 0;
+	}
+	deviation->mean[i] = belief.mean;
+	deviation->covariance[i][i] = belief.variance;
 }
 
 static void deviation_predict(struct deviation *deviation, double elapsed_s, double power_w)
 {
 	for (size_t i = 0; i < DEVIATION_VM_MAX; i++) {
-		double change;
-
 		if (deviation->slots[i].key == NO_KEY)
 			continue;
-		change = deviation_change(&deviation->slots[i], elapsed_s);
-		deviation_relax(deviation, i, exp(-elapsed_s / DEVIATION_MEMORY_S - change),
-				VM_SPREAD);
+		deviation_relax(deviation, i, exp(-elapsed_s / DEVIATION_MEMORY_S), VM_SPREAD);
+		deviation_turn(deviation, i, elapsed_s);
 	}
 	deviation_relax(deviation, DRIFT, exp(-elapsed_s / DRIFT_S), DRIFT_SPREAD * power_w);
 }

@@ -11,8 +11,8 @@
  *     residual = sum over VMs (deviation * cost) + drift + noise
  *
  * where a deviation returns to 0 within DEVIATION_MEMORY_S, and sooner where the VM turns to other
- * work, which its instructions per cycle and misses per instruction tell. The drift takes what is
- * wrong about the static power and the coefficients themselves, which moves slowly, so that the
+ * work; when it turns back, what was found before stands again: work_kind.h. The drift takes what
+ * is wrong about the static power and the coefficients themselves, which moves slowly, so that the
  * filter learns from how powers change rather than from how high they are. A change of a VM's work
  * that may be for the moments of reading alone, milliseconds early or late, is none: of level loads
  * nothing is learned.

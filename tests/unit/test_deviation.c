@@ -107,6 +107,29 @@ static void test_other_work_is_met_with_an_open_mind(void **state)
 		fail_msg("%d s where its events tell, %d s where they do not", counted, blind);
 }
 
+/* A VM turns from one kind of work to another, and back to the first: what that costs is known. */
+static void test_work_that_comes_back_is_known(void **state)
+{
+	static const double extra[] = {0.6, -0.2}, per_cycle[] = {1, 3};
+	struct host host;
+
+	(void)state;
+	host_start(&host, 4, 6);
+	for (size_t i = 0; i < host.vms; i++)
+		host.per_cycle[i] = 1;
+	for (int round = 0; round < 2; round++) {
+		for (size_t kind = 0; kind < 2; kind++) {
+			host.extra[2] = extra[kind];
+			host.per_cycle[2] = per_cycle[kind];
+			host_seconds(&host, 1);
+			if (round > 0)
+				check_deviation(&host, 2, extra[kind], 0.1);
+			host_seconds(&host, 99);
+		}
+	}
+	deviation_destroy(host.deviation);
+}
+
 /* More VMs than can be followed: the others are taken for what VMs are here in the mean. */
 static void test_those_that_use_most_are_followed(void **state)
 {
@@ -193,6 +216,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_who_is_dear_is_found_in_two_minutes),
 	    cmocka_unit_test(test_other_work_is_met_with_an_open_mind),
+	    cmocka_unit_test(test_work_that_comes_back_is_known),
 	    cmocka_unit_test(test_those_that_use_most_are_followed),
 	    cmocka_unit_test(test_a_key_may_be_another_vm),
 	    cmocka_unit_test(test_nonsense_is_forgotten),
