@@ -36,7 +36,7 @@ int connection_open(const char *mount_path, struct fd_store *store, struct conne
 int connection_inherit(struct takeover *takeover, bool copy, struct connection *connection,
 		       struct diag *diag);
 
-/* After takeover_seize(): nobody serves any more, and this cannot fail. */
+/* After takeover_end_worker(): nobody serves any more, and this cannot fail. */
 void connection_adopt(struct takeover *takeover, struct connection *connection);
 
 /* Lets go of it; the mount stays as long as somebody else has its descriptor. */

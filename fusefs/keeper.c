@@ -191,6 +191,8 @@ static int keeper_connect(struct keeper *keeper, bool serve, struct diag *diag)
 	if (keeper->inherited)
 		return keeper_succeed(keeper, &request, serve, diag);
 	status = takeover_seize(&request, &keeper->takeover, diag);
+	if (status == 0)
+		status = takeover_end_worker(&keeper->takeover, diag);
 	if (status < 0)
 		return status;
 	return connection_open(keeper->mount_path, &keeper->takeover.store, &keeper->connection,
@@ -319,6 +321,8 @@ int keeper_unmount(const struct keeper_options *options, struct diag *diag)
 		status = takeover_begin(&request, &keeper.takeover, diag);
 	if (status == 0)
 		status = takeover_seize(&request, &keeper.takeover, diag);
+	if (status == 0)
+		status = takeover_end_worker(&keeper.takeover, diag);
 	if (status == 0)
 		status = mountpoint_device(keeper.mount_path, &device, diag);
 	/* Plain files have nobody who serves them. */

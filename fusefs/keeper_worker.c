@@ -104,11 +104,20 @@ static int keeper_fork_waiting(struct keeper *keeper, pid_t *ret_child, struct d
 	return status;
 }
 
+/*
+ * The reign: from here on the worker shall serve as soon as nobody else does, if need be without
+ * us. Then, by keeper_tell_go(), that nobody does and that the memory is as it should be.
+ */
 static bool keeper_tell_reign(const struct keeper *keeper, int go_fd)
 {
 	uint64_t reign = keeper->connection.memory->heritage.reign;
 
 	return send(go_fd, &reign, sizeof(reign), MSG_NOSIGNAL) == (ssize_t)sizeof(reign);
+}
+
+static bool keeper_tell_go(int go_fd)
+{
+	return send(go_fd, "", 1, MSG_NOSIGNAL) == 1;
 }
 
 static void keeper_set_worker(struct keeper *keeper, pid_t worker)
@@ -135,7 +144,7 @@ bool keeper_use_spare(struct keeper *keeper)
 {
 	if (keeper->spare == 0)
 		return false;
-	if (!keeper_tell_reign(keeper, keeper->spare_fd)) {
+	if (!keeper_tell_reign(keeper, keeper->spare_fd) || !keeper_tell_go(keeper->spare_fd)) {
 		keeper_end_spare(keeper);
 		return false;
 	}
@@ -232,19 +241,28 @@ int keeper_succeed(struct keeper *keeper, const struct takeover_request *request
 {
 	int status = connection_inherit(&keeper->takeover, keeper->options->copy_memory,
 					&keeper->connection, diag);
+	bool copies;
 
 	if (status == 0 && serve)
 		status = keeper_make_ready(keeper, diag);
 	if (status == 0)
 		status = takeover_seize(request, &keeper->takeover, diag);
+	/* A copy is not made yet: without us there is nothing to serve from. */
+	copies = keeper->connection.old.heritage != NULL;
+	/* If it is gone by now it is one that has died, and another is started. */
+	if (status == 0 && serve && !copies)
+		(void)keeper_tell_reign(keeper, keeper->go_fds[0]);
+	if (status == 0)
+		status = takeover_end_worker(&keeper->takeover, diag);
 	if (status < 0) {
 		keeper_end_worker(keeper);
 		return status;
 	}
 	connection_adopt(&keeper->takeover, &keeper->connection);
-	/* If it is gone by now it is one that has died, and another is started. */
-	if (serve)
+	if (serve && copies)
 		(void)keeper_tell_reign(keeper, keeper->go_fds[0]);
+	if (serve)
+		(void)keeper_tell_go(keeper->go_fds[0]);
 	keeper_drop(&keeper->go_fds[0]);
 	return 0;
 }

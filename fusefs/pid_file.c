@@ -26,17 +26,32 @@ int pid_file_open(int dir_fd, const char *name, int *ret_fd)
 	return 0;
 }
 
-int pid_file_lock(int fd)
+static int pid_file_lock_by(int fd, int command)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char text[32];
 	int length;
 
-	if (fcntl(fd, F_SETLK, &lock) < 0)
+	if (fcntl(fd, command, &lock) < 0)
 		return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 	/* Of one width, and over what stands there: who reads it meanwhile finds a number. */
 	length = snprintf(text, sizeof(text), "%-10" PRIdMAX "\n", (intmax_t)getpid());
 	return pwrite(fd, text, (size_t)length, 0) == length ? 0 : -EIO;
+}
+
+int pid_file_lock(int fd)
+{
+	return pid_file_lock_by(fd, F_SETLK);
+}
+
+int pid_file_await(int fd)
+{
+	int status;
+
+	do
+		status = pid_file_lock_by(fd, F_SETLKW);
+	while (status == -EINTR);
+	return status;
 }
 
 bool pid_file_is_current(int fd, int dir_fd, const char *name)

@@ -26,6 +26,9 @@ int pid_file_open(int dir_fd, const char *name, int *ret_fd);
 /* Locks it for this process and writes down its number. -EBUSY: somebody else holds it. */
 int pid_file_lock(int fd);
 
+/* The same, once nobody else holds it: waits for that. */
+int pid_file_await(int fd);
+
 /* Whether the descriptor's file is still the one of that name: its last holder takes it away. */
 bool pid_file_is_current(int fd, int dir_fd, const char *name);
 

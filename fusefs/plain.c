@@ -91,6 +91,8 @@ static int plain_lock(struct plain *plain, struct diag *diag)
 
 	if (status == 0)
 		status = takeover_seize(&request, &plain->takeover, diag);
+	if (status == 0)
+		status = takeover_end_worker(&plain->takeover, diag);
 	if (status < 0)
 		return status;
 	fd_store_clear(&plain->takeover.store);

@@ -16,6 +16,8 @@
 #include <sys/sysmacros.h>
 
 #define TAKEOVER_TRIES	    16 /* to lock a file that others are taking away */
+#define TAKEOVER_HEIR_LOOKS 40 /* for a worker that is about to serve without its keeper */
+#define TAKEOVER_HEIR_MS    5  /* from one to the next */
 #define TAKEOVER_FUSE_MAJOR 10 /* Documentation/admin-guide/devices.txt */
 #define TAKEOVER_FUSE_MINOR 229
 
@@ -218,6 +220,24 @@ static int takeover_search_worker(const struct takeover_request *request,
 	return 0;
 }
 
+/*
+ * The same; where nothing is found, and something is mounted, a worker may be about to come into
+ * the place of the one before it, since its keeper was killed while it took over.
+ */
+static int takeover_search_heir(const struct takeover_request *request,
+				struct takeover_found *found, int worker_fd, struct diag *diag)
+{
+	int status = takeover_search_worker(request, found, worker_fd, diag);
+
+	for (size_t i = 0; i < TAKEOVER_HEIR_LOOKS && status == 0; i++) {
+		if (found->fuse_fd >= 0 || found->device == 0)
+			break;
+		(void)poll(NULL, 0, TAKEOVER_HEIR_MS);
+		status = takeover_search_worker(request, found, worker_fd, diag);
+	}
+	return status;
+}
+
 int takeover_end_worker(const struct takeover *takeover, struct diag *diag)
 {
 	struct pid_file_holder holder;
@@ -278,7 +298,7 @@ static int takeover_find(const struct takeover_request *request, struct takeover
 		return diag_error(diag, status, "cannot make %s/%s: %s", request->runtime_dir,
 				  TAKEOVER_WORKER_NAME, strerror(-status));
 	if (takeover->lock_fd >= 0 && !request->give_up)
-		status = takeover_search_worker(request, &found, takeover->worker_fd, diag);
+		status = takeover_search_heir(request, &found, takeover->worker_fd, diag);
 	if (status == 0 && !request->give_up)
 		status = takeover_confirm(request, takeover, &found, diag);
 	return status;
@@ -339,7 +359,7 @@ int takeover_seize(const struct takeover_request *request, struct takeover *take
 		return status;
 	if (takeover->memory.heritage != NULL)
 		(void)__atomic_add_fetch(&takeover->memory.heritage->reign, 1, __ATOMIC_SEQ_CST);
-	return takeover_end_worker(takeover, diag);
+	return 0;
 }
 
 void takeover_finish(struct takeover *takeover, int runtime_fd, bool worker_lives)

@@ -12,7 +12,9 @@
  * Up to here whoever serves goes on, and so he does if the new wattport-fs then finds that it
  * cannot serve: it lets a worker get ready for all that may fail (keeper_worker.c) before it seizes
  * power. Then the keeper that lives and the old worker are ended, and nobody else can write to the
- * memory any more. Readers wait from then on until the new worker serves.
+ * memory any more. Readers wait from then on until the new worker serves. It knows of the new reign
+ * before the old worker is ended, so that it serves even if its keeper is killed in between; but
+ * where the memory is copied, as its layout is another, which only the keeper can do.
  *
  * Why no other worker can be there: a worker locks its file first and then looks whether the reign
  * in the memory is still that of its keeper; a new keeper, alone by its own lock, first raises the
@@ -71,9 +73,10 @@ int takeover_begin(const struct takeover_request *request, struct takeover *ret_
 		   struct diag *diag);
 
 /*
- * Ends who serves, so that nobody does. -EBUSY or -EAGAIN: somebody else was faster, or what was
- * found does not hold any more. On failure the mount is still served if it was before, at the least
- * by a worker without its keeper; but for one that cannot be ended, which is told.
+ * Ends the keeper that lives, and begins a new reign: only this keeper's workers can come to serve,
+ * once takeover_end_worker() has ended the one that still does. -EBUSY or -EAGAIN: somebody else
+ * was faster, or what was found does not hold any more. On failure the mount is still served if it
+ * was before, at the least by a worker without its keeper.
  */
 int takeover_seize(const struct takeover_request *request, struct takeover *takeover,
 		   struct diag *diag);
@@ -82,8 +85,8 @@ int takeover_seize(const struct takeover_request *request, struct takeover *take
 void takeover_finish(struct takeover *takeover, int runtime_fd, bool worker_lives);
 
 /*
- * Ends the worker that serves without a keeper, if there is one: for an end of it all, by a process
- * that holds the keeper's lock.
+ * Ends the worker that serves without a keeper, if there is one: by a process that holds the
+ * keeper's lock. One that cannot be ended is told.
  */
 int takeover_end_worker(const struct takeover *takeover, struct diag *diag);
 

@@ -80,37 +80,50 @@ static void worker_check_sight(struct worker *worker, pid_t other)
 	    "refused; use Linux 5.8 or later, or mount /proc without hidepid");
 }
 
-/* Tells that nothing is left that may fail, and waits until nobody else serves. */
-static int worker_await(const struct worker_options *options, uint64_t *ret_reign,
+/*
+ * Tells that nothing is left that may fail, and waits until nobody else serves: keeper_worker.c
+ * says it twice, the reign first. Whose keeper dies between the two is an heir: who served before
+ * may be gone by then, and nobody else is there.
+ */
+static int worker_await(const struct worker_options *options, uint64_t *ret_reign, bool *ret_heir,
 			struct diag *diag)
 {
 	uint64_t reign = options->reign;
+	bool heir = false;
 
 	if (options->go_fd >= 0) {
 		ssize_t got;
+		char byte;
 
 		/* Whoever does not listen any more may have told the reign before. */
 		(void)send(options->go_fd, "", 1, MSG_NOSIGNAL);
 		got = read(options->go_fd, &reign, sizeof(reign));
+		heir = got == (ssize_t)sizeof(reign) && read(options->go_fd, &byte, 1) != 1;
 		(void)close(options->go_fd);
 		/* Eight bytes at once, or none: then whoever serves goes on. */
 		if (got != (ssize_t)sizeof(reign))
 			return diag_error(diag, -ECANCELED, "not needed: nothing is taken over");
 	}
 	*ret_reign = reign;
+	*ret_heir = heir;
 	return 0;
 }
 
 /* The order is what keeps two workers from serving at the same time: takeover.h says why. */
-static int worker_claim(const struct worker_options *options, uint64_t reign, struct diag *diag)
+static int worker_claim(const struct worker_options *options, uint64_t reign, bool heir,
+			struct diag *diag)
 {
-	int status = pid_file_lock(options->pid_fd);
+	struct heritage_mapping nothing = {.heritage = NULL};
+	int status = heir ? pid_file_await(options->pid_fd) : pid_file_lock(options->pid_fd);
 
 	if (status < 0)
 		return diag_error(diag, status, "cannot lock the file of the workers: %s",
 				  strerror(-status));
 	if (__atomic_load_n(&options->memory->heritage.reign, __ATOMIC_SEQ_CST) != reign)
 		return diag_error(diag, -ESRCH, "another keeper has taken over");
+	/* What its keeper did not get to. */
+	if (heir)
+		fs_memory_adopt(options->memory, &nothing);
 	return 0;
 }
 
@@ -118,12 +131,13 @@ static int worker_serve(struct worker *worker, struct diag *diag)
 {
 	pid_t keeper = getppid();
 	uint64_t reign = 0;
+	bool heir = false;
 	int status = privilege_filter(&privilege_table_wattport_fs_worker, diag);
 
 	if (status == 0)
-		status = worker_await(worker->options, &reign, diag);
+		status = worker_await(worker->options, &reign, &heir, diag);
 	if (status == 0)
-		status = worker_claim(worker->options, reign, diag);
+		status = worker_claim(worker->options, reign, heir, diag);
 	if (status < 0)
 		return status;
 	/* From here on the memory is this worker's to write. */

@@ -125,8 +125,8 @@ class FaultTest(HandoverTest):
 class TestTakeovers(FaultTest):
     """One that takes over, and of which a call fails: it serves, or it says why not and the one before goes on."""
 
-    def start_traced(self, calls, inject, *options):
-        """How it ended, or None: it serves; and what it said. It is traced from when it reads its configuration on."""
+    def begin_traced(self, calls, inject, *options):
+        """A process, and who traces it from when it reads its configuration on."""
         log, config = os.path.join(self.runtime, "traced"), os.path.join(self.runtime, "config")
         if not os.path.exists(config):
             os.mkfifo(config)
@@ -136,9 +136,14 @@ class TestTakeovers(FaultTest):
         until(lambda: waits_for_writer(process.pid), "it opens its configuration")
         tracer = self.attach(process.pid, calls, inject, "-f")
         until(lambda: wrote_nothing(config) or process.poll() is not None, "it has read its configuration")
+        return process, tracer
+
+    def start_traced(self, calls, inject, *options):
+        """How it ended, or None: it serves; and what it said."""
+        process, tracer = self.begin_traced(calls, inject, *options)
 
         def said():
-            with open(log, encoding="utf-8") as file:
+            with open(os.path.join(self.runtime, "traced"), encoding="utf-8") as file:
                 return file.read()
         # Also a worker that "cannot say that it is ready: ..." has these words; and where writing fails, it is tried only.
         def has_outcome():
@@ -193,6 +198,22 @@ class TestTakeovers(FaultTest):
     def test_each_call(self):
         self.run_under_readers()
 
+    def test_killed_between_two_workers(self):
+        """The one before is ended, and the one that ended it, too, before it had its own worker serve."""
+        self.start()
+        self.readers = [Reader("kept", self.path(ENERGY)), Reader("parts", self.path("wattport/snapshot"))]
+        worker = self.server.worker()
+        # The keeper that lives is ended first, then its worker; after that it stands still.
+        process, _ = self.begin_traced("pidfd_send_signal", f"pidfd_send_signal:delay_exit={PATIENCE_S}000000:when=2", "--replace")
+        until(lambda: not lives(worker), "the worker before is ended")
+        process.kill()
+        process.wait(PATIENCE_S)
+        self.server.process.wait(PATIENCE_S)
+        before = int(self.read(ENERGY))
+        until(lambda: int(self.read(ENERGY)) > before, "the worker that is left serves")
+        self.server = self.plain("--replace")
+        self.stop_readers()
+
     def test_each_call_with_another_layout(self):
         self.run_under_readers("--copy-memory", "--without-resend")
 
@@ -200,7 +221,7 @@ class TestTakeovers(FaultTest):
 class TestFirst(TestTakeovers):
     """One that mounts anew, and of which a call fails: it serves, or it leaves no mount; and then what its end is like."""
 
-    test_each_call = test_each_call_with_another_layout = None
+    test_each_call = test_each_call_with_another_layout = test_killed_between_two_workers = None
 
     def end(self):
         """Ends who serves; with a fault in that the mount may stay, which the next one takes away."""

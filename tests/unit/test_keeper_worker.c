@@ -105,6 +105,8 @@ static void test_a_spare_becomes_the_worker_once(void **state)
 	assert_false(keeper->serves);
 	assert_int_equal(read(fixture->spare_end, &reign, sizeof(reign)), sizeof(reign));
 	assert_int_equal(reign, REIGN);
+	/* And that it may begin. */
+	assert_int_equal(read(fixture->spare_end, &reign, sizeof(reign)), 1);
 	assert_int_equal(read(fixture->spare_end, &reign, sizeof(reign)), 0);
 	assert_false(keeper_use_spare(keeper));
 	/* Not before the new worker serves. */
