@@ -267,6 +267,9 @@ async function refresh() {
 		try {
 			const now = await ask("/api/v1/now");
 			page.received = performance.now();
+			/* The first accounts have come: their charts begin. */
+			if (page.history.kind === null && now.groups.length)
+				page.stale = true;
 			if (page.stale || (page.range === "hour" && page.received - page.loaded >= COARSE_MS))
 				await load();
 			if (page.range === "minutes" && !page.history.add(now))

@@ -21,6 +21,7 @@ from page_sides import NAMES, SCRIPT, UNITS, UUID_OF, Guest, Host, machine
 SKIPPED = 77
 PROGRAMS = {}
 SIZES = [(1280, 800), (390, 844)]
+LEGEND = "[...document.querySelectorAll('#legend .name')].map(name => name.textContent)"
 LOOKS = [(*size, dark) for dark in (False, True) for size in SIZES]
 
 # What the page shows of an account: its figure as it came, of the row that has this name.
@@ -254,9 +255,11 @@ class GuestPage(PageCase):
         guest = Guest(PROGRAMS)
         self.addCleanup(guest.close)
         self.page.look(*SIZES[0])
+        # Before there is any account, whose charts come all the same.
         self.page.open(guest.address + "/")
         self.check_chart("power-chart")
         self.check_chart("energy-chart")
+        self.page.until(f"{LEGEND}.includes('nginx.service')", "the services' charts")
         self.take("guest", LOOKS[:1] + LOOKS[3:])
         self.check_kinds()
         guest.stop()
@@ -273,15 +276,14 @@ class GuestPage(PageCase):
         self.page.evaluate(button.format("Slices"))
         self.page.until(f"{names}.includes('user-1000.slice')", "the slices")
         # So do the charts; what lies in user.slice is not drawn again.
-        legend = "[...document.querySelectorAll('#legend .name')].map(name => name.textContent)"
-        shown = self.page.until(f"{legend}.includes('system.slice') && {legend}", "the slices' charts")
+        shown = self.page.until(f"{LEGEND}.includes('system.slice') && {LEGEND}", "the slices' charts")
         self.assertIn("user.slice", shown)
         self.assertNotIn("user-1000.slice", shown)
         self.assertNotIn("nginx.service", shown)
         self.check_chart("power-chart")
         self.page.evaluate(button.format("Services"))
         self.page.until(f"{names}.includes('nginx.service')", "the services")
-        self.page.until(f"{legend}.includes('nginx.service')", "the services' charts")
+        self.page.until(f"{LEGEND}.includes('nginx.service')", "the services' charts again")
 
     def check_numbers(self, guest):
         """The counter stands still: page and metrics tell the same of each unit, to the last digit."""
