@@ -57,15 +57,36 @@ static void leave_checkpoint(const struct tree *tree, const struct clock *clock)
 	assert_int_equal(unlinkat(tree->fd, LEDGER_MAP_NAME, 0), 0);
 }
 
-static void test_shows_accounts_from_disk_while_it_waits(void **state)
+/* A meter of that host; nobody is there whom it could ask for machines. */
+static struct meter *start_meter(const struct tree *tree, const struct clock *clock,
+				 struct sysroot **ret_root)
 {
 	static const struct config_overrides none;
+	struct diag diag = DIAG_INIT;
+	struct settings settings;
+	struct meter *meter = NULL;
+
+	assert_int_equal(sysroot_open(tree->path, ret_root, NULL), 0);
+	assert_int_equal(settings_load(SETTINGS_NO_FILE, &none, &settings, &diag), 0);
+	(void)snprintf(settings.vms_uri, sizeof(settings.vms_uri),
+		       "qemu+unix:///system?socket=%s/nobody", tree->path);
+	if (meter_create(&(const struct meter_context){.settings = &settings,
+						       .root = *ret_root,
+						       .clock = clock,
+						       .runtime_fd = tree->fd,
+						       .state_fd = tree->fd,
+						       .fd_budget = 10},
+			 &meter, &diag) < 0)
+		fail_msg("%s", diag.text);
+	return meter;
+}
+
+static void test_shows_accounts_from_disk_while_it_waits(void **state)
+{
 	cleanup_ledger_reader struct ledger_reader *reader = NULL;
 	cleanup_sysroot struct sysroot *root = NULL;
 	cleanup_meter struct meter *meter = NULL;
-	struct diag diag = DIAG_INIT;
 	struct manual_clock clock;
-	struct settings settings;
 	struct ledger_host host;
 	struct ledger_vm vm;
 	struct tree tree;
@@ -78,19 +99,7 @@ static void test_shows_accounts_from_disk_while_it_waits(void **state)
 			  (struct wall_time){.ns = 1});
 	leave_checkpoint(&tree, &clock.clock);
 	manual_clock_advance(&clock, CLOCK_NS_PER_SECOND);
-	assert_int_equal(sysroot_open(tree.path, &root, NULL), 0);
-	assert_int_equal(settings_load(SETTINGS_NO_FILE, &none, &settings, &diag), 0);
-	/* Nobody is there to ask. */
-	(void)snprintf(settings.vms_uri, sizeof(settings.vms_uri),
-		       "qemu+unix:///system?socket=%s/nobody", tree.path);
-	if (meter_create(&(const struct meter_context){.settings = &settings,
-						       .root = root,
-						       .clock = &clock.clock,
-						       .runtime_fd = tree.fd,
-						       .state_fd = tree.fd,
-						       .fd_budget = 10},
-			 &meter, &diag) < 0)
-		fail_msg("%s", diag.text);
+	meter = start_meter(&tree, &clock.clock, &root);
 	meter_sample(meter);
 	assert_int_equal(meter_sample_count(meter), 1);
 	assert_int_equal(ledger_reader_open(tree.fd, &reader, NULL), 0);
@@ -106,14 +115,11 @@ static void test_shows_accounts_from_disk_while_it_waits(void **state)
 /* A host on which energy is measured, or not, and another zone comes a minute later. */
 static void check_tells_late(bool measured, const char *expected)
 {
-	static const struct config_overrides none;
 	cleanup_sysroot struct sysroot *root = NULL;
 	cleanup_meter struct meter *meter = NULL;
 	cleanup_free char *before = NULL;
 	cleanup_free char *after = NULL;
-	struct diag diag = DIAG_INIT;
 	struct manual_clock clock;
-	struct settings settings;
 	struct tree tree;
 
 	tree_create(&tree);
@@ -122,18 +128,7 @@ static void check_tells_late(bool measured, const char *expected)
 		tree_delete(&tree, "sys/class/powercap/intel-rapl:0");
 	manual_clock_init(&clock, (struct mono_time){.ns = CLOCK_NS_PER_SECOND},
 			  (struct wall_time){.ns = 1});
-	assert_int_equal(sysroot_open(tree.path, &root, NULL), 0);
-	assert_int_equal(settings_load(SETTINGS_NO_FILE, &none, &settings, &diag), 0);
-	(void)snprintf(settings.vms_uri, sizeof(settings.vms_uri),
-		       "qemu+unix:///system?socket=%s/nobody", tree.path);
-	if (meter_create(&(const struct meter_context){.settings = &settings,
-						       .root = root,
-						       .clock = &clock.clock,
-						       .runtime_fd = tree.fd,
-						       .state_fd = tree.fd,
-						       .fd_budget = 10},
-			 &meter, &diag) < 0)
-		fail_msg("%s", diag.text);
+	meter = start_meter(&tree, &clock.clock, &root);
 	tree_write(&tree, "sys/class/powercap/intel-rapl:1/name", "package-1\n");
 	tree_write(&tree, "sys/class/powercap/intel-rapl:1/energy_uj", "7\n");
 	meter_sample(meter);
