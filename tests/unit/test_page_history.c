@@ -68,9 +68,10 @@ static void tick(struct fixture *fixture, uint64_t elapsed_ms)
 	page_history_add(fixture->history, view, &fixture->clock.clock);
 }
 
-static json_t *told(const struct fixture *fixture, enum page_range range)
+/* NULL: of the first kind. */
+static json_t *told_of(const struct fixture *fixture, enum page_range range, const char *kind)
 {
-	char *text = page_history_json(fixture->history, &fixture->clock.clock, range, NULL);
+	char *text = page_history_json(fixture->history, &fixture->clock.clock, range, kind);
 	json_t *document;
 
 	assert_non_null(text);
@@ -78,6 +79,11 @@ static json_t *told(const struct fixture *fixture, enum page_range range)
 	assert_non_null(document);
 	free(text);
 	return document;
+}
+
+static json_t *told(const struct fixture *fixture, enum page_range range)
+{
+	return told_of(fixture, range, NULL);
 }
 
 static json_t *column(const json_t *document, const char *name)
@@ -243,19 +249,6 @@ static void test_a_view_that_comes_late(void **state)
 	json_decref(document);
 }
 
-static json_t *told_of(const struct fixture *fixture, const char *kind)
-{
-	char *text =
-	    page_history_json(fixture->history, &fixture->clock.clock, PAGE_RANGE_MINUTES, kind);
-	json_t *document;
-
-	assert_non_null(text);
-	document = json_loads(text, 0, NULL);
-	assert_non_null(document);
-	free(text);
-	return document;
-}
-
 /* Each kind has its own accounts, also where names are the same; a kind that comes later has no
  * past, and one that nobody knows nothing. */
 static void test_kinds(void **state)
@@ -273,7 +266,7 @@ static void test_kinds(void **state)
 		user.energy_uj += 7000000;
 		tick(fixture, 1000);
 	}
-	document = told_of(fixture, "user");
+	document = told_of(fixture, PAGE_RANGE_MINUTES, "user");
 	assert_string_equal(json_string_value(json_object_get(document, "kind")), "user");
 	assert_int_equal(json_array_size(json_object_get(document, "accounts")), 1);
 	assert_int_equal(at(document, "total_uw", 3), 18000000);
@@ -284,7 +277,7 @@ static void test_kinds(void **state)
 	assert_string_equal(json_string_value(json_object_get(document, "kind")), "unit");
 	assert_int_equal(at(document, "a0", 3), 1000000);
 	json_decref(document);
-	document = told_of(fixture, "pod");
+	document = told_of(fixture, PAGE_RANGE_MINUTES, "pod");
 	assert_int_equal(json_array_size(json_object_get(document, "accounts")), 0);
 	assert_int_equal(at(document, "total_uw", 3), 18000000);
 	json_decref(document);
